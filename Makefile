@@ -1,0 +1,50 @@
+# `make` alone lists what there is. Everything lives in .venv; nothing is installed into the system's Python.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+VENV := .venv
+PY := $(VENV)/bin/python
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+$(VENV)/.run: requirements/run.lock pyproject.toml
+	@bash requirements/setup run
+$(VENV)/.dev: requirements/dev.lock pyproject.toml
+	@bash requirements/setup dev
+
+.PHONY: lab
+lab: $(VENV)/.run ## boot the demo fleet, deploy stacks/edge, lose a PoP, print what was measured
+	@$(VENV)/bin/loopback lab demo
+
+.PHONY: lab-down
+lab-down: $(VENV)/.run ## end the demo fleet and leave nothing behind
+	@$(VENV)/bin/loopback lab down
+
+.PHONY: check
+check: $(VENV)/.dev ## format, lint, types, import directions, unit and golden tests (<= 60 s)
+	@echo "check: ruff, mypy, import-linter, unit, golden, house"
+	@$(VENV)/bin/ruff format --check -q . && $(VENV)/bin/ruff check -q .
+	@$(VENV)/bin/mypy
+	@$(VENV)/bin/lint-imports --no-cache | tail -n 3
+	@$(PY) -m pytest -q tests/unit tests/golden tests/house
+
+.PHONY: test
+test: $(VENV)/.dev ## everything: checks, real parsers, engine, policies, and the lab with its drill
+	@bash tests/run
+
+.PHONY: golden
+golden: $(VENV)/.dev ## rewrite the expected texts under tests/golden/cases
+	@UPDATE_GOLDEN=1 $(PY) -m pytest -q tests/golden
+
+.PHONY: bench
+bench: $(VENV)/.dev ## measurements against what a user would pick instead
+	@$(PY) -m bench
+
+.PHONY: soak
+soak: $(VENV)/.dev ## the same properties with big counts
+	@HYPOTHESIS_PROFILE=soak $(PY) -m pytest -q tests/unit tests/accept
+
+.PHONY: lock
+lock: ## resolve requirements/*.in anew into hashed locks
+	@bash requirements/relock

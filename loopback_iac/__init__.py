@@ -1,0 +1,1 @@
+"""Your own anycast edge, multi-operator DNS and Kubernetes egress, as a Pulumi library."""
