@@ -1,0 +1,22 @@
+"""`loopback`: one module per verb. Data goes to stdout, talk to stderr; exit 0 fine, 1 findings, 2 usage."""
+
+from __future__ import annotations
+
+import typer
+
+from loopback_iac.cli import lab, stack
+
+app = typer.Typer(
+    name="loopback",
+    help="Anycast edge, DNS and egress as code: plan, apply, rehearse on one machine.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(lab.app, name="lab")
+stack.register(app)
+
+
+def main() -> None:
+    """Entry point of the `loopback` command."""
+    app()
