@@ -1,0 +1,209 @@
+"""What an operator writes: the args of every component, as TypedDicts.
+
+The component analyzer of Pulumi reads these classes and the text under each field, so they carry no
+`from __future__ import annotations`, no Literal, tuple or union beyond None. Values are checked
+by `loopback_iac.model`, never here. Integers are plain, because a hosted component receives them
+as floats.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NotRequired, TypedDict
+
+import pulumi
+
+
+class BastionRef(TypedDict):
+    """A jump host in front of a host."""
+
+    address: pulumi.Input[str]
+    """IPv4 or IPv6 address to dial."""
+    host_key: pulumi.Input[str]
+    """SSH host key as an authorized_keys line; the connection is pinned to it."""
+    ssh_port: NotRequired[int]
+    """SSH port. Default 22."""
+    ssh_user: NotRequired[str]
+    """Login user. Default root."""
+
+
+class HostRef(TypedDict):
+    """How to reach one host, whoever sold it: the output `host` of every kind of host."""
+
+    ipv4: NotRequired[pulumi.Input[str]]
+    """Management IPv4 address, also the tunnel's outer address. One of ipv4 and ipv6 is needed."""
+    ipv6: NotRequired[pulumi.Input[str]]
+    """Management IPv6 address."""
+    host_key: pulumi.Input[str]
+    """SSH host key as an authorized_keys line. Every connection is pinned to it."""
+    instance_id: NotRequired[pulumi.Input[str]]
+    """What tells this machine from its replacement: a serial or cloud id. Default: its key."""
+    ssh_port: NotRequired[int]
+    """SSH port. Default 22."""
+    ssh_user: NotRequired[str]
+    """Login user; must be able to act as root. Default root."""
+    ssh_private_key: NotRequired[pulumi.Input[str]]
+    """Private half of the fleet's deploy key (secret). Without it `ssh_agent_socket` is needed."""
+    ssh_agent_socket: NotRequired[str]
+    """Socket of an SSH agent that holds the deploy key; then no key enters the state."""
+    bastion: NotRequired[BastionRef]
+    """Jump host, when the host is not reachable directly."""
+    provider: NotRequired[str]
+    """Who sells the machine or its housing, e.g. `own-metal`."""
+    legal_owner: NotRequired[str]
+    """Legal person that owns or rents the machine; evidence for the supplier register."""
+    country: NotRequired[str]
+    """Country the machine stands in, ISO 3166-1 alpha-2."""
+    site: NotRequired[str]
+    """Building or campus, e.g. `fra-interxion-5`."""
+    failure_domains: NotRequired[Sequence[str]]
+    """Names of what it shares with others: a rack, a power feed, a carrier."""
+
+
+class PrefixArgs(TypedDict):
+    """Address space that the fleet originates."""
+
+    cidr: str
+    """Network, host bits zero; at most /24 (IPv4) or /48 (IPv6), which is what others accept."""
+
+
+class VipArgs(TypedDict):
+    """An anycast address, by family."""
+
+    addresses: Sequence[str]
+    """One IPv4 address, one IPv6 address, or one of each, inside the fleet's prefixes."""
+
+
+class UpstreamArgs(TypedDict):
+    """A BGP neighbor of a PoP; facts from the carrier's order form."""
+
+    kind: NotRequired[str]
+    """`transit` (default) or `internal`."""
+    asn: int
+    """The neighbor's AS number."""
+    interface: NotRequired[str]
+    """The PoP's interface towards it, e.g. `eth1`."""
+    local_v4: NotRequired[str]
+    """Our IPv4 address on the link."""
+    neighbor_v4: NotRequired[str]
+    """Its IPv4 address on the link."""
+    local_v6: NotRequired[str]
+    """Our IPv6 address on the link."""
+    neighbor_v6: NotRequired[str]
+    """Its IPv6 address on the link."""
+    md5: NotRequired[pulumi.Input[str]]
+    """TCP-MD5 password of the sessions (RFC 2385), secret. Or say `md5_waived_because`."""
+    md5_waived_because: NotRequired[str]
+    """Why there is no password; goes to the evidence."""
+    ttl_security: NotRequired[bool]
+    """GTSM (RFC 5082). Default true on a direct session."""
+    multihop: NotRequired[int]
+    """Hops to the neighbor when it is not on the link; needs `multihop_because`."""
+    multihop_because: NotRequired[str]
+    """Why the session is not direct."""
+    bfd: NotRequired[bool]
+    """BFD (RFC 5880), 50 ms x 3. Default true."""
+    bfd_waived_because: NotRequired[str]
+    """Why there is no BFD: silent loss is then found by the hold timer only."""
+    hold_time_s: NotRequired[int]
+    """BGP hold time in seconds (RFC 4271). Default 9."""
+    keepalive_s: NotRequired[int]
+    """BGP keepalive in seconds. Default 3."""
+    role_strict: NotRequired[bool]
+    """Refuse a neighbor that states no role (RFC 9234). Default false."""
+    routes: NotRequired[str]
+    """What to import: `default` (default route only, the default) or `full`."""
+
+
+class PopArgs(TypedDict):
+    """A point of presence: one host with BGP neighbors."""
+
+    host: pulumi.Input[HostRef]
+    """The machine: output `host` of a BareMetalHost."""
+    node_id: int
+    """Number of this PoP, unique among PoPs, never reused: its tunnels' addresses follow from it."""
+    upstreams: Mapping[str, UpstreamArgs]
+    """BGP neighbors by name."""
+
+
+class WorkerArgs(TypedDict):
+    """A machine that runs the workload and terminates TLS."""
+
+    host: pulumi.Input[HostRef]
+    """The machine: output `host` of a BareMetalHost."""
+    node_id: int
+    """Number of this worker, unique among workers, never reused."""
+    weight: NotRequired[int]
+    """Share of new connections, 0 to 256. Default 100."""
+    drained: NotRequired[bool]
+    """Takes no new connection when true. Default false."""
+    rtt_ms: NotRequired[float]
+    """Round trip to the PoPs in milliseconds; detection times are computed from it. Default 1.0."""
+    rtt_ms_from: NotRequired[Mapping[str, float]]
+    """Round trip from one PoP, where it differs, by PoP name."""
+    behind_nat: NotRequired[bool]
+    """The worker dials out; PoPs never dial it. Default false."""
+
+
+class PoolArgs(TypedDict):
+    """Workers that serve the same thing."""
+
+    workers: Mapping[str, WorkerArgs]
+    """By name; a name is unique in the fleet."""
+
+
+class HealthArgs(TypedDict):
+    """How a PoP checks a worker's port."""
+
+    interval_ms: NotRequired[int]
+    """Time between two checks. Default follows from rtt_ms."""
+
+
+class ServiceArgs(TypedDict):
+    """A TCP port of an anycast address, forwarded to a pool. TLS is never opened at the PoP."""
+
+    vip: str
+    """Name of the VIP."""
+    port: int
+    """TCP port on the VIP."""
+    pool: str
+    """Name of the pool."""
+    worker_port: int
+    """TCP port on the workers: PROXY protocol v2 is expected, only tunnels are answered."""
+    health: NotRequired[HealthArgs]
+    """Health check. The default suits a worker one data centre away."""
+    max_connections: NotRequired[int]
+    """Concurrent connections per PoP. Default 20000."""
+
+
+class RollArgs(TypedDict):
+    """How a change goes round: one PoP at a time, drained first."""
+
+    drain_s: NotRequired[int]
+    """Seconds of graceful shutdown (RFC 8326) before a PoP is touched. Default 30."""
+    return_hold_s: NotRequired[int]
+    """Seconds a PoP must be healthy before it announces again. Default 10."""
+
+
+class AnycastEdgeArgs(TypedDict):
+    """One fleet: the whole edge as one tree."""
+
+    asn: int
+    """Our AS number, the origin of every prefix."""
+    admin_sources: Sequence[str]
+    """Networks SSH and metrics may come from. May not be empty, or everybody is locked out."""
+    prefixes: Mapping[str, PrefixArgs]
+    """What the PoPs announce, by name."""
+    vips: Mapping[str, VipArgs]
+    """Anycast addresses by name."""
+    pops: Mapping[str, PopArgs]
+    """PoPs by name."""
+    pools: Mapping[str, PoolArgs]
+    """Pools of workers by name."""
+    services: Mapping[str, ServiceArgs]
+    """Forwarded ports by name."""
+    roll: NotRequired[RollArgs]
+    """Timing of changes."""
+    rpki: NotRequired[Sequence[str]]
+    """RPKI caches as `address:port` (RFC 8210). Needed where a neighbor's `routes` is `full`."""
+
+
+BareMetalHostArgs = HostRef

@@ -1,0 +1,212 @@
+"""A host kept at what the fleet says: enrolled once, then applied and confirmed at every change.
+
+Three Commands per host, in this order, each on an SSH connection of its own:
+
+enroll   puts the agent there; WireGuard keys are born on the host, the public half comes back
+apply    hands the bundle over stdin; the agent checks, swaps, proves, and waits to be confirmed
+confirm  is the new connection that proves that nobody was locked out; only then may a PoP announce
+
+There are no `triggers`: pulumi-command replaces on a changed trigger. The keyed digest of the
+bundle and the instance id stand in the command text instead, so any change is an in-place update and a
+replaced machine is converged again.
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, TypedDict
+
+import pulumi
+from pulumi_command import remote
+
+from loopback_iac import agent
+from loopback_iac.components.args import HostRef
+from loopback_iac.components.hosts import (
+    canonical,
+    connection,
+    deploy_key,
+    deploy_public_key,
+    public_facts,
+)
+from loopback_iac.render import packages_of
+
+CONFIRM_S = 30  # the agent rolls back by itself when no new connection confirms within this time
+AGENT = "/usr/local/sbin/loopback-agent"
+
+
+class Delivery(TypedDict):
+    """What `converge` brings to a host."""
+
+    files: pulumi.Output[dict[str, dict[str, str]]]
+    """Path to text, mode, owner, group; secrets and keys as marks."""
+    values: Mapping[str, pulumi.Input[str]]
+    """What stands for each mark."""
+    admin_sources: Sequence[str]
+    """Networks that must stay able to reach SSH."""
+    drain_s: int
+    """Seconds of graceful shutdown before a PoP that announces is touched."""
+
+
+class ConvergedHost(pulumi.ComponentResource):
+    """A host with our agent on it."""
+
+    role: ClassVar[str]
+    """What the host is in the fleet: `pop` or `worker`."""
+    public_key: pulumi.Output[str]
+    """WireGuard public key, born on the host."""
+    digest: pulumi.Output[str]
+    """Keyed digest of the bundle as applied."""
+
+    def __init__(
+        self,
+        name: str,
+        host_name: str,
+        host: pulumi.Input[HostRef],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """Declare the enrolment; `converge` declares the rest once every host's key is known."""
+        super().__init__(
+            f"loopback-iac:index:{type(self).__name__}",
+            name,
+            {"host_name": host_name, "role": self.role},
+            opts,
+        )
+        self._name, self._host_name = name, host_name
+        self._host = host
+        self._facts = public_facts(host)
+        self._connection = connection(host_name, host)
+        self._enroll = self._declare_enroll()
+        self.public_key = self._enroll.stdout.apply(
+            lambda out: str(json.loads(out)["wireguard"]["1"])
+        )
+
+    def converge(self, delivery: Delivery, after: Sequence[pulumi.Resource]) -> remote.Command:
+        """Declare apply and confirm; the confirm Command is what the next host waits for."""
+        bundle = pulumi.Output.all(
+            files=delivery["files"], values=pulumi.Output.from_input(dict(delivery["values"]))
+        ).apply(
+            lambda got: {
+                "format": 1,
+                "host": self._host_name,
+                "role": self.role,
+                "files": got["files"],
+                "secrets": got["values"],
+                "admin_sources": list(delivery["admin_sources"]),
+                "drain_s": delivery["drain_s"],
+                "confirm_s": CONFIRM_S,
+            }
+        )
+        bundle = pulumi.Output.all(bundle=bundle, facts=self._facts).apply(
+            lambda got: {**got["bundle"], "ssh_port": int(got["facts"].get("ssh_port") or 22)}
+        )
+        self.digest = _keyed_digest(deploy_key(self._host), bundle)
+        stdin = pulumi.Output.all(bundle=bundle, digest=self.digest).apply(
+            lambda got: canonical({**got["bundle"], "digest": got["digest"]})
+        )
+        apply = self._declare_command(
+            "apply",
+            self._text("apply", self.digest),
+            stdin=pulumi.Output.secret(stdin),
+            delete=self._text("release", self.digest),
+            after=[self._enroll, *after],
+        )
+        confirm = self._declare_command(
+            "confirm", self._text("confirm", self.digest), after=[apply]
+        )
+        self.register_outputs(
+            {
+                "host_name": self._host_name,
+                "role": self.role,
+                "digest": self.digest,
+                "public_key": self.public_key,
+                "files": delivery["files"].apply(
+                    lambda files: {p: f["text"] for p, f in files.items()}
+                ),
+            }
+        )
+        return confirm
+
+    def _declare_enroll(self) -> remote.Command:
+        program = agent.build()
+        request = {
+            "format": 1,
+            "host": self._host_name,
+            "role": self.role,
+            "packages": list(packages_of(self.role)),
+            "key_epochs": [1],
+            "agent": base64.b64encode(program).decode(),
+            "agent_sha256": hashlib.sha256(program).hexdigest(),
+            "debian": ["13"],
+        }
+        stdin = deploy_public_key(self._host).apply(
+            lambda key: canonical({**request, "deploy_key": key or None})
+        )
+        digest = stdin.apply(lambda text: hashlib.sha256(text.encode()).hexdigest())
+        text = self._text("enroll", digest).apply(
+            lambda words: f"python3 -I -c '{agent.BOOT}' {words.removeprefix(AGENT + ' ')}"
+        )
+        return self._declare_command("enroll", text, stdin=stdin)
+
+    def _text(self, verb: str, digest: pulumi.Input[str]) -> pulumi.Output[str]:
+        return pulumi.Output.all(facts=self._facts, digest=digest).apply(
+            lambda got: (
+                f"{AGENT} {verb} host={self._host_name} instance={instance_id(got['facts'])}"
+                f" digest={got['digest']}"
+            )
+        )
+
+    def _declare_command(
+        self,
+        role: str,
+        text: pulumi.Output[str],
+        *,
+        stdin: pulumi.Input[str] | None = None,
+        delete: pulumi.Output[str] | None = None,
+        after: Sequence[pulumi.Resource] = (),
+    ) -> remote.Command:
+        return remote.Command(
+            f"{self._name}-{role}",
+            connection=self._connection,
+            create=text,
+            update=text,
+            delete=delete,
+            stdin=stdin,
+            logging=remote.Logging.NONE,
+            add_previous_output_in_env=False,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=list(after)),
+        )
+
+
+class EdgePop(ConvergedHost):
+    """A point of presence: BIRD announces, HAProxy forwards, tunnels carry."""
+
+    role = "pop"
+
+
+class Worker(ConvergedHost):
+    """A machine behind the PoPs: tunnels to each of them, and a port that answers nobody else."""
+
+    role = "worker"
+
+
+def instance_id(facts: Mapping[str, Any]) -> str:
+    """What tells this machine from its replacement; shell-safe."""
+    given = facts.get("instance_id")
+    return str(given) if given else hashlib.sha256(str(facts["host_key"]).encode()).hexdigest()[:16]
+
+
+def _keyed_digest(
+    key: pulumi.Output[str], bundle: pulumi.Output[dict[str, Any]]
+) -> pulumi.Output[str]:
+    """HMAC-SHA256 of the bundle: it holds secrets, and the digest is shown in plans."""
+    return pulumi.Output.unsecret(
+        pulumi.Output.all(key=key, bundle=bundle).apply(
+            lambda got: hmac.new(
+                hashlib.sha256(b"loopback-iac bundle digest\n" + got["key"].encode()).digest(),
+                canonical(got["bundle"]).encode(),
+                hashlib.sha256,
+            ).hexdigest()
+        )
+    )

@@ -1,0 +1,115 @@
+"""AnycastEdge: a whole fleet as one component, because tunnels need both of their ends."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pulumi
+
+from loopback_iac.components.args import AnycastEdgeArgs, HostRef, WorkerArgs
+from loopback_iac.components.boundary import refuse_as_pulumi
+from loopback_iac.components.converge import Delivery, EdgePop, Worker
+from loopback_iac.components.hosts import public_facts
+from loopback_iac.model import Fleet, Host, fleet_facts, parse_fleet, parse_host
+from loopback_iac.render import HostFiles, render_pop, render_worker
+
+Render = Callable[[Fleet, str, Mapping[str, Host], Mapping[str, str]], HostFiles]
+
+
+class AnycastEdge(pulumi.ComponentResource):
+    """Anycast addresses announced by several PoPs and forwarded through tunnels to workers."""
+
+    vips: pulumi.Output[Mapping[str, Sequence[str]]]
+    """Addresses of each VIP."""
+    pops: pulumi.Output[Sequence[str]]
+    """Names of the PoPs, in the order in which changes reach them."""
+    hosts: pulumi.Output[Mapping[str, Any]]
+    """By host: role, address, SSH port, user and host key, and the digest it was converged to."""
+
+    def __init__(
+        self, name: str, args: AnycastEdgeArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        """Parse the whole tree, declare every host, converge: workers first, then PoP by PoP."""
+        fleet = refuse_as_pulumi(lambda: parse_fleet(name, args))
+        super().__init__("loopback-iac:index:AnycastEdge", name, fleet_facts(fleet), opts)
+
+        late = {pop: args["pops"][pop]["host"] for pop in fleet.pops}
+        late |= {w: _worker_args(args, w)["host"] for w in fleet.workers}
+        child = pulumi.ResourceOptions(parent=self)
+        self.pop = {p: EdgePop(f"{name}-{p}", p, late[p], child) for p in fleet.pops}
+        self.worker = {w: Worker(f"{name}-{w}", w, late[w], child) for w in fleet.workers}
+        self._converge(fleet, args, late)
+
+        self.vips = pulumi.Output.from_input(
+            {vip.name: [str(a) for a in vip.addresses] for vip in fleet.vips.values()}
+        )
+        self.pops = pulumi.Output.from_input(sorted(fleet.pops))
+        self.hosts = self._describe(late)
+        self.register_outputs({"vips": self.vips, "pops": self.pops, "hosts": self.hosts})
+
+    def _converge(
+        self, fleet: Fleet, args: AnycastEdgeArgs, late: Mapping[str, pulumi.Input[HostRef]]
+    ) -> None:
+        hosts = pulumi.Output.all(**{n: public_facts(ref) for n, ref in late.items()})
+        every = {**self.pop, **self.worker}
+        keys = {n: f"@{{secret:{key_mark(n)}}}" for n in every}
+        known = {key_mark(n): child.public_key for n, child in every.items()}
+
+        def delivery(
+            host: str, render: Render, values: Mapping[str, pulumi.Input[str]]
+        ) -> Delivery:
+            def files(trees: Mapping[str, Any]) -> HostFiles:
+                parsed = {
+                    n: refuse_as_pulumi(lambda n=n: parse_host(f"{n}.host", trees[n]))
+                    for n in trees
+                }
+                return render(fleet, host, parsed, keys)
+
+            return {
+                "files": hosts.apply(lambda trees: files(trees).as_json()),
+                "values": values,
+                "admin_sources": [str(n) for n in fleet.admin_sources],
+                "drain_s": fleet.roll.drain_s,
+            }
+
+        before: list[pulumi.Resource] = [
+            self.worker[w].converge(
+                delivery(w, render_worker, {key_mark(p): known[key_mark(p)] for p in fleet.pops}),
+                [],
+            )
+            for w in sorted(fleet.workers)
+        ]
+        for p in sorted(fleet.pops):
+            values = {key_mark(w): known[key_mark(w)] for w in fleet.workers} | _md5(args, p)
+            before = [self.pop[p].converge(delivery(p, render_pop, values), before)]
+
+    def _describe(
+        self, late: Mapping[str, pulumi.Input[HostRef]]
+    ) -> pulumi.Output[Mapping[str, Any]]:
+        def one(name: str, child: EdgePop | Worker) -> pulumi.Output[dict[str, Any]]:
+            return pulumi.Output.all(facts=public_facts(late[name]), digest=child.digest).apply(
+                lambda got: {
+                    "role": child.role,
+                    "address": got["facts"].get("ipv4") or got["facts"].get("ipv6"),
+                    "ssh_port": int(got["facts"].get("ssh_port") or 22),
+                    "ssh_user": got["facts"].get("ssh_user") or "root",
+                    "host_key": got["facts"]["host_key"],
+                    "digest": got["digest"],
+                }
+            )
+
+        every: Mapping[str, EdgePop | Worker] = {**self.pop, **self.worker}
+        return pulumi.Output.all(**{n: one(n, c) for n, c in every.items()})
+
+
+def key_mark(host: str) -> str:
+    """Name of the mark that stands for a host's WireGuard public key in rendered files."""
+    return f"wireguard-{host}"
+
+
+def _worker_args(args: AnycastEdgeArgs, worker: str) -> WorkerArgs:
+    return next(p["workers"][worker] for p in args["pools"].values() if worker in p["workers"])
+
+
+def _md5(args: AnycastEdgeArgs, pop: str) -> dict[str, pulumi.Input[str]]:
+    ups = args["pops"][pop]["upstreams"]
+    return {f"md5-{pop}-{up}": facts["md5"] for up, facts in ups.items() if "md5" in facts}

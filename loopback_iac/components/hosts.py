@@ -1,0 +1,108 @@
+"""Kinds of hosts. Each ends in the same output `host`: a PoP never cares who sold the machine."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pulumi
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_ssh_private_key,
+)
+from pulumi_command import remote
+
+from loopback_iac.components.args import BareMetalHostArgs, HostRef
+from loopback_iac.components.boundary import refuse_as_pulumi
+from loopback_iac.model import parse_host
+
+# pulumi-command dials 11 times with this setting: about 11 s for a host that is down.
+DIAL_ERRORS = 10
+
+
+class BareMetalHost(pulumi.ComponentResource):
+    """A machine that already runs Debian 13 and answers SSH: your own metal, or rented by hand."""
+
+    host: pulumi.Output[HostRef]
+    """How to reach it; `pops.*.host` and `workers.*.host` take it."""
+
+    def __init__(
+        self, name: str, args: BareMetalHostArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        """Declare the machine; nothing is created or touched."""
+        public = _without_key(args)
+        plain = {k: v for k, v in public.items() if not isinstance(v, pulumi.Output)}
+        if plain == public:  # nothing is decided later by a cloud: refuse it now
+            refuse_as_pulumi(lambda: parse_host(name, plain))
+        super().__init__("loopback-iac:index:BareMetalHost", name, plain, opts)
+        self.host = pulumi.Output.from_input(dict(args))  # type: ignore[arg-type]
+        self.register_outputs({"host": public})
+
+
+def public_facts(host: pulumi.Input[HostRef]) -> pulumi.Output[dict[str, Any]]:
+    """What of `host` may be seen in plans and files: all but the private key."""
+    whole = pulumi.Output.from_input(host)
+    # One secret leaf makes the whole tree secret; what is left after taking it out is not.
+    return pulumi.Output.unsecret(
+        whole.apply(lambda h: {k: v for k, v in h.items() if k != "ssh_private_key"})
+    )
+
+
+def deploy_key(host: pulumi.Input[HostRef]) -> pulumi.Output[str]:
+    """The private deploy key as a secret; empty where an SSH agent holds it."""
+    return pulumi.Output.secret(
+        pulumi.Output.from_input(host).apply(lambda h: str(h.get("ssh_private_key") or ""))
+    )
+
+
+def deploy_public_key(host: pulumi.Input[HostRef]) -> pulumi.Output[str]:
+    """Public half of the deploy key, for the host to restrict; empty where an agent holds it."""
+
+    def public_half(private: str) -> str:
+        if not private:
+            return ""
+        key = load_ssh_private_key(private.encode(), password=None)
+        return key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
+
+    return pulumi.Output.unsecret(deploy_key(host).apply(public_half))
+
+
+def connection(name: str, host: pulumi.Input[HostRef]) -> pulumi.Output[remote.ConnectionArgs]:
+    """The pinned SSH connection to `host`, through its bastion if it has one."""
+
+    def build(tree: Mapping[str, Any]) -> remote.ConnectionArgs:
+        parsed = refuse_as_pulumi(lambda: parse_host(f"{name}.host", _without_key(tree)))
+        auth = {
+            "private_key": tree.get("ssh_private_key"),
+            "agent_socket_path": tree.get("ssh_agent_socket"),
+        }
+        proxy = None
+        if parsed.bastion is not None:
+            proxy = remote.ProxyConnectionArgs(
+                host=str(parsed.bastion.address),
+                port=parsed.bastion.ssh_port,
+                user=parsed.bastion.ssh_user,
+                host_key=parsed.bastion.host_key,
+                dial_error_limit=DIAL_ERRORS,
+                **auth,
+            )
+        return remote.ConnectionArgs(
+            host=str(parsed.address),
+            port=parsed.ssh_port,
+            user=parsed.ssh_user,
+            host_key=parsed.host_key,
+            dial_error_limit=DIAL_ERRORS,
+            proxy=proxy,
+            **auth,
+        )
+
+    return pulumi.Output.secret(pulumi.Output.from_input(host).apply(build))
+
+
+def _without_key(tree: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in tree.items() if k != "ssh_private_key"}
+
+
+def canonical(value: object) -> str:
+    """JSON with sorted keys and no spaces: the same bytes for the same value."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
