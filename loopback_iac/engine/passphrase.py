@@ -37,7 +37,10 @@ class Crypter:
 
         In: passphrase, not empty.
         Out: a Crypter whose `salt` goes to `encryptionsalt` of the stack file.
+        Raises: PassphraseError when it is empty.
         """
+        if not passphrase:  # open() takes one, because a stack made elsewhere may have it
+            raise PassphraseError("passphrase: got an empty one")
         raw = os.urandom(SALT_BYTES)
         crypter = cls("", _derive_key(passphrase, raw))
         crypter.salt = f"v1:{_b64(raw)}:{crypter.encrypt(CHECK_TEXT)}"
@@ -97,8 +100,6 @@ class Crypter:
 
 
 def _derive_key(passphrase: str, salt: bytes) -> bytes:
-    if not passphrase:
-        raise PassphraseError("passphrase: got an empty one")
     return PBKDF2HMAC(algorithm=SHA256(), length=KEY_BYTES, salt=salt, iterations=ROUNDS).derive(
         passphrase.encode()
     )
