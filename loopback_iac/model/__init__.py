@@ -1,0 +1,30 @@
+"""What an operator declares, as frozen values; parse_* collects every problem before it refuses."""
+
+from loopback_iac.model.bgp import Upstream
+from loopback_iac.model.fleet import Announcement, Fleet, Pop, Roll
+from loopback_iac.model.host import Host, parse_host
+from loopback_iac.model.parse import parse_fleet
+from loopback_iac.model.problem import InputRejected, Problem, problems_text
+from loopback_iac.model.traffic import Pool, Prefix, Service, Vip, Worker
+from loopback_iac.model.tunnel import Tunnel, tunnel
+
+__all__ = [
+    "Announcement",
+    "Fleet",
+    "Host",
+    "InputRejected",
+    "Pool",
+    "Pop",
+    "Prefix",
+    "Problem",
+    "Roll",
+    "Service",
+    "Tunnel",
+    "Upstream",
+    "Vip",
+    "Worker",
+    "parse_fleet",
+    "parse_host",
+    "problems_text",
+    "tunnel",
+]

@@ -1,0 +1,120 @@
+"""Checks on hosts and pools: names, node ids, tunnels, check budget."""
+
+from collections.abc import Iterable
+
+from loopback_iac.model.draft import Draft
+from loopback_iac.model.problem import Problem
+from loopback_iac.model.timing import checks_per_s
+from loopback_iac.model.tunnel import INTERFACE_PREFIX
+
+LONGEST_HOST_NAME = 15 - len(INTERFACE_PREFIX)  # Linux IFNAMSIZ
+
+
+def check_nodes(draft: Draft) -> list[Problem]:
+    """Findings on PoPs, workers and pools."""
+    pops = [(f"pops.{name}", name, pop.node_id) for name, pop in sorted(draft.pops.items())]
+    workers = [(path, name, worker.node_id) for path, name, worker in draft.workers()]
+    return [
+        *_twice(pops),
+        *_twice(workers),
+        *_names(draft, pops, workers),
+        *_pools(draft),
+        *_budget(draft),
+    ]
+
+
+def _twice(nodes: Iterable[tuple[str, str, int]]) -> list[Problem]:
+    seen: dict[int, str] = {}
+    problems = []
+    for path, _, node_id in nodes:
+        if node_id in seen:
+            problems.append(
+                Problem(
+                    f"{path}.node_id",
+                    f"{node_id} is already the node id of {seen[node_id]}",
+                    "a number of its own: tunnel addresses and ports follow from it",
+                    "take the next free number and never reuse one",
+                    "node-id-unique",
+                )
+            )
+        seen.setdefault(node_id, path)
+    return problems
+
+
+def _names(
+    draft: Draft, pops: list[tuple[str, str, int]], workers: list[tuple[str, str, int]]
+) -> list[Problem]:
+    seen: dict[str, str] = {}
+    problems = []
+    for path, name, _ in [*pops, *workers]:
+        if name in seen:
+            problems.append(
+                Problem(
+                    path,
+                    f"{name!r} is already the name of {seen[name]}",
+                    "one name per host in the whole fleet",
+                    "rename one; a worker belongs to one pool that may serve many services",
+                    "host-name-unique",
+                )
+            )
+        seen.setdefault(name, path)
+        if len(name) > LONGEST_HOST_NAME:
+            problems.append(
+                Problem(
+                    path,
+                    f"tunnel interface {INTERFACE_PREFIX + name!r} has {len(name) + 3} characters",
+                    "at most 15",
+                    f"choose a name of at most {LONGEST_HOST_NAME} characters",
+                    "tunnel-name-length",
+                )
+            )
+    for path, _, worker in draft.workers():
+        problems += [
+            Problem(
+                f"{path}.rtt_ms_by_pop.{pop}",
+                f"there is no PoP {pop!r}",
+                f"one of {', '.join(sorted(draft.named['pops']))}",
+                "remove it, or correct the name",
+                "pop-unknown",
+            )
+            for pop in sorted(worker.rtt_ms_by_pop)
+            if pop not in draft.named["pops"]
+        ]
+    return problems
+
+
+def _pools(draft: Draft) -> list[Problem]:
+    return [
+        Problem(
+            f"pools.{name}.workers",
+            "every worker is drained",
+            "one worker that takes connections",
+            "undrain one before draining the last",
+            "pool-all-drained",
+        )
+        for name, pool in sorted(draft.pools.items())
+        if pool.workers and all(w.drained for w in pool.workers.values())
+    ]
+
+
+def _budget(draft: Draft) -> list[Problem]:
+    if draft.settings is None:
+        return []
+    budget = draft.settings.check_budget_per_s
+    problems = []
+    for pop in sorted(draft.pops):
+        rate = round(checks_per_s(draft.pools, pop))
+        if rate <= budget:
+            continue
+        count = sum(len(pool.workers) for pool in draft.pools.values())
+        needed = -(-1000 * count // budget)
+        problems.append(
+            Problem(
+                f"pops.{pop}",
+                f"{rate} health checks per second for {count} workers",
+                f"at most {budget}",
+                f"raise check_interval_ms of the pools to {needed}, or check_budget_per_s",
+                "check-budget",
+            )
+        )
+    return problems

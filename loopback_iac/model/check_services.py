@@ -1,0 +1,124 @@
+"""Checks on services: what they refer to, ports, who carries the health check, who gates what."""
+
+import difflib
+
+from loopback_iac.model.check_space import holds
+from loopback_iac.model.draft import Draft
+from loopback_iac.model.problem import Problem
+
+RESERVED_PORTS = {22: "sshd", 179: "BGP"}  # they listen on every address of a PoP
+
+
+def check_services(draft: Draft) -> list[Problem]:
+    """Findings on services."""
+    return [*_references(draft), *_ports(draft), *_checked_once(draft), *_gates(draft)]
+
+
+def _references(draft: Draft) -> list[Problem]:
+    problems = []
+    for name, service in sorted(draft.services.items()):
+        for field, target, section in (
+            ("vip", service.vip, "vips"),
+            ("pool", service.pool, "pools"),
+        ):
+            known = sorted(draft.named[section])
+            if target in known:
+                continue
+            close = difflib.get_close_matches(target, known, n=1)
+            problems.append(
+                Problem(
+                    f"services.{name}.{field}",
+                    f"there is no {field} {target!r}",
+                    f"one of {', '.join(known)}" if known else "",
+                    f"did you mean {close[0]!r}?" if close else f"declare it under {section}",
+                    f"service-{field}-known",
+                )
+            )
+    return problems
+
+
+def _ports(draft: Draft) -> list[Problem]:
+    seen: dict[tuple[str, int], str] = {}
+    problems = []
+    for name, service in sorted(draft.services.items()):
+        path = f"services.{name}.port"
+        if service.port in RESERVED_PORTS:
+            problems.append(
+                Problem(
+                    path,
+                    f"{service.port} belongs to {RESERVED_PORTS[service.port]} on every PoP",
+                    "another port",
+                    "move the service, for example to 2222",
+                    "port-reserved",
+                )
+            )
+        key = (service.vip, service.port)
+        if key in seen:
+            problems.append(
+                Problem(
+                    path,
+                    f"vips.{service.vip} port {service.port} is already taken by {seen[key]}",
+                    "one service per VIP and port",
+                    "change the port, or use another VIP",
+                    "port-clash",
+                )
+            )
+        seen.setdefault(key, f"services.{name}")
+    return problems
+
+
+def _checked_once(draft: Draft) -> list[Problem]:
+    problems = []
+    first: dict[str, str] = {}
+    for name, service in sorted(draft.services.items()):
+        if service.health != "connect":
+            continue
+        if service.pool in first:
+            problems.append(
+                Problem(
+                    f"services.{name}.health",
+                    f"services.{first[service.pool]} already carries the check of this pool",
+                    "one check per PoP and worker",
+                    "write health: follow, or give the service a pool of its own",
+                    "checked-once",
+                )
+            )
+        first.setdefault(service.pool, name)
+    for pool in sorted({s.pool for s in draft.services.values()} - set(first)):
+        members = sorted(n for n, s in draft.services.items() if s.pool == pool)
+        if all(draft.services[n].health == "follow" for n in members):
+            problems.append(
+                Problem(
+                    f"services.{members[0]}.health",
+                    f"every service of pools.{pool} follows, so nobody is checked",
+                    "one service that carries the check",
+                    "write health: connect at one of them",
+                    "checked-once",
+                )
+            )
+    return problems
+
+
+def _gates(draft: Draft) -> list[Problem]:
+    problems = []
+    for name, prefix in sorted(draft.prefixes.items()):
+        sharing = [
+            (n, s)
+            for n, s in sorted(draft.services.items())
+            if s.gate != "none"
+            and s.vip in draft.vips
+            and any(holds([prefix.cidr], a) for a in draft.vips[s.vip].addresses)
+        ]
+        alone = [n for n, s in sharing if s.gate == "own"]
+        if alone and len(sharing) > 1:
+            others = ", ".join(n for n, _ in sharing if n != alone[0])
+            problems.append(
+                Problem(
+                    f"services.{alone[0]}.gate",
+                    f"its own gate would withdraw prefixes.{name} from {others} too",
+                    "a prefix of its own, since a prefix is announced or withdrawn as a whole",
+                    "move it to a VIP in another prefix, or write gate: shared",
+                    "gate-shared-prefix",
+                )
+            )
+    return problems

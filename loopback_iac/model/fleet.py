@@ -1,0 +1,122 @@
+"""The fleet: all of it, parsed, cross-checked and frozen."""
+
+from pydantic import Field
+
+from loopback_iac.model.bgp import Upstream
+from loopback_iac.model.fields import (
+    Address,
+    AddressList,
+    AdminSources,
+    AnyAddress,
+    Asn,
+    Given,
+    Int,
+    Network,
+    Port,
+    ServerList,
+    Value,
+)
+from loopback_iac.model.traffic import Pool, Prefix, Service, Vip, Worker
+
+# 51820 + 51 is the port of Cilium's own WireGuard mesh; a worker may run it
+LAST_POP_ID = 50
+
+
+class Pop(Value):
+    """A point of presence: a host that announces the fleet's prefixes and balances connections."""
+
+    host: Given
+    node_id: Int = Field(ge=1, le=LAST_POP_ID)
+    upstreams: dict[str, Upstream]
+
+
+class Roll(Value):
+    """How a change travels: drained for so long, trusted again after so long."""
+
+    drain_s: Int = Field(30, ge=0, le=3600)
+    return_hold_s: Int = Field(10, ge=0, le=3600)
+
+
+class RpkiCache(Value):
+    """A validator that serves checked ROAs over RTR (RFC 8210)."""
+
+    address: AnyAddress
+    port: Port = 323
+
+
+class Announcement(Value):
+    """A prefix with the services that gate it."""
+
+    name: str
+    prefix: Prefix
+    services: tuple[str, ...]
+
+
+class Settings(Value):
+    """What holds for the whole fleet."""
+
+    asn: Asn
+    admin_sources: AdminSources
+    roll: Roll = Roll()
+    rpki_caches: dict[str, RpkiCache] = Field(default_factory=dict)
+    blackholes: AddressList = ()
+    time_servers: ServerList = ()
+    check_budget_per_s: Int = Field(1000, ge=1, le=100_000)
+
+
+class Fleet(Settings):
+    """All of it. Maps are sorted by name."""
+
+    name: str = Field(exclude=True)
+    prefixes: dict[str, Prefix]
+    vips: dict[str, Vip]
+    pops: dict[str, Pop]
+    pools: dict[str, Pool]
+    services: dict[str, Service]
+
+    @property
+    def workers(self) -> dict[str, Worker]:
+        """Workers of all pools by name; names are unique across pools."""
+        found = {n: w for pool in self.pools.values() for n, w in pool.workers.items()}
+        return dict(sorted(found.items()))
+
+    @property
+    def networks(self) -> tuple[Network, ...]:
+        """Own prefixes, IPv4 first."""
+        return tuple(
+            sorted(
+                (p.cidr for p in self.prefixes.values()),
+                key=lambda n: (n.version, n.network_address.packed),
+            )
+        )
+
+    @property
+    def announcements(self) -> tuple[Announcement, ...]:
+        """Each prefix with the services that gate it, sorted by name.
+
+        A service gates every prefix that holds an address of its VIP, unless its gate is none.
+        """
+        return tuple(
+            Announcement(name=name, prefix=prefix, services=self._gating(prefix))
+            for name, prefix in self.prefixes.items()
+        )
+
+    def _gating(self, prefix: Prefix) -> tuple[str, ...]:
+        return tuple(
+            name
+            for name, service in self.services.items()
+            if service.gate != "none"
+            and any(_within(a, prefix.cidr) for a in self.vips[service.vip].addresses)
+        )
+
+    def pool_of(self, worker: str) -> str:
+        """Name of the pool a worker belongs to."""
+        return next(name for name, pool in self.pools.items() if worker in pool.workers)
+
+    def services_of(self, pool: str) -> dict[str, Service]:
+        """Services that a pool serves."""
+        return {n: s for n, s in self.services.items() if s.pool == pool}
+
+
+def _within(address: Address, network: Network) -> bool:
+    return address.version == network.version and address in network

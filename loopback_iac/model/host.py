@@ -1,0 +1,158 @@
+"""A machine as it is known once it exists: addresses, keys, who owns it."""
+
+import base64
+import binascii
+import re
+import struct
+from collections.abc import Mapping
+from ipaddress import IPv4Address
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from loopback_iac.model.fields import (
+    Address,
+    AddressV4,
+    AddressV6,
+    AnyAddress,
+    Given,
+    Line,
+    LineList,
+    Port,
+    Value,
+    refuse,
+)
+from loopback_iac.model.problem import InputRejected, Problem
+from loopback_iac.model.structure import collect, plain
+
+INSTANCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}")  # it stands in a command's text
+USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")  # useradd(8)
+KEY_TYPES = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ssh-rsa")
+
+
+def _host_key(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    kind, _, rest = value.strip().partition(" ")
+    blob = rest.split(" ", maxsplit=1)[0]
+    try:
+        raw = base64.b64decode(blob, validate=True)
+        (size,) = struct.unpack(">I", raw[:4])  # RFC 4253 6.6: the blob begins with its own type
+        fits = kind in KEY_TYPES and raw[4 : 4 + size] == kind.encode()
+    except (binascii.Error, struct.error):
+        fits = False
+    if not fits:
+        refuse(
+            "host-key-syntax",
+            "is not a public host key",
+            f"type and base64 of one key ({', '.join(KEY_TYPES)})",
+            "copy the line of /etc/ssh/ssh_host_ed25519_key.pub from the host's console",
+        )
+    return f"{kind} {blob}"
+
+
+def _instance_id(value: object) -> object:
+    if isinstance(value, str) and not INSTANCE.fullmatch(value):
+        refuse(
+            "instance-id-syntax",
+            f"{value!r} cannot stand in a command",
+            "letters, digits and ._:/- (at most 128)",
+            "take the provider's id of the machine, or its serial number",
+        )
+    return value
+
+
+def _user(value: object) -> object:
+    if isinstance(value, str) and not USER.fullmatch(value):
+        refuse("ssh-user-syntax", f"{value!r} is no login name", "a login name", "for example root")
+    return value
+
+
+def _country(value: object) -> object:
+    if isinstance(value, str) and not re.fullmatch(r"[A-Z]{2}", value):
+        refuse(
+            "country-code",
+            f"{value!r} is no country code",
+            "two capitals of ISO 3166-1",
+            "for example DE or FR",
+        )
+    return value
+
+
+def _unicast(address: Address | None) -> Address | None:
+    if address is not None and (
+        address.is_unspecified
+        or address.is_loopback
+        or address.is_multicast
+        or address.is_link_local
+    ):
+        refuse(
+            "host-address",
+            f"{address} reaches no host from elsewhere",
+            "a unicast address that workers and operators reach",
+            "write the address of the host's uplink",
+        )
+    return address
+
+
+class Bastion(Value):
+    """A host to jump through."""
+
+    host: Line
+    port: Port = 22
+    user: Annotated[str, BeforeValidator(_user)] = "root"
+    host_key: Annotated[str, BeforeValidator(_host_key)] | None = None
+    ssh_private_key: Given = False
+
+
+class Host(Value):
+    """Late facts of one machine."""
+
+    ipv4: Annotated[AddressV4 | None, AfterValidator(_unicast)] = None
+    ipv6: Annotated[AddressV6 | None, AfterValidator(_unicast)] = None
+    host_key: Annotated[str, BeforeValidator(_host_key)]
+    instance_id: Annotated[str, BeforeValidator(_instance_id)]
+    ssh_port: Port = 22
+    ssh_user: Annotated[str, BeforeValidator(_user)] = "root"
+    ssh_private_key: Given = False
+    ssh_agent_socket: Line | None = None
+    bastion: Bastion | None = None
+    provider: Line | None = None
+    legal_owner: Line | None = None
+    country: Annotated[str, BeforeValidator(_country)] | None = None
+    site: Line | None = None
+    failure_domains: LineList = Field(default=())
+
+    @property
+    def address(self) -> AnyAddress:
+        """The address its own services listen on: IPv4 where there is one."""
+        found = self.ipv4 or self.ipv6
+        assert found is not None  # noqa: S101  # parse_host lets no other host through
+        return found
+
+    def address_of(self, family: int) -> IPv4Address | AnyAddress | None:
+        """Its address of one family."""
+        return self.ipv4 if family == 4 else self.ipv6
+
+
+def parse_host(path: str, tree: Mapping[str, object]) -> Host:
+    """Late facts of one host, checked.
+
+    In: `path` of the host in the fleet, for messages; `tree` with every value known.
+    Raises: InputRejected with every problem at once.
+    """
+    problems: list[Problem] = []
+    host = collect(Host, path, plain(tree), problems)
+    if host is not None and host.ipv4 is None and host.ipv6 is None:
+        problems.append(
+            Problem(
+                path,
+                "has no address",
+                "ipv4, ipv6 or both",
+                "write the address of the host's uplink",
+                "host-address",
+            )
+        )
+    if problems or host is None:
+        raise InputRejected(path, tuple(sorted(problems)))
+    return host

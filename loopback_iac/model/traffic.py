@@ -1,0 +1,88 @@
+"""What is announced and where it goes: prefixes, VIPs, services, pools, workers."""
+
+from ipaddress import IPv4Network
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from loopback_iac.model.fields import (
+    AddressList,
+    AnyNetwork,
+    Given,
+    Int,
+    Network,
+    Number,
+    Port,
+    Value,
+    refuse,
+)
+
+LONGEST_V4, LONGEST_V6 = 24, 48  # longer prefixes are filtered by most networks (RFC 7454 6.1.3)
+
+
+def _announceable(network: Network) -> Network:
+    v4 = isinstance(network, IPv4Network)
+    longest, shortest = (LONGEST_V4, 8) if v4 else (LONGEST_V6, 16)
+    if not shortest <= network.prefixlen <= longest:
+        refuse(
+            "prefix-length",
+            f"{network} would be filtered by other networks",
+            f"a length between /{shortest} and /{longest}",
+            f"announce a /{longest} that contains it, or use an address of your provider",
+        )
+    return network
+
+
+class Prefix(Value):
+    """A network the fleet announces as long as the services on it are healthy."""
+
+    cidr: Annotated[AnyNetwork, AfterValidator(_announceable)]
+    gate: Literal["all", "any"] = "all"
+
+    @property
+    def family(self) -> int:
+        """4 or 6."""
+        return self.cidr.version
+
+
+class Vip(Value):
+    """One name clients use: its anycast addresses."""
+
+    addresses: AddressList
+
+
+class Service(Value):
+    """A port of a VIP, forwarded in TCP to a pool; TLS is not opened on the way."""
+
+    vip: str
+    port: Port
+    pool: str
+    worker_port: Port
+    health: Literal["connect", "follow"] | None = None
+    gate: Literal["shared", "own", "none"] = "shared"
+    max_connections: Int = Field(10_000, ge=1, le=500_000)
+
+
+class Worker(Value):
+    """A machine that terminates the service's connections, reached through tunnels only."""
+
+    host: Given
+    node_id: Int = Field(ge=1, le=1023)
+    weight: Int = Field(100, ge=1, le=256)
+    drained: bool = False
+    rtt_ms: Number = Field(1.0, gt=0, le=1000)
+    rtt_ms_by_pop: dict[str, Number] = Field(default_factory=dict)
+    behind_nat: bool = False
+    path_mtu_bytes: Int = Field(1500, ge=1360, le=9000)
+    restrict_ssh: bool = False
+
+    def rtt_ms_from(self, pop: str) -> float:
+        """Declared round trip time through the tunnel from one PoP."""
+        return self.rtt_ms_by_pop.get(pop, self.rtt_ms)
+
+
+class Pool(Value):
+    """Workers that can stand in for each other."""
+
+    workers: dict[str, Worker]
+    check_interval_ms: Int = Field(20, ge=1, le=60_000)

@@ -1,0 +1,93 @@
+"""Addresses, ports and names of the tunnel between one PoP and one worker; pure arithmetic.
+
+Everything follows from the two node ids, so adding a PoP moves no existing tunnel. PoP ids take
+8 bits and worker ids 10: 2**18 pairs fill the /31s of 10.88.0.0/13 exactly.
+"""
+
+import hashlib
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+
+from loopback_iac.model.fields import Value
+from loopback_iac.model.fleet import Fleet
+
+TUNNEL_V4 = IPv4Network("10.88.0.0/13")
+FIRST_PORT = 51820
+KEY_EPOCH = 1
+INTERFACE_PREFIX = "lb-"
+WIREGUARD_OVERHEAD_BYTES = 80  # 40 IPv6 + 8 UDP + 32 WireGuard: fits both families
+
+
+class Tunnel(Value):
+    """One WireGuard link: the PoP has the even address, the worker the odd one."""
+
+    pop: str
+    worker: str
+    pop_v4: IPv4Address
+    worker_v4: IPv4Address
+    pop_v6: IPv6Address
+    worker_v6: IPv6Address
+    pop_port: int
+    worker_port: int
+    mtu_bytes: int
+    behind_nat: bool
+
+    @property
+    def pop_interface(self) -> str:
+        """Interface on the PoP."""
+        return INTERFACE_PREFIX + self.worker
+
+    @property
+    def worker_interface(self) -> str:
+        """Interface on the worker."""
+        return INTERFACE_PREFIX + self.pop
+
+    @property
+    def net_v4(self) -> IPv4Network:
+        """The pair's /31 (RFC 3021)."""
+        return IPv4Network((self.pop_v4, 31))
+
+    @property
+    def net_v6(self) -> IPv6Network:
+        """The pair's /127 (RFC 6164)."""
+        return IPv6Network((self.pop_v6, 127))
+
+
+def tunnel_net_v6(fleet: str) -> IPv6Network:
+    """The fleet's own ULA /48; the 40-bit global id is drawn from its name (RFC 4193 3.2)."""
+    drawn = hashlib.sha256(f"loopback-iac tunnel {fleet}".encode()).digest()[:5]
+    return IPv6Network((b"\xfd" + drawn + bytes(10), 48))
+
+
+def pair_v4(pop_id: int, worker_id: int) -> IPv4Network:
+    """The /31 of a pair of node ids."""
+    return IPv4Network((TUNNEL_V4[((pop_id << 10) + worker_id) * 2], 31))
+
+
+def pair_v6(fleet: str, pop_id: int, worker_id: int) -> IPv6Network:
+    """The /127 of a pair of node ids: subnet by PoP, address by worker."""
+    base = int(tunnel_net_v6(fleet).network_address)
+    return IPv6Network((base + (pop_id << 64) + worker_id * 2, 127))
+
+
+def router_id(pop_id: int) -> IPv4Address:
+    """BGP identifier of a PoP: the address of worker id 0, which no worker has."""
+    return pair_v4(pop_id, 0).network_address
+
+
+def tunnel(fleet: Fleet, pop: str, worker: str) -> Tunnel:
+    """The tunnel of one pair of a fleet."""
+    pop_id = fleet.pops[pop].node_id
+    member = fleet.workers[worker]
+    v4, v6 = pair_v4(pop_id, member.node_id), pair_v6(fleet.name, pop_id, member.node_id)
+    return Tunnel(
+        pop=pop,
+        worker=worker,
+        pop_v4=v4[0],
+        worker_v4=v4[1],
+        pop_v6=v6[0],
+        worker_v6=v6[1],
+        pop_port=FIRST_PORT + member.node_id,
+        worker_port=FIRST_PORT + pop_id,
+        mtu_bytes=member.path_mtu_bytes - WIREGUARD_OVERHEAD_BYTES,
+        behind_nat=member.behind_nat,
+    )
