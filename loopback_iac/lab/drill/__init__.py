@@ -1,0 +1,1 @@
+"""Drills: break something on purpose while clients connect, and measure what they noticed."""

@@ -1,0 +1,94 @@
+"""A small far end for the load: TLS that answers who asked, and ports that misbehave on purpose.
+
+argv: directory with `good.pem` and `other.pem` (key and chain). Prints one line when it listens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import ssl
+import struct
+import sys
+from pathlib import Path
+
+GOOD, CLOSES, RESETS, NOT_TLS, UNTRUSTED, LIES, MUTE = 443, 444, 445, 446, 447, 448, 449
+ADDRESSES = ("203.0.113.10", "2001:db8:100::10")
+
+
+def answer(client: str) -> bytes:
+    return json.dumps({"worker": "w1", "pop": "fra1", "client": client}).encode()
+
+
+async def serve(reader, writer, client: str | None = None) -> None:
+    try:
+        request = await reader.readuntil(b"\r\n\r\n")
+        seen = answer(client or writer.get_extra_info("peername")[0])
+        if request.startswith(b"GET /stream"):
+            writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+            while True:
+                writer.write(seen + b"\n")
+                await writer.drain()
+                await asyncio.sleep(0.1)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(seen) + seen)
+        await writer.drain()
+    except (OSError, asyncio.IncompleteReadError):
+        pass  # most clients leave after the ServerHello
+    finally:
+        writer.close()
+
+
+async def close(_, writer) -> None:
+    writer.close()
+
+
+async def reset(_, writer) -> None:
+    sock = writer.get_extra_info("socket")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+
+
+async def talk_plain(_, writer) -> None:
+    writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    await writer.drain()
+    writer.close()
+
+
+async def stay_mute(_, writer) -> None:
+    await asyncio.sleep(60)
+    writer.close()
+
+
+def context(path: Path) -> ssl.SSLContext:
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    made.load_cert_chain(path)
+    return made
+
+
+async def main() -> None:
+    directory = Path(sys.argv[1])
+    good, other = context(directory / "good.pem"), context(directory / "other.pem")
+
+    async def lie(reader, writer) -> None:
+        await serve(reader, writer, "198.51.100.99")
+
+    ports = [
+        (GOOD, serve, good),
+        (CLOSES, close, None),
+        (RESETS, reset, None),
+        (NOT_TLS, talk_plain, None),
+        (UNTRUSTED, serve, other),
+        (LIES, lie, good),
+        (MUTE, stay_mute, None),
+    ]
+    for port, act, tls in ports:
+        for address in ADDRESSES:
+            await asyncio.start_server(act, address, port, ssl=tls, backlog=1024)
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)  # handshakes cut by clients
+    sys.stdout.write("listening\n")
+    sys.stdout.flush()
+    await asyncio.sleep(300)
+
+
+asyncio.run(main())

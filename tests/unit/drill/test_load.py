@@ -1,0 +1,121 @@
+"""The load generator against real sockets: it must tell what a client saw, and keep its pace."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections import Counter
+
+import pytest
+
+from loopback_iac.lab.drill.load import parse_plan
+
+GOOD, CLOSES, RESETS, NOT_TLS, UNTRUSTED, LIES, MUTE, NOBODY = (*range(443, 450), 450)
+
+
+def outcomes(records: dict) -> Counter:
+    return Counter(a["outcome"] for a in records["attempts"])
+
+
+def test_every_connection_due_is_made_and_answered(wire):
+    records = wire.load(rate=200, seconds=1)
+    attempts = records["attempts"]
+    assert outcomes(records) == {"ok": 200}
+    assert [a["due_us"] for a in attempts] == [5000 * n for n in range(200)]
+    assert Counter(a["family"] for a in attempts) == {4: 100, 6: 100}
+    sampled = [a for a in attempts if a["full"]]
+    assert Counter(a["family"] for a in sampled) == {4: 20, 6: 20}
+    assert {(a["pop"], a["worker"], a["client_right"]) for a in sampled} == {("fra1", "w1", True)}
+    assert all(a["pop"] is None for a in attempts if not a["full"])
+    assert all(0 <= a["late_us"] <= a["connect_us"] <= a["answer_us"] for a in attempts)
+
+
+@pytest.mark.parametrize(
+    ("port", "greeted", "exchanged"),
+    [
+        (NOBODY, "refused", "refused"),
+        (CLOSES, "closed", "closed"),
+        (RESETS, "reset", "reset"),
+        (NOT_TLS, "tls", "tls"),
+        (MUTE, "timeout", "timeout"),
+        (UNTRUSTED, "ok", "untrusted"),
+    ],
+)
+def test_each_way_to_fail_has_its_own_word(wire, port, greeted, exchanged):
+    attempts = wire.load(port=port, seconds=0.3)["attempts"]
+    words = {full: {a["outcome"] for a in attempts if a["full"] is full} for full in (True, False)}
+    if port in (RESETS, CLOSES):  # the cut may meet the connection before or after our hello
+        assert words[False] | words[True] <= {"reset", "closed"}
+        assert greeted in words[False] | words[True]
+    else:
+        assert words == {False: {greeted}, True: {exchanged}}
+
+
+def test_an_address_without_a_route_is_unreachable(wire):
+    records = wire.load(targets=[[4, "192.0.2.77"], [6, "2001:db8:dead::1"]], seconds=0.2)
+    assert outcomes(records) == {"unreachable": 20}
+
+
+def test_a_worker_that_saw_another_client_is_found(wire):
+    attempts = wire.load(port=LIES, seconds=0.2)["attempts"]
+    assert {a["client_right"] for a in attempts if a["full"]} == {False}
+
+
+def test_silence_neither_slows_the_schedule_nor_hides_failures(wire, blackhole):
+    running = wire.start_load(rate=200, seconds=1.5, streams=2, timeout_ms=400)
+    running.stdout.readline()
+    time.sleep(0.3)
+    at = blackhole()
+    out, _ = running.communicate(timeout=30)
+    records = json.loads(out)
+    attempts = records["attempts"]
+    fault_us = (at - records["clock"]["start_monotonic_ns"]) // 1000
+    assert len(attempts) == 300
+    after = [a for a in attempts if a["due_us"] > fault_us + 100_000]
+    assert {a["outcome"] for a in after} == {"timeout"}
+    # the last is as punctual as the first: nothing waited for an answer
+    assert max(a["late_us"] for a in after) < 400_000
+    assert {a["outcome"] for a in attempts if a["due_us"] < fault_us - 50_000} == {"ok"}
+    assert [s["outcome"] for s in records["streams"]] == ["silent"] * 4
+
+
+def test_streams_that_live_to_the_end_survived(wire):
+    records = wire.load(streams=3, seconds=1)
+    assert [s["outcome"] for s in records["streams"]] == ["survived"] * 6
+    assert all(s["lines"] >= 5 and s["client_right"] for s in records["streams"])
+
+
+def test_a_stream_that_never_spoke_is_silent_however_short_the_load(wire, blackhole):
+    blackhole()
+    records = wire.load(streams=1, seconds=0.2, timeout_ms=200)
+    assert [s["outcome"] for s in records["streams"]] == ["silent"] * 2
+
+
+def test_streams_that_are_reset_say_so(wire):
+    records = wire.load(streams=1, seconds=0.3, port=RESETS)
+    assert {s["outcome"] for s in records["streams"]} <= {"reset", "closed"}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("rate", 0), ("rate", 100_000), ("seconds", 9999), ("sample_every", 0), ("targets", [])],
+)
+def test_a_plan_out_of_bounds_is_refused_by_name(wire, field, value):
+    tree = json.loads(wire.plan())
+    with pytest.raises(ValueError, match=field):
+        parse_plan(tree | {field: value})
+
+
+def test_the_generator_is_bounded_even_when_nobody_reads_its_plan(wire):
+    done = subprocess.run(
+        [sys.executable, "-m", "loopback_iac.lab.drill.load"],
+        input="{}",
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=20,
+    )
+    assert done.returncode != 0
+    assert "targets" in done.stderr
