@@ -1,6 +1,7 @@
 """What an operator declares, as frozen values; parse_* collects every problem before it refuses."""
 
 from loopback_iac.model.bgp import Upstream
+from loopback_iac.model.facts import fleet_facts
 from loopback_iac.model.fleet import Announcement, Fleet, Pop, Roll
 from loopback_iac.model.host import Host, parse_host
 from loopback_iac.model.parse import parse_fleet
@@ -23,6 +24,7 @@ __all__ = [
     "Upstream",
     "Vip",
     "Worker",
+    "fleet_facts",
     "parse_fleet",
     "parse_host",
     "problems_text",

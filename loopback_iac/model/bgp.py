@@ -88,7 +88,7 @@ class Upstream(Value):
     hold_time_s: Int = 9
     keepalive_s: Int = 3
     role_strict: bool = False
-    import_routes: Literal["default", "full"] = "default"
+    routes: Literal["default", "full"] = "default"
     limits: Limits = Limits()
     communities: dict[str, Community] = Field(default_factory=dict)
 

@@ -71,13 +71,13 @@ def _names(
     for path, _, worker in draft.workers():
         problems += [
             Problem(
-                f"{path}.rtt_ms_by_pop.{pop}",
+                f"{path}.rtt_ms_from.{pop}",
                 f"there is no PoP {pop!r}",
                 f"one of {', '.join(sorted(draft.named['pops']))}",
                 "remove it, or correct the name",
                 "pop-unknown",
             )
-            for pop in sorted(worker.rtt_ms_by_pop)
+            for pop in sorted(worker.rtt_ms_from)
             if pop not in draft.named["pops"]
         ]
     return problems
@@ -93,7 +93,7 @@ def _pools(draft: Draft) -> list[Problem]:
             "pool-all-drained",
         )
         for name, pool in sorted(draft.pools.items())
-        if pool.workers and all(w.drained for w in pool.workers.values())
+        if pool.workers and all(w.drained or w.weight == 0 for w in pool.workers.values())
     ]
 
 
@@ -103,7 +103,7 @@ def _budget(draft: Draft) -> list[Problem]:
     budget = draft.settings.check_budget_per_s
     problems = []
     for pop in sorted(draft.pops):
-        rate = round(checks_per_s(draft.pools, pop))
+        rate = round(checks_per_s(draft.pools, draft.services, pop))
         if rate <= budget:
             continue
         count = sum(len(pool.workers) for pool in draft.pools.values())
@@ -113,7 +113,7 @@ def _budget(draft: Draft) -> list[Problem]:
                 f"pops.{pop}",
                 f"{rate} health checks per second for {count} workers",
                 f"at most {budget}",
-                f"raise check_interval_ms of the pools to {needed}, or check_budget_per_s",
+                f"write health.interval_ms: {needed} at the services, or raise check_budget_per_s",
                 "check-budget",
             )
         )

@@ -71,31 +71,19 @@ def _checked_once(draft: Draft) -> list[Problem]:
     problems = []
     first: dict[str, str] = {}
     for name, service in sorted(draft.services.items()):
-        if service.health != "connect":
+        if service.health is None:
             continue
         if service.pool in first:
             problems.append(
                 Problem(
                     f"services.{name}.health",
                     f"services.{first[service.pool]} already carries the check of this pool",
-                    "one check per PoP and worker",
-                    "write health: follow, or give the service a pool of its own",
+                    "one check per PoP and worker; the other services follow it",
+                    "remove health here, or give the service a pool of its own",
                     "checked-once",
                 )
             )
         first.setdefault(service.pool, name)
-    for pool in sorted({s.pool for s in draft.services.values()} - set(first)):
-        members = sorted(n for n, s in draft.services.items() if s.pool == pool)
-        if all(draft.services[n].health == "follow" for n in members):
-            problems.append(
-                Problem(
-                    f"services.{members[0]}.health",
-                    f"every service of pools.{pool} follows, so nobody is checked",
-                    "one service that carries the check",
-                    "write health: connect at one of them",
-                    "checked-once",
-                )
-            )
     return problems
 
 

@@ -161,13 +161,13 @@ def _identity(path: str, up: Upstream, draft: Draft) -> Iterator[Problem]:
             "remove role_strict",
             "role-strict-transit",
         )
-    caches = draft.settings.rpki_caches if draft.settings else {"unknown": None}
-    if up.import_routes == "full" and not caches:
+    caches = draft.settings.rpki if draft.settings else ("unknown",)
+    if up.routes == "full" and not caches:
         yield Problem(
-            f"{path}.import_routes",
+            f"{path}.routes",
             "a full table without a validator accepts hijacked routes",
             "at least one RPKI cache",
-            "declare rpki_caches, or write import_routes: default",
+            "declare rpki, or write routes: default",
             "full-table-rpki",
         )
 

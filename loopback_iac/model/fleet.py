@@ -1,6 +1,9 @@
 """The fleet: all of it, parsed, cross-checked and frozen."""
 
-from pydantic import Field
+import re
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field
 
 from loopback_iac.model.bgp import Upstream
 from loopback_iac.model.fields import (
@@ -15,11 +18,13 @@ from loopback_iac.model.fields import (
     Port,
     ServerList,
     Value,
+    refuse,
 )
 from loopback_iac.model.traffic import Pool, Prefix, Service, Vip, Worker
 
 # 51820 + 51 is the port of Cilium's own WireGuard mesh; a worker may run it
 LAST_POP_ID = 50
+CACHE = re.compile(r"(?:\[([0-9a-fA-F:]+)\]|([0-9.]+)):(\d{1,5})")
 
 
 class Pop(Value):
@@ -41,7 +46,26 @@ class RpkiCache(Value):
     """A validator that serves checked ROAs over RTR (RFC 8210)."""
 
     address: AnyAddress
-    port: Port = 323
+    port: Port
+
+
+def _cache(value: object) -> object:
+    """From address:port, the IPv6 address in brackets."""
+    if not isinstance(value, str):
+        return value
+    found = CACHE.fullmatch(value)
+    if not found:
+        refuse(
+            "rpki-cache-syntax",
+            f"{value!r} is no cache",
+            "address:port",
+            "write it as in 198.51.100.5:323 or [2001:db8::5]:323",
+        )
+    return {"address": found.group(1) or found.group(2), "port": int(found.group(3))}
+
+
+def _caches(value: object) -> object:
+    return tuple(_cache(item) for item in value) if isinstance(value, list) else value
 
 
 class Announcement(Value):
@@ -58,7 +82,7 @@ class Settings(Value):
     asn: Asn
     admin_sources: AdminSources
     roll: Roll = Roll()
-    rpki_caches: dict[str, RpkiCache] = Field(default_factory=dict)
+    rpki: Annotated[tuple[RpkiCache, ...], BeforeValidator(_caches)] = ()
     blackholes: AddressList = ()
     time_servers: ServerList = ()
     check_budget_per_s: Int = Field(1000, ge=1, le=100_000)

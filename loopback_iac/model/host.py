@@ -5,7 +5,6 @@ import binascii
 import re
 import struct
 from collections.abc import Mapping
-from ipaddress import IPv4Address
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -98,11 +97,10 @@ def _unicast(address: Address | None) -> Address | None:
 class Bastion(Value):
     """A host to jump through."""
 
-    host: Line
-    port: Port = 22
-    user: Annotated[str, BeforeValidator(_user)] = "root"
-    host_key: Annotated[str, BeforeValidator(_host_key)] | None = None
-    ssh_private_key: Given = False
+    address: AnyAddress
+    host_key: Annotated[str, BeforeValidator(_host_key)]
+    ssh_port: Port = 22
+    ssh_user: Annotated[str, BeforeValidator(_user)] = "root"
 
 
 class Host(Value):
@@ -111,7 +109,7 @@ class Host(Value):
     ipv4: Annotated[AddressV4 | None, AfterValidator(_unicast)] = None
     ipv6: Annotated[AddressV6 | None, AfterValidator(_unicast)] = None
     host_key: Annotated[str, BeforeValidator(_host_key)]
-    instance_id: Annotated[str, BeforeValidator(_instance_id)]
+    instance_id: Annotated[str, BeforeValidator(_instance_id)] | None = None
     ssh_port: Port = 22
     ssh_user: Annotated[str, BeforeValidator(_user)] = "root"
     ssh_private_key: Given = False
@@ -124,13 +122,13 @@ class Host(Value):
     failure_domains: LineList = Field(default=())
 
     @property
-    def address(self) -> AnyAddress:
+    def address(self) -> Address:
         """The address its own services listen on: IPv4 where there is one."""
         found = self.ipv4 or self.ipv6
         assert found is not None  # noqa: S101  # parse_host lets no other host through
         return found
 
-    def address_of(self, family: int) -> IPv4Address | AnyAddress | None:
+    def address_of(self, family: int) -> Address | None:
         """Its address of one family."""
         return self.ipv4 if family == 4 else self.ipv6
 

@@ -8,8 +8,9 @@ in seven seconds.
 import math
 
 from loopback_iac.model.fields import Value
-from loopback_iac.model.traffic import Pool, Worker
+from loopback_iac.model.traffic import Pool, Service, Worker
 
+INTERVAL_FLOOR_MS = 20
 CONNECT_FLOOR_MS = 30
 DOWN_FLOOR_MS = 100
 
@@ -22,14 +23,23 @@ class Timing(Value):
     connect_ms: int
 
 
-def timing(pool: Pool, worker: Worker, pop: str) -> Timing:
+def checked_service(services: dict[str, Service], pool: str) -> str:
+    """The one service of a pool whose port is checked; the others of the pool follow it.
+
+    The one that declares health, else the first by name: each PoP-worker pair is checked once.
+    """
+    members = sorted(name for name, service in services.items() if service.pool == pool)
+    return next((name for name in members if services[name].health), members[0])
+
+
+def timing(interval_ms: int | None, worker: Worker, pop: str) -> Timing:
     """Timing of one PoP-worker pair.
 
     HAProxy ends a check's connect after the smaller of `timeout connect` and `inter`, so the
     interval stays at twice the round trip or more.
     """
-    rtt_ms = worker.rtt_ms_from(pop)
-    inter_ms = max(pool.check_interval_ms, math.ceil(2 * rtt_ms))
+    rtt_ms = worker.rtt_ms_of(pop)
+    inter_ms = max(interval_ms or INTERVAL_FLOOR_MS, math.ceil(2 * rtt_ms))
     return Timing(
         inter_ms=inter_ms,
         downinter_ms=max(DOWN_FLOOR_MS, inter_ms),
@@ -37,10 +47,18 @@ def timing(pool: Pool, worker: Worker, pop: str) -> Timing:
     )
 
 
-def checks_per_s(pools: dict[str, Pool], pop: str) -> float:
+def pool_interval_ms(services: dict[str, Service], pool: str) -> int | None:
+    """The interval that the checked service of a pool asks for."""
+    health = services[checked_service(services, pool)].health
+    return health.interval_ms if health else None
+
+
+def checks_per_s(pools: dict[str, Pool], services: dict[str, Service], pop: str) -> float:
     """Checks a PoP starts each second while every worker is up."""
+    used = {service.pool for service in services.values()}
     return sum(
-        1000 / timing(pool, worker, pop).inter_ms
-        for pool in pools.values()
+        1000 / timing(pool_interval_ms(services, name), worker, pop).inter_ms
+        for name, pool in pools.items()
+        if name in used
         for worker in pool.workers.values()
     )

@@ -51,6 +51,12 @@ class Vip(Value):
     addresses: AddressList
 
 
+class Health(Value):
+    """How a PoP checks the worker's port: a TCP connect that carries a PROXY header."""
+
+    interval_ms: Int | None = Field(None, ge=1, le=60_000)
+
+
 class Service(Value):
     """A port of a VIP, forwarded in TCP to a pool; TLS is not opened on the way."""
 
@@ -58,9 +64,9 @@ class Service(Value):
     port: Port
     pool: str
     worker_port: Port
-    health: Literal["connect", "follow"] | None = None
+    health: Health | None = None
     gate: Literal["shared", "own", "none"] = "shared"
-    max_connections: Int = Field(10_000, ge=1, le=500_000)
+    max_connections: Int = Field(20_000, ge=1, le=500_000)
 
 
 class Worker(Value):
@@ -68,21 +74,20 @@ class Worker(Value):
 
     host: Given
     node_id: Int = Field(ge=1, le=1023)
-    weight: Int = Field(100, ge=1, le=256)
+    weight: Int = Field(100, ge=0, le=256)
     drained: bool = False
     rtt_ms: Number = Field(1.0, gt=0, le=1000)
-    rtt_ms_by_pop: dict[str, Number] = Field(default_factory=dict)
+    rtt_ms_from: dict[str, Number] = Field(default_factory=dict)
     behind_nat: bool = False
     path_mtu_bytes: Int = Field(1500, ge=1360, le=9000)
     restrict_ssh: bool = False
 
-    def rtt_ms_from(self, pop: str) -> float:
+    def rtt_ms_of(self, pop: str) -> float:
         """Declared round trip time through the tunnel from one PoP."""
-        return self.rtt_ms_by_pop.get(pop, self.rtt_ms)
+        return self.rtt_ms_from.get(pop, self.rtt_ms)
 
 
 class Pool(Value):
     """Workers that can stand in for each other."""
 
     workers: dict[str, Worker]
-    check_interval_ms: Int = Field(20, ge=1, le=60_000)

@@ -1,0 +1,73 @@
+"""The plain, policy-relevant facts of a fleet: what components publish and controls read."""
+
+from loopback_iac.model.fleet import Fleet, Pop
+from loopback_iac.model.timing import checks_per_s
+
+
+def fleet_facts(fleet: Fleet) -> dict[str, object]:
+    """Facts as plain JSON values, known before anything is created; no secret and no late value.
+
+    Out: maps sorted by name; a waived protection shows its reason.
+    """
+    return {
+        "format": 1,
+        "asn": fleet.asn,
+        "admin_sources": [str(network) for network in fleet.admin_sources],
+        "prefixes": {
+            a.name: {"cidr": str(a.prefix.cidr), "gate": a.prefix.gate, "services": [*a.services]}
+            for a in fleet.announcements
+        },
+        "vips": {name: [str(a) for a in vip.addresses] for name, vip in fleet.vips.items()},
+        "pops": {name: _pop(fleet, name, pop) for name, pop in fleet.pops.items()},
+        "pools": {
+            name: {
+                "workers": {
+                    worker: {"drained": w.drained, "weight": w.weight, "rtt_ms": w.rtt_ms}
+                    for worker, w in sorted(pool.workers.items())
+                }
+            }
+            for name, pool in fleet.pools.items()
+        },
+        "services": {
+            name: {"vip": s.vip, "port": s.port, "pool": s.pool, "tls_opened_at_pop": False}
+            for name, s in fleet.services.items()
+        },
+        "rpki": _rpki(fleet),
+        "roll": {"drain_s": fleet.roll.drain_s, "return_hold_s": fleet.roll.return_hold_s},
+    }
+
+
+def _pop(fleet: Fleet, name: str, pop: Pop) -> dict[str, object]:
+    return {
+        "node_id": pop.node_id,
+        "checks_per_s": round(checks_per_s(fleet.pools, fleet.services, name)),
+        "upstreams": {
+            up_name: {
+                "kind": up.kind,
+                "asn": up.asn,
+                "families": [family for family, _, _ in up.sessions],
+                "md5": up.md5,
+                "md5_waived_because": up.md5_waived_because,
+                "ttl_security": up.ttl_security,
+                "multihop_because": up.multihop_because,
+                "bfd": up.bfd,
+                "bfd_waived_because": up.bfd_waived_because,
+                "role": "customer" if up.kind == "transit" else None,
+                "role_strict": up.role_strict,
+                "hold_time_s": up.hold_time_s,
+                "routes": up.routes,
+            }
+            for up_name, up in sorted(pop.upstreams.items())
+        },
+    }
+
+
+def _rpki(fleet: Fleet) -> dict[str, object]:
+    imports_full = any(
+        u.routes == "full" for p in fleet.pops.values() for u in p.upstreams.values()
+    )
+    if not imports_full:
+        reason = "every upstream sends a default route only, which has no origin to validate"
+        return {"applies": False, "not_applicable_because": reason, "caches": []}
+    caches = [f"{cache.address} port {cache.port}" for cache in fleet.rpki]
+    return {"applies": True, "not_applicable_because": None, "caches": caches}
