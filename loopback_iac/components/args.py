@@ -15,14 +15,16 @@ import pulumi
 class BastionRef(TypedDict):
     """A jump host in front of a host."""
 
-    address: pulumi.Input[str]
-    """IPv4 or IPv6 address to dial."""
-    host_key: pulumi.Input[str]
-    """SSH host key as an authorized_keys line; the connection is pinned to it."""
-    ssh_port: NotRequired[int]
+    host: pulumi.Input[str]
+    """Address or name to dial."""
+    port: NotRequired[int]
     """SSH port. Default 22."""
-    ssh_user: NotRequired[str]
+    user: NotRequired[str]
     """Login user. Default root."""
+    host_key: NotRequired[pulumi.Input[str]]
+    """Its SSH host key as an authorized_keys line; the connection is pinned to it."""
+    ssh_private_key: NotRequired[pulumi.Input[str]]
+    """Its own private key (secret). Default: the key of the host behind it."""
 
 
 class HostRef(TypedDict):
@@ -34,8 +36,8 @@ class HostRef(TypedDict):
     """Management IPv6 address."""
     host_key: pulumi.Input[str]
     """SSH host key as an authorized_keys line. Every connection is pinned to it."""
-    instance_id: NotRequired[pulumi.Input[str]]
-    """What tells this machine from its replacement: a serial or cloud id. Default: its key."""
+    instance_id: pulumi.Input[str]
+    """What tells this machine from its replacement: a serial number or a cloud's id."""
     ssh_port: NotRequired[int]
     """SSH port. Default 22."""
     ssh_user: NotRequired[str]
@@ -63,6 +65,8 @@ class PrefixArgs(TypedDict):
 
     cidr: str
     """Network, host bits zero; at most /24 (IPv4) or /48 (IPv6), which is what others accept."""
+    gate: NotRequired[str]
+    """`all` (default): announced while all its services are healthy; `any`: while one is."""
 
 
 class VipArgs(TypedDict):
@@ -72,6 +76,28 @@ class VipArgs(TypedDict):
     """One IPv4 address, one IPv6 address, or one of each, inside the fleet's prefixes."""
 
 
+class LimitsArgs(TypedDict):
+    """Most routes taken from an upstream; more are blocked, the session stays."""
+
+    import_v4: NotRequired[int]
+    """IPv4 routes. Default: half as much again as a full table."""
+    import_v6: NotRequired[int]
+    """IPv6 routes."""
+    blackholes: NotRequired[int]
+    """Blackhole routes we may send at once. Default 8."""
+
+
+class CommunityArgs(TypedDict):
+    """One value an upstream listens to, and where it says so."""
+
+    value: str
+    """`65535:666`, or `64496:1:2` for a large community (RFC 8092)."""
+    source: str
+    """The upstream's page that documents it."""
+    use: NotRequired[str]
+    """When to send it: `announce` (default), `drain` or `blackhole`."""
+
+
 class UpstreamArgs(TypedDict):
     """A BGP neighbor of a PoP; facts from the carrier's order form."""
 
@@ -79,6 +105,8 @@ class UpstreamArgs(TypedDict):
     """`transit` (default) or `internal`."""
     asn: int
     """The neighbor's AS number."""
+    asn_source: NotRequired[str]
+    """Where a private AS number of a provider is documented."""
     interface: NotRequired[str]
     """The PoP's interface towards it, e.g. `eth1`."""
     local_v4: NotRequired[str]
@@ -99,6 +127,10 @@ class UpstreamArgs(TypedDict):
     """Hops to the neighbor when it is not on the link; needs `multihop_because`."""
     multihop_because: NotRequired[str]
     """Why the session is not direct."""
+    gateway_v4: NotRequired[str]
+    """Next hop towards a multihop neighbor, IPv4."""
+    gateway_v6: NotRequired[str]
+    """Next hop towards a multihop neighbor, IPv6."""
     bfd: NotRequired[bool]
     """BFD (RFC 5880), 50 ms x 3. Default true."""
     bfd_waived_because: NotRequired[str]
@@ -109,8 +141,12 @@ class UpstreamArgs(TypedDict):
     """BGP keepalive in seconds. Default 3."""
     role_strict: NotRequired[bool]
     """Refuse a neighbor that states no role (RFC 9234). Default false."""
-    routes: NotRequired[str]
-    """What to import: `default` (default route only, the default) or `full`."""
+    import_routes: NotRequired[str]
+    """`default` (the default route only, and the default) or `full`."""
+    limits: NotRequired[LimitsArgs]
+    """Most routes taken from it."""
+    communities: NotRequired[Mapping[str, CommunityArgs]]
+    """Values it listens to, by name."""
 
 
 class PopArgs(TypedDict):
@@ -119,7 +155,7 @@ class PopArgs(TypedDict):
     host: pulumi.Input[HostRef]
     """The machine: output `host` of a BareMetalHost."""
     node_id: int
-    """Number of this PoP, unique among PoPs, never reused: its tunnels' addresses follow from it."""
+    """Number of this PoP, unique among PoPs, never reused: tunnel addresses follow from it."""
     upstreams: Mapping[str, UpstreamArgs]
     """BGP neighbors by name."""
 
@@ -132,15 +168,19 @@ class WorkerArgs(TypedDict):
     node_id: int
     """Number of this worker, unique among workers, never reused."""
     weight: NotRequired[int]
-    """Share of new connections, 0 to 256. Default 100."""
+    """Share of new connections, 1 to 256. Default 100."""
     drained: NotRequired[bool]
     """Takes no new connection when true. Default false."""
     rtt_ms: NotRequired[float]
-    """Round trip to the PoPs in milliseconds; detection times are computed from it. Default 1.0."""
-    rtt_ms_from: NotRequired[Mapping[str, float]]
+    """Round trip to the PoPs in milliseconds; detection times follow from it. Default 1.0."""
+    rtt_ms_by_pop: NotRequired[Mapping[str, float]]
     """Round trip from one PoP, where it differs, by PoP name."""
     behind_nat: NotRequired[bool]
     """The worker dials out; PoPs never dial it. Default false."""
+    path_mtu_bytes: NotRequired[int]
+    """MTU of the path to the PoPs. Default 1500."""
+    restrict_ssh: NotRequired[bool]
+    """Let our firewall table answer SSH only from `admin_sources`. Default false: it is yours."""
 
 
 class PoolArgs(TypedDict):
@@ -148,13 +188,8 @@ class PoolArgs(TypedDict):
 
     workers: Mapping[str, WorkerArgs]
     """By name; a name is unique in the fleet."""
-
-
-class HealthArgs(TypedDict):
-    """How a PoP checks a worker's port."""
-
-    interval_ms: NotRequired[int]
-    """Time between two checks. Default follows from rtt_ms."""
+    check_interval_ms: NotRequired[int]
+    """Time between two checks of a worker by a PoP. Default 20."""
 
 
 class ServiceArgs(TypedDict):
@@ -167,11 +202,13 @@ class ServiceArgs(TypedDict):
     pool: str
     """Name of the pool."""
     worker_port: int
-    """TCP port on the workers: PROXY protocol v2 is expected, only tunnels are answered."""
-    health: NotRequired[HealthArgs]
-    """Health check. The default suits a worker one data centre away."""
+    """TCP port on the workers: expects PROXY protocol v2, answers only tunnels."""
+    health: NotRequired[str]
+    """`connect`: this port is checked; `follow`: it follows the checked port of its pool."""
+    gate: NotRequired[str]
+    """`shared` (default), `own` (it alone gates its prefix) or `none` (it never withdraws)."""
     max_connections: NotRequired[int]
-    """Concurrent connections per PoP. Default 20000."""
+    """Concurrent connections per PoP. Default 10000."""
 
 
 class RollArgs(TypedDict):
@@ -181,6 +218,15 @@ class RollArgs(TypedDict):
     """Seconds of graceful shutdown (RFC 8326) before a PoP is touched. Default 30."""
     return_hold_s: NotRequired[int]
     """Seconds a PoP must be healthy before it announces again. Default 10."""
+
+
+class RpkiCacheArgs(TypedDict):
+    """A validator that serves checked ROAs over RTR (RFC 8210)."""
+
+    address: str
+    """Its address."""
+    port: NotRequired[int]
+    """Its TCP port. Default 323."""
 
 
 class AnycastEdgeArgs(TypedDict):
@@ -202,8 +248,14 @@ class AnycastEdgeArgs(TypedDict):
     """Forwarded ports by name."""
     roll: NotRequired[RollArgs]
     """Timing of changes."""
-    rpki: NotRequired[Sequence[str]]
-    """RPKI caches as `address:port` (RFC 8210). Needed where a neighbor's `routes` is `full`."""
+    rpki_caches: NotRequired[Mapping[str, RpkiCacheArgs]]
+    """RPKI caches by name. Needed where an upstream's `import_routes` is `full`."""
+    blackholes: NotRequired[Sequence[str]]
+    """Own addresses whose traffic the upstreams shall drop (RFC 7999)."""
+    time_servers: NotRequired[Sequence[str]]
+    """NTP servers of the PoPs. Default: what the host has."""
+    check_budget_per_s: NotRequired[int]
+    """Most health checks a PoP may send per second; a fleet above it is refused. Default 1000."""
 
 
 BareMetalHostArgs = HostRef

@@ -7,8 +7,8 @@ apply    hands the bundle over stdin; the agent checks, swaps, proves, and waits
 confirm  is the new connection that proves that nobody was locked out; only then may a PoP announce
 
 There are no `triggers`: pulumi-command replaces on a changed trigger. The keyed digest of the
-bundle and the instance id stand in the command text instead, so any change is an in-place update and a
-replaced machine is converged again.
+bundle and the instance id stand in the command text instead: any change is an in-place update, and
+a replaced machine is converged again.
 """
 
 import base64
@@ -152,7 +152,7 @@ class ConvergedHost(pulumi.ComponentResource):
     def _text(self, verb: str, digest: pulumi.Input[str]) -> pulumi.Output[str]:
         return pulumi.Output.all(facts=self._facts, digest=digest).apply(
             lambda got: (
-                f"{AGENT} {verb} host={self._host_name} instance={instance_id(got['facts'])}"
+                f"{AGENT} {verb} host={self._host_name} instance={got['facts']['instance_id']}"
                 f" digest={got['digest']}"
             )
         )
@@ -189,12 +189,6 @@ class Worker(ConvergedHost):
     """A machine behind the PoPs: tunnels to each of them, and a port that answers nobody else."""
 
     role = "worker"
-
-
-def instance_id(facts: Mapping[str, Any]) -> str:
-    """What tells this machine from its replacement; shell-safe."""
-    given = facts.get("instance_id")
-    return str(given) if given else hashlib.sha256(str(facts["host_key"]).encode()).hexdigest()[:16]
 
 
 def _keyed_digest(

@@ -1,0 +1,64 @@
+"""Each rule fires on what it is for and stays silent on what it is not."""
+
+from __future__ import annotations
+
+import pytest
+from pulumi_policy import ResourceValidationArgs
+from pulumi_policy.proxy import unknown_checking_proxy
+
+from loopback_iac.policies import policies
+
+UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"  # Pulumi's sentinel for a value not known yet
+COMMAND = "command:remote:Command"
+EDGE = "loopback-iac:index:AnycastEdge"
+PINNED = {"host": "192.0.2.1", "hostKey": "ssh-ed25519 AAAA"}
+
+CASES = [
+    ("ssh-host-key-pinned", COMMAND, {"connection": PINNED}, 0),
+    ("ssh-host-key-pinned", COMMAND, {"connection": {"host": "192.0.2.1"}}, 1),
+    ("ssh-host-key-pinned", COMMAND, {"connection": {**PINNED, "proxy": {"host": "192.0.2.2"}}}, 1),
+    ("ssh-host-key-pinned", "hcloud:index:Server", {"connection": {}}, 0),
+    ("no-replacing-triggers", COMMAND, {"connection": PINNED, "triggers": ["a"]}, 1),
+    ("no-replacing-triggers", COMMAND, {"connection": PINNED, "triggers": []}, 0),
+    ("no-documentation-addresses", EDGE, {"asn": 64500.0, "prefixes": ["203.0.113.0/24"]}, 2),
+    ("no-documentation-addresses", EDGE, {"asn": 64500.0, "prefixes": ["2001:db8:100::/48"]}, 2),
+    ("no-documentation-addresses", EDGE, {"asn": 8560.0, "prefixes": ["9.9.9.0/24"]}, 0),
+]
+
+
+def reported(rule: str, kind: str, props: dict) -> list[str]:
+    policy = next(p for p in policies() if p.name == rule)
+    args = ResourceValidationArgs(
+        resource_type=kind,
+        props=unknown_checking_proxy(props),
+        urn=f"urn:pulumi:dev::p::{kind}::r",
+        name="r",
+        opts=None,
+        provider=None,
+        config=None,
+    )
+    found: list[str] = []
+    policy.validate(args, lambda message, urn=None: found.append(message))
+    return found
+
+
+@pytest.mark.parametrize(("rule", "kind", "props", "count"), CASES)
+def test_rule(rule, kind, props, count):
+    assert len(reported(rule, kind, props)) == count
+
+
+def test_a_rule_reads_only_what_it_needs():
+    props = {"connection": {**PINNED, "privateKey": UNKNOWN}, "stdin": UNKNOWN, "create": UNKNOWN}
+    assert reported("ssh-host-key-pinned", COMMAND, props) == []
+
+
+def test_messages_show_no_secret():
+    props = {"connection": {"host": "192.0.2.1", "privateKey": "hunter2"}}
+    assert "hunter2" not in "".join(reported("ssh-host-key-pinned", COMMAND, props))
+
+
+def test_every_rule_has_a_case_that_fires_and_one_that_does_not():
+    for policy in policies():
+        counts = [count for rule, _, _, count in CASES if rule == policy.name]
+        assert any(counts), policy.name
+        assert not all(counts), policy.name
