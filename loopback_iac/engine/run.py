@@ -1,0 +1,188 @@
+"""What all steps of one run share: state, report, and the right to start a step."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from loopback_iac.engine.errors import StoppedError
+from loopback_iac.engine.results import (
+    Change,
+    Diagnostic,
+    Event,
+    Progress,
+    Severity,
+    Violation,
+    Watcher,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from loopback_iac.engine.journal import Event as JournalEvent
+    from loopback_iac.engine.journal import Journal
+    from loopback_iac.engine.project import Project
+    from loopback_iac.engine.stackconfig import StackConfig
+    from loopback_iac.engine.state import Codec, Resource, Row
+
+
+@dataclass(slots=True)
+class Old:
+    """A row the run started with."""
+
+    index: int
+    row: Row
+    resource: Resource
+    deleted: bool = False  # its real counterpart is gone: a replacement deleted it first
+    condemned: bool = False  # replaced; waits for deletion at the end
+
+
+@dataclass(slots=True)
+class Run:
+    """One plan, up or destroy."""
+
+    project: Project
+    stack: str
+    dry_run: bool
+    config: StackConfig
+    codec: Codec
+    parallel: int
+    watcher: Watcher | None = None
+    journal: Journal | None = None
+    olds: list[Old] = field(default_factory=list)
+    news: dict[str, Resource] = field(default_factory=dict)
+    changes: list[Change] = field(default_factory=list)
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+    violations: list[Violation] = field(default_factory=list)
+    deferred: set[str] = field(default_factory=set)
+    stack_outputs: tuple[str, dict[str, object]] | None = None
+    failed: bool = False
+    cancelled: bool = False
+    _by_urn: dict[str, Old] = field(default_factory=dict)
+    _mutex: threading.RLock = field(default_factory=threading.RLock)
+    _slots: threading.Semaphore = field(init=False)
+    _active: int = 0
+    _idle: threading.Condition = field(default_factory=threading.Condition)
+
+    def __post_init__(self) -> None:
+        self._slots = threading.Semaphore(self.parallel)
+        for old in self.olds:
+            if old.resource.delete:
+                old.condemned = True
+            else:
+                self._by_urn[old.resource.urn] = old
+
+    def find_old(self, urn: str, aliases: Iterable[str] = ()) -> Old | None:
+        """The row a resource had before, under its URN or a former one."""
+        for candidate in (urn, *aliases):
+            found = self._by_urn.get(candidate)
+            if found is not None:
+                return found
+        return None
+
+    def add_new(self, resource: Resource) -> None:
+        """Note a resource as part of the new state."""
+        with self._mutex:
+            self.news[resource.urn] = resource
+
+    def record(self, event: JournalEvent, *, durable: bool = True) -> None:
+        """Make an event part of the state; a plan has none."""
+        if self.journal is not None:
+            self.journal.record(event, durable=durable)
+
+    def begin(self, operation: str, resource: Resource) -> int:
+        """Note an operation before its RPC is sent; out: the number to end it with."""
+        if self.journal is None:
+            return 0
+        return self.journal.begin(operation, self.codec.encode(resource))
+
+    def end(self, number: int) -> None:
+        """Note that an operation ended without a trace in the state."""
+        if self.journal is not None:
+            self.journal.end(number)
+
+    # --- what may start -------------------------------------------------------------------------
+
+    def check_running(self) -> None:
+        """Raises: StoppedError once the run is ending."""
+        if self.cancelled or (self.failed and not self.dry_run):
+            raise StoppedError("the run is ending")
+
+    @contextmanager
+    def active(self) -> Iterator[None]:
+        """Count a registration as in flight, so that the end of the run waits for it."""
+        with self._idle:
+            self._active += 1
+        try:
+            yield
+        finally:
+            with self._idle:
+                self._active -= 1
+                self._idle.notify_all()
+
+    @contextmanager
+    def slot(self) -> Iterator[None]:
+        """
+        Hold one of the `parallel` places in which providers are called.
+
+        Raises: StoppedError when the run ended while waiting for it.
+        """
+        with self._slots:
+            self.check_running()
+            yield
+
+    def wait_idle(self, timeout_s: float | None = None) -> bool:
+        """Wait until no registration is in flight; out: whether that came true."""
+        with self._idle:
+            return self._idle.wait_for(lambda: self._active == 0, timeout_s)
+
+    # --- what is said ---------------------------------------------------------------------------
+
+    def fail(self, message: str, urn: str = "") -> None:
+        """Say an error; no further step starts."""
+        self.failed = True
+        self.say(Severity.ERROR, message, urn)
+
+    def say(self, severity: Severity, message: str, urn: str = "") -> None:
+        """Say something once."""
+        diagnostic = Diagnostic(severity, message, urn)
+        with self._mutex:
+            if diagnostic in self.diagnostics:
+                return
+            self.diagnostics.append(diagnostic)
+        self._tell(diagnostic)
+
+    def report_violation(self, violation: Violation) -> None:
+        """Note a policy that does not hold."""
+        with self._mutex:
+            if violation in self.violations:
+                return
+            self.violations.append(violation)
+        self._tell(violation)
+
+    def report_start(self, change: Change) -> None:
+        """Say that a step begins."""
+        self._tell(Progress("start", change))
+
+    def report_done(self, change: Change) -> None:
+        """Note a step that ended well."""
+        with self._mutex:
+            self.changes.append(change)
+        self._tell(Progress("done", change))
+
+    def report_failed(self, change: Change) -> None:
+        """Say that a step failed; the reason is a diagnostic."""
+        self._tell(Progress("failed", change))
+
+    def _tell(self, event: Event) -> None:
+        if self.watcher is not None:
+            with self._mutex:
+                self.watcher(event)
+
+
+def stamp() -> str:
+    """The time as rows carry it: RFC 3339, UTC."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
