@@ -15,16 +15,14 @@ import pulumi
 class BastionRef(TypedDict):
     """A jump host in front of a host."""
 
-    host: pulumi.Input[str]
+    address: pulumi.Input[str]
     """Address or name to dial."""
-    port: NotRequired[int]
+    host_key: pulumi.Input[str]
+    """SSH host key as an authorized_keys line; the connection is pinned to it."""
+    ssh_port: NotRequired[int]
     """SSH port. Default 22."""
-    user: NotRequired[str]
+    ssh_user: NotRequired[str]
     """Login user. Default root."""
-    host_key: NotRequired[pulumi.Input[str]]
-    """Its SSH host key as an authorized_keys line; the connection is pinned to it."""
-    ssh_private_key: NotRequired[pulumi.Input[str]]
-    """Its own private key (secret). Default: the key of the host behind it."""
 
 
 class HostRef(TypedDict):
@@ -141,7 +139,7 @@ class UpstreamArgs(TypedDict):
     """BGP keepalive in seconds. Default 3."""
     role_strict: NotRequired[bool]
     """Refuse a neighbor that states no role (RFC 9234). Default false."""
-    import_routes: NotRequired[str]
+    routes: NotRequired[str]
     """`default` (the default route only, and the default) or `full`."""
     limits: NotRequired[LimitsArgs]
     """Most routes taken from it."""
@@ -173,7 +171,7 @@ class WorkerArgs(TypedDict):
     """Takes no new connection when true. Default false."""
     rtt_ms: NotRequired[float]
     """Round trip to the PoPs in milliseconds; detection times follow from it. Default 1.0."""
-    rtt_ms_by_pop: NotRequired[Mapping[str, float]]
+    rtt_ms_from: NotRequired[Mapping[str, float]]
     """Round trip from one PoP, where it differs, by PoP name."""
     behind_nat: NotRequired[bool]
     """The worker dials out; PoPs never dial it. Default false."""
@@ -188,8 +186,13 @@ class PoolArgs(TypedDict):
 
     workers: Mapping[str, WorkerArgs]
     """By name; a name is unique in the fleet."""
-    check_interval_ms: NotRequired[int]
-    """Time between two checks of a worker by a PoP. Default 20."""
+
+
+class HealthArgs(TypedDict):
+    """How a PoP checks a worker's port."""
+
+    interval_ms: NotRequired[int]
+    """Time between two checks. Default follows from rtt_ms."""
 
 
 class ServiceArgs(TypedDict):
@@ -203,12 +206,12 @@ class ServiceArgs(TypedDict):
     """Name of the pool."""
     worker_port: int
     """TCP port on the workers: expects PROXY protocol v2, answers only tunnels."""
-    health: NotRequired[str]
-    """`connect`: this port is checked; `follow`: it follows the checked port of its pool."""
+    health: NotRequired[HealthArgs]
+    """Health check; of several services of a pool, the one that has it is the one checked."""
     gate: NotRequired[str]
     """`shared` (default), `own` (it alone gates its prefix) or `none` (it never withdraws)."""
     max_connections: NotRequired[int]
-    """Concurrent connections per PoP. Default 10000."""
+    """Concurrent connections per PoP. Default 20000."""
 
 
 class RollArgs(TypedDict):
@@ -218,15 +221,6 @@ class RollArgs(TypedDict):
     """Seconds of graceful shutdown (RFC 8326) before a PoP is touched. Default 30."""
     return_hold_s: NotRequired[int]
     """Seconds a PoP must be healthy before it announces again. Default 10."""
-
-
-class RpkiCacheArgs(TypedDict):
-    """A validator that serves checked ROAs over RTR (RFC 8210)."""
-
-    address: str
-    """Its address."""
-    port: NotRequired[int]
-    """Its TCP port. Default 323."""
 
 
 class AnycastEdgeArgs(TypedDict):
@@ -248,8 +242,8 @@ class AnycastEdgeArgs(TypedDict):
     """Forwarded ports by name."""
     roll: NotRequired[RollArgs]
     """Timing of changes."""
-    rpki_caches: NotRequired[Mapping[str, RpkiCacheArgs]]
-    """RPKI caches by name. Needed where an upstream's `import_routes` is `full`."""
+    rpki: NotRequired[Sequence[str]]
+    """RPKI caches as `address:port` (RFC 8210). Needed where an upstream's `routes` is `full`."""
     blackholes: NotRequired[Sequence[str]]
     """Own addresses whose traffic the upstreams shall drop (RFC 7999)."""
     time_servers: NotRequired[Sequence[str]]

@@ -30,7 +30,7 @@ class BareMetalHost(pulumi.ComponentResource):
         self, name: str, args: BareMetalHostArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         """Declare the machine; nothing is created or touched."""
-        public = _without_keys(args)
+        public = _without_key(args)
         if not any(isinstance(v, pulumi.Output) for v in public.values()):
             refuse_as_pulumi(lambda: parse_host(name, args))
         super().__init__("loopback-iac:index:BareMetalHost", name, _plain(public), opts)
@@ -42,7 +42,7 @@ def public_facts(host: pulumi.Input[HostRef]) -> pulumi.Output[dict[str, Any]]:
     """What of `host` may be seen in plans and files: all but the private key."""
     whole = pulumi.Output.from_input(host)
     # One secret leaf makes the whole tree secret; what is left after taking it out is not.
-    return pulumi.Output.unsecret(whole.apply(_without_keys))
+    return pulumi.Output.unsecret(whole.apply(_without_key))
 
 
 def deploy_key(host: pulumi.Input[HostRef]) -> pulumi.Output[str]:
@@ -76,12 +76,12 @@ def connection(name: str, host: pulumi.Input[HostRef]) -> pulumi.Output[remote.C
         proxy = None
         if parsed.bastion is not None:
             proxy = remote.ProxyConnectionArgs(
-                host=parsed.bastion.host,
-                port=parsed.bastion.port,
-                user=parsed.bastion.user,
+                host=str(parsed.bastion.address),
+                port=parsed.bastion.ssh_port,
+                user=parsed.bastion.ssh_user,
                 host_key=parsed.bastion.host_key,
                 dial_error_limit=DIAL_ERRORS,
-                **{**auth, **_own_key(tree["bastion"])},
+                **auth,
             )
         return remote.ConnectionArgs(
             host=str(parsed.address),
@@ -96,19 +96,12 @@ def connection(name: str, host: pulumi.Input[HostRef]) -> pulumi.Output[remote.C
     return pulumi.Output.secret(pulumi.Output.from_input(host).apply(build))
 
 
-def _without_keys(tree: Mapping[str, Any]) -> dict[str, Any]:
-    public = {k: v for k, v in tree.items() if k != "ssh_private_key"}
-    if isinstance(public.get("bastion"), Mapping):
-        public["bastion"] = _without_keys(public["bastion"])
-    return public
+def _without_key(tree: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in tree.items() if k != "ssh_private_key"}
 
 
 def _plain(tree: Mapping[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in tree.items() if not isinstance(v, pulumi.Output)}
-
-
-def _own_key(bastion: Mapping[str, Any]) -> dict[str, Any]:
-    return {k: v for k, v in bastion.items() if k == "ssh_private_key"}
 
 
 def canonical(value: object) -> str:

@@ -20,9 +20,9 @@ PAIRS = [
     (args.PopArgs, fleet.Pop),
     (args.WorkerArgs, traffic.Worker),
     (args.PoolArgs, traffic.Pool),
+    (args.HealthArgs, traffic.Health),
     (args.ServiceArgs, traffic.Service),
     (args.RollArgs, fleet.Roll),
-    (args.RpkiCacheArgs, fleet.RpkiCache),
 ]
 
 
