@@ -3,7 +3,7 @@
 A slow answer never delays the next connection, so an outage is met by as many attempts as the same
 time of service (no coordinated omission). Runs as `python -m loopback_iac.lab.drill.load` inside a
 client's network namespace. stdin: the plan as JSON. stdout: one line when the load starts, one line
-with every record when it has ended.
+with every record when it has ended. SIGTERM ends it early, with its records.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import ipaddress
 import json
 import resource
 import select
+import signal
 import sys
 import time
 from collections import deque
@@ -90,6 +91,7 @@ class Load:
         """Prepare everything that would cost time once the load runs."""
         self.plan = plan
         self.start = 0
+        self.total = int(plan.rate * plan.seconds)
         self.door = make_door(plan.port, plan.server_name, plan.ca_pem, self.clock)
         self.poll = select.epoll()
         self.live: dict[int, Attempt] = {}
@@ -102,23 +104,26 @@ class Load:
 
     def run(self) -> None:
         """Open `rate` connections a second for `seconds`, then wait for the last to end."""
-        plan, waiting = self.plan, deque[Attempt]()
-        total = int(plan.rate * plan.seconds)
-        timeout = plan.timeout_ms * 1_000_000
+        waiting = deque[Attempt]()
+        timeout = self.plan.timeout_ms * 1_000_000
         self._open_streams()
-        while len(self.attempts) < total or waiting:
+        while len(self.attempts) < self.total or waiting:
             clock = self.clock()
-            while len(self.attempts) < total and self._due(len(self.attempts)) <= clock:
+            while len(self.attempts) < self.total and self._due(len(self.attempts)) <= clock:
                 waiting.append(self._open(len(self.attempts)))
             while waiting and (waiting[0].ended is not None or waiting[0].due + timeout <= clock):
                 head = waiting.popleft()
                 if head.ended is None:
                     self._end(head, "timeout")
-            if len(self.attempts) < total:
+            if len(self.attempts) < self.total:
                 self._serve(self._due(len(self.attempts)) - self.clock())
             elif waiting:
                 self._serve(waiting[0].due + timeout - self.clock())
         self._judge_streams(self.clock())
+
+    def finish(self, *_: object) -> None:
+        """Open no further connection; those that are open end as they would."""
+        self.total = len(self.attempts)
 
     def _due(self, number: int) -> int:
         return number * 1_000_000_000 // self.plan.rate
@@ -231,6 +236,7 @@ def main() -> None:
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     load = Load(plan)
+    signal.signal(signal.SIGTERM, load.finish)
     gc.disable()  # a collection would look like a stall of the network
     load.start = time.monotonic_ns() + HEAD_START_NS
     clock = {

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from loopback_iac.lab.topology import Host, Topology
 
 WIDTH, BOX, TALL = 1000, 128, 46
-ROW_CLIENT, ROW_UPSTREAM, ROW_POP, ROW_CORE, ROW_LOW = 84, 172, 236, 374, 500
+ROW_CLIENT, ROW_UPSTREAM, ROW_POP, ROW_CORE, ROW_LOW = 60, 150, 252, 374, 500
+ASIDE = 36  # cables leave a box beside the tunnels
 EDGE_X = 90  # upstreams stand at the sides, so that no cable crosses a PoP
 FILL = {
     Role.CLIENT: "#eceff4",
@@ -118,11 +119,14 @@ def _cables(topology: Topology, places: dict[str, _Place]) -> Iterable[str]:
         roles = {topology.host(n).role for n in names}
         upper, lower = sorted((places[n] for n in names), key=lambda p: p.y)
         if Role.CORE in roles:
-            x = next(p.x for n, p in zip(names, map(places.get, names), strict=True)
-                     if n != CORE and p is not None)  # fmt: skip
+            leaf = next(n for n in names if n != CORE)
+            aside = 0 if topology.host(leaf).role is Role.UPSTREAM else ASIDE
+            x = places[leaf].x - aside
             yield _line((x, upper.bottom, x, lower.top), CABLE)
         elif Role.POP in roles:
-            yield _line((upper.x, upper.bottom, lower.x, lower.top), SESSION)
+            side = BOX / 2 if upper.x < lower.x else -BOX / 2
+            ends = (upper.x + side, upper.y, lower.x - side / 4, lower.top)
+            yield _line(ends, SESSION)
         else:
             yield _line((upper.x, upper.bottom, lower.x, lower.top), CABLE)
 

@@ -81,6 +81,18 @@ def test_silence_neither_slows_the_schedule_nor_hides_failures(wire, blackhole):
     assert [s["outcome"] for s in records["streams"]] == ["silent"] * 4
 
 
+def test_a_load_can_be_ended_early_and_keeps_its_records(wire):
+    running = wire.start_load(seconds=60)
+    running.stdout.readline()
+    time.sleep(0.3)
+    running.terminate()
+    out, _ = running.communicate(timeout=5)
+    assert running.returncode == 0
+    attempts = json.loads(out)["attempts"]
+    assert 10 < len(attempts) < 300
+    assert {a["outcome"] for a in attempts} == {"ok"}
+
+
 def test_streams_that_live_to_the_end_survived(wire):
     records = wire.load(streams=3, seconds=1)
     assert [s["outcome"] for s in records["streams"]] == ["survived"] * 6

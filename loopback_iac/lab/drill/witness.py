@@ -1,0 +1,155 @@
+"""What a router says about who announces: route changes as they happen, and why a session fell.
+
+The load tells what clients noticed; this tells what the network did, from the upstream router next
+to the client. Both are stamped by the same machine's clock.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import re
+import subprocess
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from ipaddress import IPv4Network, IPv6Network
+    from pathlib import Path
+    from types import TracebackType
+
+_CHANGE = re.compile(r"\[(?P<time>[^\]]+)\] (?P<gone>Deleted )?(?P<prefix>\S+) (?P<rest>.*)")
+_DEVICE = re.compile(r"\bdev (\S+)")
+_BLOCK = re.compile(r"(?m)^(?=\S)")
+_BFD_LINE = re.compile(r"(?m)^(?P<peer>[0-9a-f.:]+)\s+\S+\s+(?P<state>\S+)\s+\S+\s+"
+                       r"(?P<interval>[0-9.]+)\s+(?P<timeout>[0-9.]+)")  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class RouteChange:
+    """The router's kernel route to an anycast prefix changed. `towards` None: it has none."""
+
+    realtime_ns: int
+    family: int
+    towards: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A BGP session of the router with a PoP."""
+
+    protocol: str
+    neighbor: str
+    family: int
+    established: bool
+    last_error: str
+
+
+@dataclass(frozen=True, slots=True)
+class BfdSession:
+    """A BFD session of the router."""
+
+    neighbor: str
+    up: bool
+    interval_s: float
+    timeout_s: float
+
+
+class RouteWatch:
+    """`ip monitor route` in the router's namespace while the block runs."""
+
+    def __init__(self, namespace: Path, prefixes: Iterable[IPv4Network | IPv6Network]) -> None:
+        """In: the router's network namespace, and the prefixes whose routes matter."""
+        self._argv = ["nsenter", f"--net={namespace}", "ip", "-ts", "-o", "monitor", "route"]
+        self._prefixes = {str(p): p.version for p in prefixes}
+        self._running: subprocess.Popen[str] | None = None
+        self.changes: tuple[RouteChange, ...] = ()
+
+    def __enter__(self) -> Self:
+        """Start watching."""
+        environment = {**os.environ, "TZ": "UTC", "LC_ALL": "C"}
+        self._running = subprocess.Popen(
+            self._argv, stdout=subprocess.PIPE, text=True, env=environment
+        )
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop watching; `changes` holds what was seen."""
+        if self._running is not None:
+            self._running.terminate()
+            text, _ = self._running.communicate(timeout=10)
+            self.changes = parse_route_changes(text, self._prefixes)
+
+
+def parse_route_changes(text: str, prefixes: Mapping[str, int]) -> tuple[RouteChange, ...]:
+    """Read `ip -ts -o monitor route`.
+
+    In: its text with times in UTC; prefix -> family.
+    Out: changes of these prefixes in order; `towards` is the interface, which is named after the
+    neighbor at its other end.
+    """
+    found = []
+    for line in text.splitlines():
+        match = _CHANGE.match(line)
+        if match is None or match["prefix"] not in prefixes:
+            continue
+        device = _DEVICE.search(match["rest"])
+        gone = bool(match["gone"]) or device is None
+        stamp = dt.datetime.fromisoformat(match["time"]).replace(tzinfo=dt.UTC)
+        found.append(
+            RouteChange(
+                realtime_ns=round(stamp.timestamp() * 1e6) * 1000,
+                family=prefixes[match["prefix"]],
+                towards=None if gone or device is None else device[1],
+            )
+        )
+    return tuple(found)
+
+
+def route_at(changes: Sequence[RouteChange], family: int, realtime_ns: int) -> RouteChange | None:
+    """Out: the last change of a family's route before a moment."""
+    before = [c for c in changes if c.family == family and c.realtime_ns <= realtime_ns]
+    return before[-1] if before else None
+
+
+def parse_sessions(text: str) -> tuple[Session, ...]:
+    """Read `birdc show protocols all`: the BGP sessions in it."""
+    found = []
+    for block in _BLOCK.split(text):
+        words = block.split()
+        if len(words) < 2 or words[1] != "BGP":
+            continue
+        neighbor = _field(block, "Neighbor address").partition("%")[0]
+        if neighbor:
+            found.append(
+                Session(
+                    protocol=words[0],
+                    neighbor=neighbor,
+                    family=6 if ":" in neighbor else 4,
+                    established=_field(block, "BGP state") == "Established",
+                    last_error=_field(block, "Last error"),
+                )
+            )
+    return tuple(found)
+
+
+def parse_bfd_sessions(text: str) -> tuple[BfdSession, ...]:
+    """Read `birdc show bfd sessions`.
+
+    Units: seconds, as BIRD prints them.
+    """
+    return tuple(
+        BfdSession(m["peer"], m["state"] == "Up", float(m["interval"]), float(m["timeout"]))
+        for m in _BFD_LINE.finditer(text)
+    )
+
+
+def _field(block: str, name: str) -> str:
+    match = re.search(rf"(?m)^\s+{re.escape(name)}:\s+(.*\S)", block)
+    return match[1] if match else ""
