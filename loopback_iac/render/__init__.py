@@ -1,0 +1,6 @@
+"""From the model to the exact bytes of each file on a host; pure and deterministic."""
+
+from loopback_iac.render.files import File, HostFiles
+from loopback_iac.render.host import packages_of, render_pop, render_worker
+
+__all__ = ["File", "HostFiles", "packages_of", "render_pop", "render_worker"]

@@ -1,0 +1,75 @@
+"""Data the agent reads: which gates to hold, what to look at, which routes to keep."""
+
+import json
+from collections.abc import Mapping
+
+from loopback_iac.model import Announcement, Fleet
+from loopback_iac.render.haproxy import backend_name, listeners
+from loopback_iac.render.site import Link
+
+GATES = "/run/loopback/gate"
+GSHUT = "(65535,0)"  # RFC 8326; upstreams lower its preference, the export filter prepends
+
+
+def gate_path(announcement: Announcement) -> str:
+    """Include file of one announcement."""
+    return f"{GATES}/gate{announcement.prefix.family}-{announcement.name}.conf"
+
+
+def _gate(announcement: Announcement) -> dict[str, object]:
+    cidr = announcement.prefix.cidr
+    return {
+        "family": announcement.prefix.family,
+        "gate": gate_path(announcement),
+        "open": f"route {cidr} unreachable;\n",
+        "deprefer": f"route {cidr} unreachable {{ bgp_community.add({GSHUT}); }};\n",
+        "closed": "# withdrawn\n",
+        "services": list(announcement.services),
+        "mode": announcement.prefix.gate,
+    }
+
+
+def render_watch(fleet: Fleet, host: str, links: tuple[Link, ...]) -> str:
+    """watch.json: on a PoP announcements and services, on both roles the tunnels.
+
+    Units: seconds.
+    """
+    tree: dict[str, object] = {
+        "format": 1,
+        "host": host,
+        "role": "pop" if host in fleet.pops else "worker",
+        "tunnels": [link.interface for link in links],
+    }
+    if host in fleet.pops:
+        tree |= {
+            "announcements": {a.name: _gate(a) for a in fleet.announcements},
+            "services": {
+                name: {
+                    "listeners": [list(listener) for listener in listeners(fleet, service)],
+                    "backend": backend_name(service, name),
+                    "workers": sorted(fleet.pools[service.pool].workers),
+                }
+                for name, service in fleet.services.items()
+            },
+            "return_hold_s": fleet.roll.return_hold_s,
+            "drain_s": fleet.roll.drain_s,
+            "haproxy_socket": "/run/haproxy/loopback.sock",
+            "bird_socket": "/run/bird/bird.ctl",
+        }
+    return _json(tree)
+
+
+def render_routes(fleet: Fleet) -> str:
+    """routes.json: own prefixes and VIPs; table, rules and metrics are the agent's."""
+    vips = {address for vip in fleet.vips.values() for address in vip.addresses}
+    return _json(
+        {
+            "format": 1,
+            "prefixes": [str(network) for network in fleet.networks],
+            "vips": [str(a) for a in sorted(vips, key=lambda a: (a.version, a.packed))],
+        }
+    )
+
+
+def _json(tree: Mapping[str, object]) -> str:
+    return json.dumps(tree, indent=2, sort_keys=True) + "\n"

@@ -1,0 +1,122 @@
+"""HAProxy 3.0: TCP from VIPs to workers, the client's address in a PROXY v2 header.
+
+TLS is never opened here. Each PoP-worker pair is checked once: the pool's checked service carries
+the check, its other services track it. With every worker DOWN, HAProxy alone would close each
+connection at once; a second, unchecked set of the same servers keeps trying instead, with a longer
+connect timeout, because a detour that trebled the round trip looks like death to the first set.
+"""
+
+from dataclasses import dataclass
+
+from loopback_iac.model import Fleet, Service, Worker, tunnel
+from loopback_iac.model.fields import Address
+from loopback_iac.model.timing import checked_service, pool_interval_ms, timing
+from loopback_iac.render.text import render_text
+
+RESERVE_FILES = 2048  # listeners, checks, sockets between processes
+SMALLEST_LIMIT = 65536
+LAST_RESORT_CONNECT_MS = 1000
+
+
+@dataclass(frozen=True)
+class Server:
+    """One worker in one backend."""
+
+    name: str
+    address: Address
+    port: int
+    weight: int
+    inter_ms: int
+    downinter_ms: int
+    connect_ms: int
+
+
+@dataclass(frozen=True)
+class Forwarding:
+    """One service: where it listens and who serves it."""
+
+    name: str
+    backend: str
+    listeners: tuple[tuple[str, int], ...]
+    max_connections: int
+    checked_in: str
+    connect_ms: int
+    servers: tuple[Server, ...]
+
+    @property
+    def tracks(self) -> bool:
+        """Whether another backend carries the check of these workers."""
+        return self.checked_in != self.backend
+
+    @property
+    def taking(self) -> tuple[Server, ...]:
+        """Servers that take new connections."""
+        return tuple(server for server in self.servers if server.weight)
+
+
+def backend_name(service: Service, name: str) -> str:
+    """Backend of a service; a dot cannot stand in a name, so two never meet."""
+    return f"{service.pool}.{name}"
+
+
+def file_limit(fleet: Fleet) -> int:
+    """LimitNOFILE of HAProxy: two sockets per declared connection and a reserve, a power of two."""
+    wanted = 2 * sum(s.max_connections for s in fleet.services.values()) + RESERVE_FILES
+    return max(SMALLEST_LIMIT, 1 << (wanted - 1).bit_length())
+
+
+def connection_limit(fleet: Fleet) -> int:
+    """HAProxy's maxconn: what the file limit carries; it refuses to start above that."""
+    return (file_limit(fleet) - RESERVE_FILES) // 2
+
+
+def render_haproxy(fleet: Fleet, pop: str) -> str:
+    """haproxy.cfg of a PoP.
+
+    Units: milliseconds for checks and connects, as declared by rtt_ms.
+    Sources: HAProxy 3.0 configuration manual 5.2; PROXY protocol 2.2 (type 0xE0 is for own use).
+    """
+    return render_text(
+        "haproxy.cfg",
+        pop=pop,
+        maxconn=connection_limit(fleet),
+        last_resort_connect_ms=LAST_RESORT_CONNECT_MS,
+        forwardings=[_forwarding(fleet, pop, n, s) for n, s in fleet.services.items()],
+    )
+
+
+def _forwarding(fleet: Fleet, pop: str, name: str, service: Service) -> Forwarding:
+    pool = fleet.pools[service.pool]
+    servers = tuple(
+        _server(fleet, pop, worker_name, worker, service)
+        for worker_name, worker in sorted(pool.workers.items())
+    )
+    checked = checked_service(fleet.services, service.pool)
+    return Forwarding(
+        name=name,
+        backend=backend_name(service, name),
+        listeners=listeners(fleet, service),
+        max_connections=service.max_connections,
+        checked_in=backend_name(fleet.services[checked], checked),
+        connect_ms=max(server.connect_ms for server in servers),
+        servers=servers,
+    )
+
+
+def listeners(fleet: Fleet, service: Service) -> tuple[tuple[str, int], ...]:
+    """Addresses and port of a service, IPv4 first."""
+    found = sorted(fleet.vips[service.vip].addresses, key=lambda a: (a.version, a.packed))
+    return tuple((str(address), service.port) for address in found)
+
+
+def _server(fleet: Fleet, pop: str, name: str, worker: Worker, service: Service) -> Server:
+    times = timing(pool_interval_ms(fleet.services, service.pool), worker, pop)
+    return Server(
+        name=name,
+        address=tunnel(fleet, pop, name).worker_v4,
+        port=service.worker_port,
+        weight=0 if worker.drained else worker.weight,
+        inter_ms=times.inter_ms,
+        downinter_ms=times.downinter_ms,
+        connect_ms=times.connect_ms,
+    )

@@ -1,0 +1,98 @@
+"""Every file of one host, exact bytes: the same fleet and facts give the same files."""
+
+from collections.abc import Mapping
+
+from loopback_iac.model import Fleet, Host
+from loopback_iac.render.bird import render_bird
+from loopback_iac.render.files import File, HostFiles
+from loopback_iac.render.gate import render_routes, render_watch
+from loopback_iac.render.haproxy import render_haproxy
+from loopback_iac.render.nftables import render_nftables_pop, render_nftables_worker
+from loopback_iac.render.site import Link, links
+from loopback_iac.render.system import (
+    render_bird_exporter,
+    render_chrony,
+    render_node_exporter,
+    render_sshd,
+    render_sysctl,
+    render_sysusers,
+    render_tmpfiles,
+)
+from loopback_iac.render.units import render_units_pop, render_units_worker
+from loopback_iac.render.wireguard import render_wireguard
+
+PACKAGES = {
+    "pop": (
+        "bird2",
+        "chrony",
+        "haproxy",
+        "iproute2",
+        "nftables",
+        "prometheus-bird-exporter",
+        "prometheus-node-exporter",
+        "python3",
+        "wireguard-tools",
+    ),
+    "worker": ("iproute2", "nftables", "python3", "wireguard-tools"),
+}
+
+
+def packages_of(role: str) -> tuple[str, ...]:
+    """Debian packages that the files of a role need, sorted."""
+    return PACKAGES[role]
+
+
+def render_pop(
+    fleet: Fleet, pop_name: str, hosts: Mapping[str, Host], keys: Mapping[str, str]
+) -> HostFiles:
+    """Files of a PoP.
+
+    In: late facts and WireGuard public keys (or marks for them) of every host, by name.
+    Raises: InputRejected when facts or keys are missing, or a pair shares no address family.
+    """
+    ends = links(fleet, pop_name, hosts, keys)
+    files = {
+        "/etc/bird/bird.conf": File(render_bird(fleet, pop_name), "0640", group="bird"),
+        "/etc/haproxy/haproxy.cfg": File(render_haproxy(fleet, pop_name), "0640", group="haproxy"),
+        "/etc/loopback/nftables.conf": File(render_nftables_pop(fleet, pop_name, hosts, ends)),
+        "/etc/loopback/routes.json": File(render_routes(fleet)),
+        "/etc/loopback/sysctl.conf": File(render_sysctl(fleet, pop_name)),
+        "/etc/chrony/conf.d/loopback.conf": File(render_chrony(fleet, pop_name)),
+        "/etc/ssh/sshd_config.d/10-loopback.conf": File(render_sshd(fleet, pop_name), "0600"),
+        "/etc/default/prometheus-node-exporter": File(render_node_exporter(pop_name, hosts)),
+        "/etc/default/prometheus-bird-exporter": File(render_bird_exporter(pop_name, hosts)),
+        **render_units_pop(fleet, ends),
+    }
+    return _host_files(fleet, pop_name, "pop", files, ends)
+
+
+def render_worker(
+    fleet: Fleet, worker_name: str, hosts: Mapping[str, Host], keys: Mapping[str, str]
+) -> HostFiles:
+    """Files of a worker: tunnels and the guard of our ports; nothing else on it is touched.
+
+    In, Raises: as render_pop.
+    """
+    ends = links(fleet, worker_name, hosts, keys)
+    files = {
+        "/etc/loopback/nftables.conf": File(
+            render_nftables_worker(fleet, worker_name, hosts, ends)
+        ),
+        **render_units_worker(ends),
+    }
+    return _host_files(fleet, worker_name, "worker", files, ends)
+
+
+def _host_files(
+    fleet: Fleet, name: str, role: str, files: dict[str, File], ends: tuple[Link, ...]
+) -> HostFiles:
+    files |= {
+        "/etc/loopback/watch.json": File(render_watch(fleet, name, ends)),
+        "/etc/sysusers.d/loopback.conf": File(render_sysusers(role)),
+        "/etc/tmpfiles.d/loopback.conf": File(render_tmpfiles(role)),
+        **{
+            f"/etc/wireguard/{link.interface}.conf": File(render_wireguard(link), "0600")
+            for link in ends
+        },
+    }
+    return HostFiles(files=dict(sorted(files.items())), packages=packages_of(role))

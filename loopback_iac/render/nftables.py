@@ -1,0 +1,90 @@
+"""nftables: one table of our own. A PoP drops what it does not know; a worker guards our ports only.
+
+The SSH rule stands before `ct state established`: a connection that the new rules would refuse is
+refused at once, so the agent's confirmation proves what it says.
+"""
+
+from collections.abc import Mapping
+
+from loopback_iac.model import Fleet, Host
+from loopback_iac.render.haproxy import listeners
+from loopback_iac.render.site import Link, own, sessions
+from loopback_iac.render.text import render_text
+
+NODE_EXPORTER_PORT = 9100
+BIRD_EXPORTER_PORT = 9324
+
+
+def render_nftables_pop(
+    fleet: Fleet, pop: str, hosts: Mapping[str, Host], links: tuple[Link, ...]
+) -> str:
+    """nftables.conf of a PoP: input and forward drop by default, output only from own addresses.
+
+    Sources: RFC 4890 (ICMPv6), BCP 38 (source addresses), RFC 5881 and 5883 (BFD ports).
+    """
+    spoken = sessions(fleet, pop)
+    return render_text(
+        "nftables-pop.conf",
+        pop=pop,
+        ssh_port=hosts[pop].ssh_port,
+        exporters=(NODE_EXPORTER_PORT, BIRD_EXPORTER_PORT),
+        families=[
+            {
+                "number": number,
+                "ip": "ip" if number == 4 else "ip6",
+                "kind": "ipv4_addr" if number == 4 else "ipv6_addr",
+                "admin": [n for n in fleet.admin_sources if n.version == number],
+                "own": own(fleet, number),
+                "listeners": _listeners(fleet, number),
+            }
+            for number in (4, 6)
+        ],
+        sessions=[
+            {
+                "ip": "ip" if s.family == 4 else "ip6",
+                "local": s.local,
+                "neighbor": s.neighbor,
+                "interface": s.upstream.interface,
+                "bfd_port": (3784 if s.upstream.multihop is None else 4784)
+                if s.upstream.bfd
+                else None,
+            }
+            for s in spoken
+        ],
+        links=links,
+    )
+
+
+def _listeners(fleet: Fleet, family: int) -> list[str]:
+    found = {
+        (address, port)
+        for service in fleet.services.values()
+        for address, port in listeners(fleet, service)
+        if (":" in address) == (family == 6)
+    }
+    return [f"{address} . {port}" for address, port in sorted(found)]
+
+
+def render_nftables_worker(
+    fleet: Fleet, worker: str, hosts: Mapping[str, Host], links: tuple[Link, ...]
+) -> str:
+    """nftables.conf of a worker: accept by default, our ports answer the tunnels' ends only.
+
+    The chain stands before any address translation, because a cluster may translate the ingress
+    port to a pod before an input chain would see it.
+    """
+    pool = fleet.pool_of(worker)
+    ports = sorted({service.worker_port for service in fleet.services_of(pool).values()})
+    restrict = fleet.pools[pool].workers[worker].restrict_ssh
+    return render_text(
+        "nftables-worker.conf",
+        worker=worker,
+        ports=ports,
+        links=links,
+        ssh_port=hosts[worker].ssh_port if restrict else None,
+        admin=[
+            {"ip": "ip" if v == 4 else "ip6", "sources": found}
+            for v in (4, 6)
+            if (found := [n for n in fleet.admin_sources if n.version == v])
+        ],
+    )

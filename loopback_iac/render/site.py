@@ -1,0 +1,139 @@
+"""One host's view of the fleet: its tunnels, its sessions, its peers' addresses."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from loopback_iac.model import Fleet, Host, InputRejected, Problem, Tunnel, tunnel
+from loopback_iac.model.bgp import Upstream
+from loopback_iac.model.fields import Address, Network
+
+
+@dataclass(frozen=True)
+class Session:
+    """One BGP session of a PoP."""
+
+    name: str
+    family: int
+    local: Address
+    neighbor: Address
+    upstream: Upstream
+
+    @property
+    def symbol(self) -> str:
+        """Name of the session in BIRD; names hold no underscore, so two never meet."""
+        return f"up_{self.name.replace('-', '_')}_{self.family}"
+
+
+@dataclass(frozen=True)
+class Link:
+    """One tunnel as its end on this host sees it."""
+
+    tunnel: Tunnel
+    interface: str
+    peer: str
+    port: int
+    own_v4: Address
+    own_v6: Address
+    peer_v4: Address
+    peer_v6: Address
+    peer_port: int
+    peer_outer: Address
+    own_family: int
+    peer_key: str
+    dials: bool
+    keepalive: bool
+
+    @property
+    def endpoint(self) -> str:
+        """Where the peer listens, as wg takes it."""
+        outer = f"[{self.peer_outer}]" if self.peer_outer.version == 6 else str(self.peer_outer)
+        return f"{outer}:{self.peer_port}"
+
+
+def sessions(fleet: Fleet, pop: str) -> tuple[Session, ...]:
+    """Sessions of a PoP, sorted by name and family; only families that are announced."""
+    announced = {network.version for network in fleet.networks}
+    return tuple(
+        Session(name, family, local, neighbor, upstream)
+        for name, upstream in sorted(fleet.pops[pop].upstreams.items())
+        for family, local, neighbor in upstream.sessions
+        if family in announced
+    )
+
+
+def own(fleet: Fleet, family: int) -> tuple[Network, ...]:
+    """Own prefixes of one family."""
+    return tuple(network for network in fleet.networks if network.version == family)
+
+
+def links(
+    fleet: Fleet, name: str, hosts: Mapping[str, Host], keys: Mapping[str, str]
+) -> tuple[Link, ...]:
+    """Tunnels of a host, sorted by peer.
+
+    Raises: InputRejected when a host or key is missing, or a pair shares no address family.
+    """
+    at_pop = name in fleet.pops
+    peers = fleet.workers if at_pop else fleet.pops
+    problems: list[Problem] = []
+    found = []
+    for peer in sorted(peers):
+        pair = tunnel(fleet, name, peer) if at_pop else tunnel(fleet, peer, name)
+        link = _link(pair, name, peer, hosts, keys, problems)
+        if link is not None:
+            found.append(link)
+    if problems:
+        raise InputRejected(name, tuple(problems))
+    return tuple(found)
+
+
+def _link(
+    pair: Tunnel,
+    name: str,
+    peer: str,
+    hosts: Mapping[str, Host],
+    keys: Mapping[str, str],
+    problems: list[Problem],
+) -> Link | None:
+    missing = [n for n in (name, peer) if n not in hosts]
+    problems += [_absent(f"hosts.{n}", "no facts of this host", "host-facts") for n in missing]
+    if peer not in keys:
+        problems.append(_absent(f"keys.{peer}", "no WireGuard public key", "tunnel-key"))
+    if missing or peer not in keys:
+        return None
+    here, there = hosts[name], hosts[peer]
+    family = next((f for f in (4, 6) if here.address_of(f) and there.address_of(f)), None)
+    if family is None:
+        problems.append(
+            Problem(
+                f"hosts.{peer}",
+                f"it shares no address family with {name}",
+                "an IPv4 or an IPv6 address on both",
+                "give one of them an address of the other's family",
+                "tunnel-family",
+            )
+        )
+        return None
+    outer = there.address_of(family)
+    assert outer is not None  # noqa: S101  # the family was chosen because both have it
+    at_pop = name == pair.pop
+    return Link(
+        tunnel=pair,
+        interface=pair.pop_interface if at_pop else pair.worker_interface,
+        peer=peer,
+        port=pair.pop_port if at_pop else pair.worker_port,
+        own_v4=pair.pop_v4 if at_pop else pair.worker_v4,
+        own_v6=pair.pop_v6 if at_pop else pair.worker_v6,
+        peer_v4=pair.worker_v4 if at_pop else pair.pop_v4,
+        peer_v6=pair.worker_v6 if at_pop else pair.pop_v6,
+        peer_port=pair.worker_port if at_pop else pair.pop_port,
+        peer_outer=outer,
+        own_family=family,
+        peer_key=keys[peer],
+        dials=not (at_pop and pair.behind_nat),
+        keepalive=pair.behind_nat and not at_pop,
+    )
+
+
+def _absent(path: str, got: str, rule: str) -> Problem:
+    return Problem(path, got, "one entry per host of the fleet", "enroll the host first", rule)
