@@ -18,11 +18,42 @@ if TYPE_CHECKING:
 # RegisterResourceRequest: what this engine acts upon. tests/engine hold that HONOURED and REFUSED
 # together are all fields there are: an ignored field is the worst of bugs.
 HONOURED = frozenset(
-    ["type", "name", "parent", "custom", "object", "protect", "dependencies", "provider", "propertyDependencies", "deleteBeforeReplace", "deleteBeforeReplaceDefined", "version", "ignoreChanges", "additionalSecretOutputs", "aliasURNs", "customTimeouts", "providers", "replaceOnChanges", "pluginDownloadURL", "retainOnDelete"]
+    [
+        "type",
+        "name",
+        "parent",
+        "custom",
+        "object",
+        "protect",
+        "dependencies",
+        "provider",
+        "propertyDependencies",
+        "deleteBeforeReplace",
+        "deleteBeforeReplaceDefined",
+        "version",
+        "ignoreChanges",
+        "additionalSecretOutputs",
+        "aliasURNs",
+        "customTimeouts",
+        "providers",
+        "replaceOnChanges",
+        "pluginDownloadURL",
+        "retainOnDelete",
+    ]
 )
 # What the SDK says about itself and its source; nothing follows from it.
 INERT = frozenset(
-    ["acceptSecrets", "acceptResources", "supportsPartialValues", "supportsResultReporting", "aliasSpecs", "accepts_byte_string", "sourcePosition", "stackTrace", "parentStackTraceHandle"]
+    [
+        "acceptSecrets",
+        "acceptResources",
+        "supportsPartialValues",
+        "supportsResultReporting",
+        "aliasSpecs",
+        "accepts_byte_string",
+        "sourcePosition",
+        "stackTrace",
+        "parentStackTraceHandle",
+    ]
 )
 REFUSED = {
     "importId": "the resource option `import_`",
@@ -119,7 +150,8 @@ def refuse_fields(message: Message, refused: dict[str, str], who: str) -> None:
     Raises: RefusedError for a listed field that is set, or one a newer SDK has added.
     """
     features = [refused[part.name] for part, _ in message.ListFields() if part.name in refused]
-    unknown = [f"field {part.field_number} of the protocol" for part in UnknownFieldSet(message)]
+    fields = UnknownFieldSet(message)
+    unknown = [f"field {fields[at].field_number} of the protocol" for at in range(len(fields))]
     if features or unknown:
         raise RefusedError(f"{', '.join([*features, *unknown])} (asked for by {who})")
 

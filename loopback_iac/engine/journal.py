@@ -41,23 +41,25 @@ class Ledger:
         kind = event["e"]
         if kind == "begin":
             self._pending[event["n"]] = {"resource": event["r"], "type": event["op"]}
-        elif kind == "end":
-            self._pending.pop(event["n"], None)
-        elif kind == "new":
+            return
+        self._pending.pop(event.get("n", 0), None)
+        if kind == "new":
             self._take_new(event)
         elif kind == "gone":
             self._fates[event["old"]] = _DONE
+            self._forget_former(self.olds[event["old"]]["urn"])
         elif kind == "replacing":
             self.olds[event["old"]]["pendingReplacement"] = True
         elif kind == "outputs":
             self._news[event["urn"]] = {**self._news[event["urn"]], "outputs": event["o"]}
-        else:
+        elif kind != "end":
             raise StateError(f"journal: unknown event {kind!r}")
 
     def _take_new(self, event: Event) -> None:
         old: int | None = event.get("old")
         row: Row = event.get("r") or (self.olds[old] if old is not None else {})
         self._news[row["urn"]] = row
+        self._forget_former(row["urn"])
         if old is None:
             return
         if self.olds[old]["urn"] != row["urn"]:
@@ -67,6 +69,14 @@ class Ledger:
             self.olds[old]["delete"] = True
         else:
             self._fates[old] = _DONE
+
+    def _forget_former(self, urn: str) -> None:
+        """An interrupted update or delete is settled by the next step that ends well."""
+        self._former = [
+            row
+            for row in self._former
+            if row["resource"]["urn"] != urn or row["type"] not in ("updating", "deleting")
+        ]
 
     def rows(self) -> list[Row]:
         """New rows in completion order, untouched old ones, then those waiting for deletion."""

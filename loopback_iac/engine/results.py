@@ -55,17 +55,26 @@ class Change:
     op: Op
     custom: bool = True
     properties: tuple[PropertyChange, ...] = ()
+    outputs: tuple[PropertyChange, ...] = ()
     undecided: tuple[str, ...] = ()
     note: str = ""
 
     def render_json(self) -> dict[str, Any]:
         """The machine-readable form."""
-        properties = [
-            {"path": part.path, "kind": part.kind, "old": part.old, "new": part.new}
-            for part in self.properties
-        ]
+        properties, outputs = (
+            [
+                {"path": part.path, "kind": part.kind, "old": part.old, "new": part.new}
+                for part in parts
+            ]
+            for parts in (self.properties, self.outputs)
+        )
         plain = {"urn": self.urn, "type": self.type, "name": self.name, "op": self.op.value}
-        extra = {"properties": properties, "undecided": list(self.undecided), "note": self.note}
+        extra = {
+            "properties": properties,
+            "outputs": outputs,
+            "undecided": list(self.undecided),
+            "note": self.note,
+        }
         return {**plain, **{key: value for key, value in extra.items() if value}}
 
 

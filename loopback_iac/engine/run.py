@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from loopback_iac.engine.results import (
     Diagnostic,
     Event,
     Progress,
+    PropertyChange,
     Severity,
     Violation,
     Watcher,
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
     from loopback_iac.engine.state import Codec, Resource, Row
 
 
+# A signal handler cannot notify a condition; the waiting thread looks for itself.
+_IDLE_POLL_S = 0.2
+
+
 @dataclass(slots=True)
 class Old:
     """A row the run started with."""
@@ -38,6 +43,7 @@ class Old:
     resource: Resource
     deleted: bool = False  # its real counterpart is gone: a replacement deleted it first
     condemned: bool = False  # replaced; waits for deletion at the end
+    taken: bool = False  # a row of this run stands in its place
 
 
 @dataclass(slots=True)
@@ -61,6 +67,7 @@ class Run:
     stack_outputs: tuple[str, dict[str, object]] | None = None
     failed: bool = False
     cancelled: bool = False
+    abandoned: bool = False
     _by_urn: dict[str, Old] = field(default_factory=dict)
     _mutex: threading.RLock = field(default_factory=threading.RLock)
     _slots: threading.Semaphore = field(init=False)
@@ -134,10 +141,11 @@ class Run:
             self.check_running()
             yield
 
-    def wait_idle(self, timeout_s: float | None = None) -> bool:
-        """Wait until no registration is in flight; out: whether that came true."""
+    def wait_idle(self) -> None:
+        """Wait until no registration is in flight, or nobody wants to wait for it any more."""
         with self._idle:
-            return self._idle.wait_for(lambda: self._active == 0, timeout_s)
+            while self._active and not self.abandoned:
+                self._idle.wait(_IDLE_POLL_S)
 
     # --- what is said ---------------------------------------------------------------------------
 
@@ -153,7 +161,7 @@ class Run:
             if diagnostic in self.diagnostics:
                 return
             self.diagnostics.append(diagnostic)
-        self._tell(diagnostic)
+        self.tell(diagnostic)
 
     def report_violation(self, violation: Violation) -> None:
         """Note a policy that does not hold."""
@@ -161,23 +169,31 @@ class Run:
             if violation in self.violations:
                 return
             self.violations.append(violation)
-        self._tell(violation)
+        self.tell(violation)
 
     def report_start(self, change: Change) -> None:
         """Say that a step begins."""
-        self._tell(Progress("start", change))
+        self.tell(Progress("start", change))
 
     def report_done(self, change: Change) -> None:
         """Note a step that ended well."""
         with self._mutex:
             self.changes.append(change)
-        self._tell(Progress("done", change))
+        self.tell(Progress("done", change))
+
+    def report_outputs(self, urn: str, properties: tuple[PropertyChange, ...]) -> None:
+        """Add what changed in a component's outputs to what was reported about it."""
+        with self._mutex:
+            for index, change in enumerate(self.changes):
+                if change.urn == urn:
+                    self.changes[index] = replace(change, outputs=properties)
 
     def report_failed(self, change: Change) -> None:
         """Say that a step failed; the reason is a diagnostic."""
-        self._tell(Progress("failed", change))
+        self.tell(Progress("failed", change))
 
-    def _tell(self, event: Event) -> None:
+    def tell(self, event: Event) -> None:
+        """Pass an event to whoever watches."""
         if self.watcher is not None:
             with self._mutex:
                 self.watcher(event)

@@ -1,0 +1,70 @@
+"""Reading and mending the stored state without running anything."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from loopback_iac.engine.api import Options, find_store
+from loopback_iac.engine.errors import UsageError
+from loopback_iac.engine.passphrase import Crypter
+from loopback_iac.engine.stackconfig import read_passphrase
+from loopback_iac.engine.state import STACK_TYPE, Codec
+
+if TYPE_CHECKING:
+    from loopback_iac.engine.values import Values
+
+
+def read_outputs(options: Options) -> Values:
+    """
+    The outputs of the stack as last applied.
+
+    Out: secrets as `Secret`, or as `Sealed` when no passphrase is at hand.
+    """
+    checkpoint = find_store(options).load()
+    passphrase = read_passphrase() if options.passphrase is None else options.passphrase
+    crypter = None
+    if checkpoint.salt and passphrase is not None:
+        crypter = Crypter.open(checkpoint.salt, passphrase)
+    for row in checkpoint.rows:
+        if row.get("type") == STACK_TYPE:
+            return Codec(crypter).decode(row).outputs
+    return {}
+
+
+def export_state(options: Options) -> str:
+    """The checkpoint as `pulumi stack import` takes it, secrets encrypted."""
+    return find_store(options).load().render()
+
+
+def forget(options: Options, urns: list[str]) -> list[str]:
+    """
+    Take pending operations and resources out of the state; nothing real is touched.
+
+    Out: what was taken out, one text each.
+    Raises: UsageError for a URN the state does not have, or one that others rest on.
+    """
+    store = find_store(options)
+    with store.locked("state forget"):
+        checkpoint = store.load()
+        done: list[str] = []
+        for urn in urns:
+            pending = [row for row in checkpoint.pending if row["resource"]["urn"] == urn]
+            if pending:
+                checkpoint.pending = [row for row in checkpoint.pending if row not in pending]
+                done += [f"pending operation {row['type']} {urn}" for row in pending]
+                continue
+            rows = [row for row in checkpoint.rows if row["urn"] == urn]
+            if not rows:
+                raise UsageError(f"{urn}: neither a resource nor a pending operation of this stack")
+            others = [row for row in checkpoint.rows if row["urn"] not in urns]
+            users = [row["urn"] for row in others if urn in _references(row)]
+            if users:
+                raise UsageError(f"{urn}: others rest on it: {', '.join(users)}")
+            checkpoint.rows = [row for row in checkpoint.rows if row["urn"] != urn]
+            done.append(f"resource {urn}")
+        store.save(checkpoint)
+    return done
+
+
+def _references(row: dict[str, object]) -> set[str]:
+    return Codec(None).decode(row).iter_references()
