@@ -1,0 +1,7 @@
+"""The program on every host: enroll, apply, confirm, watch, drain, report. Standard library only,
+shipped as one file.
+"""
+
+from .packing import BOOT, agent_sha256, build
+
+__all__ = ["BOOT", "agent_sha256", "build"]

@@ -1,0 +1,89 @@
+"""The paths a bundle may write, each with role, mode, owner and the kind that decides its check and
+reload.
+
+A bundle carries no commands: what is run for a file is decided here, by the path alone.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from .refusal import RefusedError
+
+POP = "pop"
+WORKER = "worker"
+ROLES = (POP, WORKER)
+BOTH = (POP, WORKER)
+
+# Changing one of these may disturb flows that are being served: a PoP that announces is drained
+# first.
+DATA_PLANE = frozenset({"sysctl", "nftables", "routes", "tunnel", "bird", "haproxy"})
+
+
+class Place(NamedTuple):
+    """A kind of file and how it has to look."""
+
+    kind: str
+    roles: tuple[str, ...]
+    mode: int = 0o644
+    owner: str = "root"
+    group: str = "root"
+
+
+_EXACT = {
+    "/etc/loopback/sysctl.conf": Place("sysctl", BOTH),
+    "/etc/loopback/nftables.conf": Place("nftables", BOTH),
+    "/etc/loopback/routes.json": Place("routes", (POP,)),
+    "/etc/loopback/watch.json": Place("watch", BOTH),
+    "/etc/bird/bird.conf": Place("bird", (POP,), 0o640, "root", "bird"),
+    "/etc/haproxy/haproxy.cfg": Place("haproxy", (POP,), 0o640, "root", "haproxy"),
+    "/etc/chrony/conf.d/loopback.conf": Place("chrony", (POP,)),
+    "/etc/ssh/sshd_config.d/10-loopback.conf": Place("sshd", (POP,), 0o600),
+    "/etc/tmpfiles.d/loopback.conf": Place("tmpfiles", BOTH),
+    "/etc/sysusers.d/loopback.conf": Place("sysusers", BOTH),
+    "/etc/default/prometheus-node-exporter": Place("exporter", (POP,)),
+    "/etc/default/prometheus-bird-exporter": Place("exporter", (POP,)),
+}
+_TUNNEL = re.compile(r"/etc/wireguard/(lb-[a-z0-9][a-z0-9-]{0,11})\.conf")
+_UNIT = re.compile(r"/etc/systemd/system/(loopback-[a-z0-9-]+\.(?:service|path|timer))")
+_DROP_IN = re.compile(r"/etc/systemd/system/([a-zA-Z0-9@_.-]+\.service)\.d/loopback\.conf")
+
+# These units are the agent's own way back; enroll writes them and no bundle may.
+OWN_UNITS = ("loopback-recover.service", "loopback-heal.path", "loopback-heal.service")
+
+
+def parse_place(path: str, role: str) -> Place:
+    """What stands behind a path.
+
+    In:  an absolute path of a bundle and the host's role.
+    Raises: RefusedError when the path is not on the list or not for this role.
+    """
+    place = _EXACT.get(path)
+    if place is None and _TUNNEL.fullmatch(path):
+        place = Place("tunnel", BOTH, 0o600)
+    unit = _UNIT.fullmatch(path)
+    if place is None and unit and unit.group(1) not in OWN_UNITS:
+        place = Place("unit", BOTH)
+    if place is None and _DROP_IN.fullmatch(path):
+        place = Place("drop-in", BOTH)
+    if place is None:
+        raise RefusedError(
+            f"{path} is not a path this agent writes",
+            fix="enroll the host again with the release that rendered the bundle",
+        )
+    if role not in place.roles:
+        raise RefusedError(f"{path} is for role {' or '.join(place.roles)}; this host is a {role}")
+    return place
+
+
+def tunnel_of(path: str) -> str | None:
+    """The tunnel's interface name when `path` is a WireGuard file."""
+    found = _TUNNEL.fullmatch(path)
+    return found.group(1) if found else None
+
+
+def unit_of(path: str) -> str | None:
+    """The unit's name when `path` is one of our unit files or a drop-in."""
+    found = _UNIT.fullmatch(path) or _DROP_IN.fullmatch(path)
+    return found.group(1) if found else None

@@ -1,0 +1,230 @@
+"""Every staged file before the swap, in front of the daemon that will read it.
+
+The staged tree lies in tmpfs under one directory, with the paths as on the host below it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING
+
+from .allowed import parse_place, tunnel_of
+from .programs import run
+from .refusal import RefusedError
+from .routes import parse_routes
+from .watchfile import parse_watch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .bundle import HostSet
+
+GATES = "/run/loopback/gate"
+
+
+def check_staged(stage: str, staged: HostSet) -> None:
+    """Have each file read by its own daemon.
+
+    In:  the staged tree's root and the set it was written from.
+    Raises: RefusedError with the file, and the daemon's own complaint and line.
+    """
+    units = []
+    for path in staged.files:
+        kind = parse_place(path, staged.role).kind
+        if kind == "unit":
+            units.append(path)
+        elif kind in _CHECKS:
+            _CHECKS[kind](stage, path, staged)
+    _check_units(stage, units)
+
+
+def _ask(path: str, stage: str, *argv: str, stdin: str = "") -> str:
+    outcome = run(*argv, stdin=stdin)
+    if outcome.code:
+        _refuse(path, argv[0], outcome.complaint.replace(stage, ""))
+    return outcome.out
+
+
+def _refuse(path: str, program: str, complaint: str) -> None:
+    raise RefusedError(
+        f"{program} refuses {path}:\n    " + complaint.replace("\n", "\n    "),
+        fix="correct what the bundle was rendered from; nothing on the host was touched",
+    )
+
+
+def _check_bird(stage: str, path: str, _: HostSet) -> None:
+    # include with a wildcard: BIRD wants the directory, not a file in it
+    os.makedirs(GATES, mode=0o755, exist_ok=True)
+    _ask(path, stage, "bird", "-p", "-c", stage + path)
+
+
+def _check_haproxy(stage: str, path: str, _: HostSet) -> None:
+    _ask(path, stage, "haproxy", "-c", "-q", "-f", stage + path)
+
+
+_FLUSH = re.compile(
+    r"^\s*(flush\s+(ruleset|table)|(add\s+|create\s+|destroy\s+|delete\s+)?table\s+(?!inet\s+loopback\b))",
+    re.MULTILINE,
+)
+
+
+def _check_nftables(stage: str, path: str, staged: HostSet) -> None:
+    text = staged.files[path].text
+    foreign = _FLUSH.search(text)
+    if foreign:
+        _refuse(
+            path, "the agent", f"{foreign.group().strip()!r}: only the table inet loopback is ours"
+        )
+    if not re.search(r"^\s*destroy\s+table\s+inet\s+loopback\b", text, re.MULTILINE):
+        _refuse(
+            path,
+            "the agent",
+            "it does not begin with `destroy table inet loopback`, so old rules would stay",
+        )
+    _ask(path, stage, "nft", "-c", "-f", stage + path)
+
+
+def _check_tunnel(stage: str, path: str, staged: HostSet) -> None:
+    stripped = _ask(path, stage, "wg-quick", "strip", stage + path)
+    # `strip` copies lines unread; `wg setconf` parses all of them before it looks for the interface
+    outcome = run("wg", "setconf", "lb-parse-only", "/dev/stdin", stdin=stripped)
+    if "Unable to modify interface" not in outcome.err:
+        _refuse(path, "wg", outcome.complaint)
+    key = re.search(r"^\s*PrivateKey\b", staged.files[path].text, re.MULTILINE | re.IGNORECASE)
+    if key:
+        _refuse(
+            path,
+            "the agent",
+            "it holds a PrivateKey; keys are born on the host and stay in /etc/loopback/keys",
+        )
+
+
+def _check_sysctl(_: str, path: str, staged: HostSet) -> None:
+    tunnels = {name for name in map(tunnel_of, staged.files) if name}
+    for number, raw in enumerate(staged.files[path].text.splitlines(), 1):
+        line = raw.strip()
+        if not line or line[0] in "#;":
+            continue
+        key, equals, _ = line.partition("=")
+        name = (
+            key.strip()
+            .removeprefix("-")
+            .strip()
+            .replace("/", "\0")
+            .replace(".", "/")
+            .replace("\0", ".")
+        )
+        steps = name.split("/")
+        if not equals or ".." in steps or not re.fullmatch(r"[A-Za-z0-9_/.-]+", name):
+            _refuse(path, "the agent", f"line {number}: {line!r} is no `key = value`")
+        ours = (
+            len(steps) == 5 and steps[:1] == ["net"] and steps[2] == "conf" and steps[3] in tunnels
+        )
+        if staged.role == "worker" and not ours:
+            _refuse(
+                path,
+                "the agent",
+                f"line {number}: {line!r}: on a worker only net.ipv*.conf.<our tunnel> is ours",
+            )
+        if ours:
+            steps[3] = (
+                "default"  # the tunnel may not be up yet; every interface has the keys of `default`
+            )
+        if not key.strip().startswith("-") and not os.path.exists("/proc/sys/" + "/".join(steps)):
+            _refuse(path, "the kernel", f"line {number}: it has no {name.replace('/', '.')}")
+
+
+def _check_routes(_: str, path: str, staged: HostSet) -> None:
+    parse_routes(staged.files[path].content)
+
+
+def _check_watch(_: str, path: str, staged: HostSet) -> None:
+    parse_watch(staged.files[path].content)
+
+
+def _check_chrony(stage: str, path: str, _: HostSet) -> None:
+    main = _main_text("/etc/chrony/chrony.conf").replace(
+        "/etc/chrony/conf.d", f"{stage}/etc/chrony/conf.d"
+    )
+    _copy_neighbours(stage, path)
+    _write(f"{stage}/chrony.conf", main)
+    _ask(path, stage, "chronyd", "-p", "-f", f"{stage}/chrony.conf")
+
+
+def _check_sshd(stage: str, path: str, staged: HostSet) -> None:
+    main = _main_text("/etc/ssh/sshd_config").replace(
+        "/etc/ssh/sshd_config.d", f"{stage}/etc/ssh/sshd_config.d"
+    )
+    _copy_neighbours(stage, path)
+    _write(f"{stage}/sshd_config", main)
+    _ask(path, stage, "sshd", "-t", "-f", f"{stage}/sshd_config")
+    source = staged.admin_sources[0].split("/", 1)[0]
+    match = f"user=root,host={source},addr={source},laddr={source},lport={staged.ssh_port}"
+    told = _ask(path, stage, "sshd", "-T", "-f", f"{stage}/sshd_config", "-C", match)
+    lines = set(told.splitlines())
+    for needed, closed in (
+        (f"port {staged.ssh_port}", "sshd would not listen on the port that the fleet declares"),
+        ("pubkeyauthentication yes", "no key could log in any more"),
+    ):
+        if needed not in lines:
+            _refuse(path, "the agent", f"the whole configuration lacks {needed!r}: {closed}")
+    if "permitrootlogin no" in lines:
+        _refuse(
+            path,
+            "the agent",
+            "the whole configuration says PermitRootLogin no: the next apply could not log in",
+        )
+
+
+def _check_units(stage: str, paths: list[str]) -> None:
+    if not paths:
+        return
+    for path in paths:
+        _ask(
+            path,
+            stage,
+            "systemd-analyze",
+            "verify",
+            "--man=no",
+            "--recursive-errors=no",
+            stage + path,
+        )
+
+
+_CHECKS: dict[str, Callable[[str, str, HostSet], None]] = {
+    "bird": _check_bird,
+    "haproxy": _check_haproxy,
+    "nftables": _check_nftables,
+    "tunnel": _check_tunnel,
+    "sysctl": _check_sysctl,
+    "routes": _check_routes,
+    "watch": _check_watch,
+    "chrony": _check_chrony,
+    "sshd": _check_sshd,
+}
+
+
+def _main_text(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8") as stream:
+            return stream.read()
+    except FileNotFoundError:
+        raise RefusedError(
+            f"{path} is not on this host", fix="enroll the host again: its package is missing"
+        ) from None
+
+
+def _write(path: str, text: str) -> None:
+    with open(path, "w", encoding="utf-8") as stream:
+        stream.write(text)
+
+
+def _copy_neighbours(stage: str, path: str) -> None:
+    """Bring the host's other drop-ins into the stage, so that the daemon judges the whole
+    configuration.
+    """
+    folder, ours = path.rsplit("/", 1)
+    for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
+        if name != ours and name.endswith(".conf"):
+            _write(f"{stage}{folder}/{name}", _main_text(f"{folder}/{name}"))

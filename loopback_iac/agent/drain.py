@@ -1,0 +1,112 @@
+"""Taking a PoP out of traffic and putting it back: an intention in the saved state that the watch
+carries out.
+
+Two parties can drain, an operator and an apply; the PoP returns when neither wants it drained any
+more.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+
+from .gates import (
+    CLOSED,
+    BirdError,
+    announcing,
+    configure_bird,
+    read_positions,
+    read_reasons,
+    write_gate,
+)
+from .programs import active_units, boot_id, boottime_s
+from .refusal import RefusedError
+from .state import changing_state
+from .watchfile import Watch, read_watch
+
+OPERATOR, APPLY = "operator", "apply"
+SLACK_S = 5.0  # what the watch may take beyond drain_s before its gates are closed for it
+
+
+def want_drained(who: str, seconds: float) -> None:
+    """Note the intention; a drain that already runs keeps its start."""
+    with changing_state() as state:
+        if not state["drain"][who]:
+            state["drain"][who] = {"boot": boot_id(), "since_s": boottime_s(), "seconds": seconds}
+
+
+def want_undrained(who: str) -> None:
+    """Take the intention back; the watch opens the gate after its return hold."""
+    with changing_state() as state:
+        state["drain"][who] = None
+
+
+def drain(who: str, seconds: float | None = None) -> bool:
+    """Drain and wait until nothing is announced any more.
+
+    In:  who wants it; how long to announce with GSHUT first (watch.json's drain_s when None).
+    Out: whether anything was announced before.
+    Units: seconds.
+    """
+    watch = read_watch()
+    if watch is None:
+        want_drained(who, 0)
+        return False
+    hold_s = watch.drain_s if seconds is None else seconds
+    was_announcing = bool(announcing(watch))
+    want_drained(who, hold_s)
+    if not was_announcing:
+        return False
+    end = time.monotonic() + hold_s + SLACK_S
+    while announcing(watch):
+        if time.monotonic() > end or "loopback-watch" not in active_units("loopback-watch"):
+            close_gates(watch)
+        time.sleep(0.05)
+    return True
+
+
+def close_gates(watch: Watch) -> None:
+    """Withdraw without the watch: it is dead or hangs. The files alone keep a restarted BIRD
+    withdrawn.
+
+    Raises: RefusedError when BIRD runs and does not take it.
+    """
+    for announcement in watch.announcements:
+        write_gate(announcement, CLOSED)
+    if "bird" in active_units("bird"):
+        try:
+            configure_bird(watch.bird_socket)
+        except BirdError as refused:
+            raise RefusedError(
+                f"the gates are closed, but bird does not read them: {refused}",
+                fix="`systemctl stop bird` withdraws everything at once",
+                host="still announcing",
+            ) from refused
+
+
+def wait_announcing(watch: Watch | None) -> None:
+    """Wait until the watch has opened every gate again, so that the next PoP may be drained.
+
+    Raises: RefusedError with the watch's own reasons when it does not within the return hold and
+         ten seconds.
+    """
+    if watch is None or not watch.announcements:
+        return
+    end = time.monotonic() + watch.return_hold_s + 10
+    while time.monotonic() < end:
+        with contextlib.suppress(OSError):
+            positions = read_positions(watch)
+            if all(position not in (CLOSED, None) for position in positions.values()):
+                return
+        time.sleep(0.05)
+    reasons = read_reasons()
+    closed = [
+        f"{name}: {reasons.get(name, 'the watch gives no reason')}"
+        for name, position in read_positions(watch).items()
+        if position in (CLOSED, None)
+    ]
+    raise RefusedError(
+        "confirmed, but not announced again: " + "; ".join(closed),
+        fix="see `loopback-agent report`; do not go on to the next PoP before this one serves",
+        host="on the confirmed set, withdrawn",
+    )

@@ -1,0 +1,75 @@
+"""Round trip through a tunnel: one ICMP echo to the other end of the pair's /31."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+import struct
+import time
+
+from .programs import run
+
+DEADLINE_S = 0.5
+TRIES = 3
+
+
+def round_trip_ms(tunnel: str) -> float | None:
+    """The shortest of three round trips to the tunnel's peer.
+
+    Out: milliseconds to three digits; None without a peer address or an answer.
+    """
+    peer = peer_address(run("wg", "show", tunnel, "allowed-ips").out, _own(tunnel))
+    if peer is None:
+        return None
+    seen = [
+        spent for spent in (_echo(peer, number) for number in range(TRIES)) if spent is not None
+    ]
+    return round(min(seen), 3) if seen else None
+
+
+def _own(tunnel: str) -> set[str]:
+    out = run("ip", "-o", "-4", "addr", "show", "dev", tunnel).out
+    words = out.split()
+    return {words[at + 1].split("/")[0] for at, word in enumerate(words) if word == "inet"}
+
+
+def peer_address(allowed: str, own: set[str]) -> str | None:
+    """The other address of the pair's /31.
+
+    In:  `wg show IF allowed-ips`; our own addresses.
+    """
+    for word in allowed.split():
+        if "." in word and "/" in word:
+            for address in ipaddress.ip_network(word, strict=False):
+                if str(address) not in own:
+                    return str(address)
+    return None
+
+
+def _echo(address: str, number: int) -> float | None:
+    mark = os.getpid() & 0xFFFF
+    packet = _request(mark, number)
+    with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as talk:
+        talk.settimeout(DEADLINE_S)
+        began = time.monotonic()
+        try:
+            talk.sendto(packet, (address, 0))
+            while time.monotonic() - began < DEADLINE_S:
+                answer, source = talk.recvfrom(256)
+                head = (answer[0] & 15) * 4
+                if source[0] == address and answer[head : head + 1] == b"\0":
+                    seen = struct.unpack_from("!HH", answer, head + 4)
+                    if seen == (mark, number):
+                        return (time.monotonic() - began) * 1000
+        except OSError:
+            return None
+    return None
+
+
+def _request(mark: int, number: int) -> bytes:
+    bare = struct.pack("!BBHHH", 8, 0, 0, mark, number) + b"loopback"
+    total = sum(struct.unpack(f"!{len(bare) // 2}H", bare))
+    total = (total >> 16) + (total & 0xFFFF)
+    check = ~(total + (total >> 16)) & 0xFFFF
+    return struct.pack("!BBHHH", 8, 0, check, mark, number) + b"loopback"

@@ -1,0 +1,268 @@
+"""First contact: check the system, install what is missing without starting it, make the keys,
+restrict the deploy key.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import platform
+import re
+from typing import Any
+
+from .allowed import ROLES
+from .authorized import restrict_key
+from .bundle import FORMAT, parse_json
+from .files import read_on_disk, replace
+from .programs import must, run
+from .refusal import RefusedError
+from .state import ENROLLED, LIBRARY
+
+KEYS = "/etc/loopback/keys"
+AGENTS = "/usr/local/lib/loopback"
+LINK = "/usr/local/sbin/loopback-agent"
+POLICY = "/usr/sbin/policy-rc.d"
+# An update of one of these touches flows; they are updated by a drained apply, never by
+# unattended-upgrades.
+DATA_PLANE_PACKAGES = frozenset(
+    {"bird2", "haproxy", "wireguard-tools", "wireguard-go", "nftables", "chrony"}
+)
+# Debian enables a daemon at installation; these stay off until their configuration of ours stands.
+_SERVICES = {
+    "bird2": ("bird",),
+    "haproxy": ("haproxy",),
+    "prometheus-node-exporter": ("prometheus-node-exporter",),
+    "prometheus-bird-exporter": ("prometheus-bird-exporter",),
+}
+_PACKAGE = re.compile(r"[a-z0-9][a-z0-9.+-]+")
+
+_RECOVER = """\
+[Unit]
+Description=Loopback: return to the last confirmed set after a cut-off apply
+DefaultDependencies=no
+RequiresMountsFor=/var/lib/loopback /etc /run /usr/local
+After=local-fs.target systemd-remount-fs.service dbus.socket
+Before=network-pre.target loopback-sysctl.service loopback-nftables.service loopback-routes.service
+Before=ssh.service bird.service haproxy.service chrony.service loopback-watch.service
+Wants=network-pre.target
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/usr/local/sbin/loopback-agent recover boot
+
+[Install]
+WantedBy=sysinit.target
+"""
+_HEAL_PATH = """\
+[Unit]
+Description=Loopback: the watch asks for a tunnel to be set up again
+
+[Path]
+PathExistsGlob=/run/loopback/gate/heal-*
+Unit=loopback-heal.service
+
+[Install]
+WantedBy=multi-user.target
+"""
+_HEAL = """\
+[Unit]
+Description=Loopback: set up tunnels again whose interface vanished
+StartLimitIntervalSec=0
+
+[Service]
+Type=oneshot
+ExecStart=/usr/local/sbin/loopback-agent heal
+"""
+UNITS = {
+    "loopback-recover.service": _RECOVER,
+    "loopback-heal.path": _HEAL_PATH,
+    "loopback-heal.service": _HEAL,
+}
+
+
+def enroll(content: bytes, agent: bytes) -> dict[str, Any]:
+    """Make a bare Debian host ready for its first apply; doing it twice changes nothing.
+
+    In:  the request on stdin; the bytes of this very agent.
+    Out: the result line: stable facts only.
+    Raises: RefusedError; before the first change for a wrong system or a request that does not fit.
+    """
+    request = parse_json(content, "enroll request")
+    host, role = str(request.get("host")), request.get("role")
+    if role not in ROLES:
+        raise RefusedError(f"role {role!r}; {' and '.join(ROLES)} exist")
+    system = check_system(request.get("debian") or ["13"])
+    if os.geteuid() != 0:
+        raise RefusedError(
+            "enroll needs root", fix="log in as root, or let the login user be root for this host"
+        )
+    packages = _parse_packages(request.get("packages") or [])
+    epochs = [int(epoch) for epoch in request.get("key_epochs") or []]
+    try:
+        install_agent(agent)
+        install_packages(packages)
+        _make_folders()
+        keys = {str(epoch): wireguard_key(epoch) for epoch in sorted(epochs)}
+        _install_units()
+        replace(ENROLLED, _enrolled(host, role), 0o644)
+        if request.get("deploy_key"):
+            restrict_key(str(request["deploy_key"]))
+    except OSError as failed:
+        raise RefusedError(
+            f"enroll: {failed}",
+            fix="mend the cause and enroll again",
+            host="enrolled in part, serving as before",
+        ) from failed
+    return {
+        "format": FORMAT,
+        "host": host,
+        "agent": hashlib.sha256(agent).hexdigest(),
+        "os": system,
+        "machine": platform.machine(),
+        "wireguard": keys,
+    }
+
+
+def _enrolled(host: str, role: str) -> bytes:
+    import json
+
+    return json.dumps({"host": host, "role": role}, sort_keys=True).encode()
+
+
+def check_system(wanted: list[str]) -> str:
+    """Refuse what the rendered files were not written for.
+
+    Out: "debian 13".
+    Raises: RefusedError saying what was found.
+    """
+    found: dict[str, str] = {}
+    try:
+        with open("/etc/os-release", encoding="utf-8") as stream:
+            for line in stream:
+                name, equals, value = line.strip().partition("=")
+                if equals:
+                    found[name] = value.strip("\"'")
+    except FileNotFoundError:
+        found = {"PRETTY_NAME": "a system without /etc/os-release"}
+    if found.get("ID") != "debian" or found.get("VERSION_ID") not in wanted:
+        name = found.get("PRETTY_NAME") or f"{found.get('ID')} {found.get('VERSION_ID')}"
+        raise RefusedError(
+            f"this host runs {name}; the fleet needs Debian {' or '.join(wanted)}",
+            fix=f"install Debian {wanted[-1]} on it",
+            host="unchanged",
+        )
+    return f"{found['ID']} {found['VERSION_ID']}"
+
+
+def _parse_packages(names: list[Any]) -> list[str]:
+    for name in names:
+        if not isinstance(name, str) or not _PACKAGE.fullmatch(name):
+            raise RefusedError(f"{name!r} is no Debian package name")
+    return sorted(names)
+
+
+def install_agent(agent: bytes) -> None:
+    """Put this agent beside older ones and point the one name everybody calls at it."""
+    path = f"{AGENTS}/agent-{hashlib.sha256(agent).hexdigest()[:12]}.pyz"
+    found = read_on_disk(path)
+    if found is None or found.content != agent or found.mode != 0o755:
+        replace(path, agent, 0o755)
+    if os.path.islink(LINK) and os.readlink(LINK) == path:
+        return
+    os.makedirs(os.path.dirname(LINK), exist_ok=True)
+    waiting = f"{LINK}.loopback-new"
+    if os.path.lexists(waiting):
+        os.unlink(waiting)
+    os.symlink(path, waiting)
+    os.replace(waiting, LINK)
+
+
+def install_packages(packages: list[str]) -> list[str]:
+    """Install what is missing; no daemon starts, and what carries traffic is held.
+
+    Out: the packages that were missing.
+    Raises: RefusedError with apt's complaint.
+    """
+    asked = (
+        run("dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\n", *packages).out
+        if packages
+        else ""
+    )
+    there = {line.split()[0] for line in asked.splitlines() if line.endswith(" installed")}
+    missing = [name for name in packages if name not in there]
+    if missing:
+        _apt_install(missing)
+        idle = [unit for name in missing for unit in _SERVICES.get(name, ())]
+        if idle:
+            must("systemctl", "disable", "--quiet", *idle)
+    held = sorted(DATA_PLANE_PACKAGES & set(packages))
+    if held:
+        must("apt-mark", "hold", *held)
+    return missing
+
+
+def _apt_install(missing: list[str]) -> None:
+    """policy-rc.d 101 keeps maintainer scripts from starting daemons (invoke-rc.d); the host's own
+    one is kept.
+    """
+    before = read_on_disk(POLICY)
+    quiet = {"DEBIAN_FRONTEND": "noninteractive"}
+    replace(POLICY, b"#!/bin/sh\nexit 101\n", 0o755)
+    try:
+        updated = run("apt-get", "update", "-qq", timeout_s=300, environment=quiet)
+        done = run("apt-get", "install", "-y", "-qq", "--no-install-recommends",
+                   "-o", "Dpkg::Options::=--force-confold", "-o", "DPkg::Lock::Timeout=120",
+                   *missing, timeout_s=900, environment=quiet)  # fmt: skip
+    finally:
+        if before is None:
+            os.unlink(POLICY)
+        else:
+            replace(POLICY, before.content, before.mode, before.uid, before.gid)
+    if done.code:
+        raise RefusedError(
+            f"apt could not install {', '.join(missing)}: {done.complaint}"
+            + (f"\n    (apt-get update: {updated.complaint})" if updated.code else ""),
+            fix="check the host's apt sources, then enroll again",
+            host="serving as before; the agent is installed, the packages are not",
+        )
+
+
+def _make_folders() -> None:
+    for path, mode in ((LIBRARY, 0o755), ("/etc/loopback", 0o755), (KEYS, 0o700)):
+        os.makedirs(path, exist_ok=True)
+        os.chmod(path, mode)
+
+
+def wireguard_key(epoch: int) -> str:
+    """The public half of this host's key; the private half is born here, stays here and is never
+    printed.
+    """
+    path = f"{KEYS}/wireguard-{epoch}.key"
+    found = read_on_disk(path)
+    if found is None:
+        replace(path, must("wg", "genkey").encode("ascii"), 0o600)
+        found = read_on_disk(path)
+    if found is None or found.mode & 0o077:
+        raise RefusedError(
+            f"{path} is readable by others",
+            fix=f"rotate: declare the next key epoch and remove {path}",
+        )
+    public = must("wg", "pubkey", stdin=found.content.decode("ascii")).strip()
+    base64.b64decode(public, validate=True)
+    return public
+
+
+def _install_units() -> None:
+    changed = False
+    for name, text in UNITS.items():
+        path = f"/etc/systemd/system/{name}"
+        found = read_on_disk(path)
+        if found is None or found.content != text.encode():
+            replace(path, text.encode(), 0o644)
+            changed = True
+    if changed:
+        must("systemctl", "daemon-reload")
+    must("systemctl", "enable", "--quiet", "loopback-recover.service", "loopback-heal.path")
+    must("systemctl", "start", "loopback-heal.path")

@@ -1,0 +1,66 @@
+"""The forced command of the deploy key: exactly the commands of the library, nothing else.
+
+The enroll text carries its own bootstrap; that program is not run: this agent does the same with
+the JSON on stdin.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+from .refusal import USAGE, RefusedError
+
+_AGENT = "/usr/local/sbin/loopback-agent"
+_WORDS = {
+    "host": re.compile(r"host=[a-z0-9][a-z0-9.-]{0,62}"),
+    "instance": re.compile(r"instance=[A-Za-z0-9._:/@+-]{0,128}"),
+    "digest": re.compile(r"digest=[0-9a-f]{12,128}"),
+}
+_VERBS = {
+    "enroll": ("host", "instance", "digest"),
+    "apply": ("host", "instance", "digest"),
+    "confirm": ("host", "instance", "digest"),
+    "release": ("host", "digest"),
+    "report": (),
+    "rollback": (),
+    "undrain": (),
+}
+_SECONDS = re.compile(r"[0-9]{1,4}")
+
+
+def parse_forced(command: str) -> list[str]:
+    """SSH_ORIGINAL_COMMAND as words for this agent.
+
+    Out: verb and arguments.
+    Raises: RefusedError for everything the library does not say.
+    """
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        words = []
+    if words[:3] == ["python3", "-I", "-c"] and words[4:5] == ["enroll"]:
+        words = words[4:]
+    elif words[:1] == [_AGENT] and words[1:2] != ["enroll"]:
+        words = words[1:]
+    else:
+        words = []
+    verb, arguments = (words[0], words[1:]) if words else ("", [])
+    if verb == "drain" and len(arguments) <= 1 and all(map(_SECONDS.fullmatch, arguments)):
+        return words
+    shape = _VERBS.get(verb)
+    if (
+        shape is None
+        or len(arguments) != len(shape)
+        or not all(
+            _WORDS[name].fullmatch(word) for name, word in zip(shape, arguments, strict=True)
+        )
+    ):
+        raise RefusedError(
+            "this is the fleet's deploy key; it runs the commands of the library only. To undo: log"
+            " in with another key and take the command= option off its line in"
+            " ~/.ssh/authorized_keys",
+            code=USAGE,
+            host="unchanged",
+        )
+    return words

@@ -1,0 +1,203 @@
+"""Words to verbs. Every verb loads only what it needs: the agent is compiled at each start."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import Any
+
+from .refusal import DONE, USAGE, RefusedError, render_refusal
+
+_USAGE = """usage: loopback-agent VERB [WORDS]
+  enroll host=H instance=I digest=D    make this host ready (JSON request on stdin)
+  apply host=H instance=I digest=D     bring it to a bundle (JSON on stdin), unconfirmed
+  confirm host=H instance=I digest=D   keep the applied digest; over a new connection
+  release host=H digest=D              take everything of ours off, unless a newer digest is active
+  rollback                             take an unconfirmed digest back now
+  drain [SECONDS] | undrain            take this PoP out of traffic and back
+  report                               what is active, what is wrong (JSON)
+  routes | watch | heal | recover | converge | ssh    called by systemd and sshd
+"""
+
+
+def main(argv: list[str]) -> int:
+    """Run one verb.
+
+    In:  words without the program's name.
+    Out: exit code: 0 done, 1 refused or failed, 2 usage.
+    """
+    os.umask(0o022)
+    verb = argv[0] if argv else ""
+    try:
+        if verb == "ssh":
+            from .forced import parse_forced
+
+            argv = parse_forced(os.environ.get("SSH_ORIGINAL_COMMAND", ""))
+            verb = argv[0]
+            if verb == "enroll":
+                return _enroll_sent(argv)
+        if verb not in _VERBS:
+            sys.stderr.write(_USAGE)
+            return USAGE
+        result = _VERBS[verb](_parse_words(argv[1:]))
+    except RefusedError as refused:
+        from .state import standing
+
+        sys.stderr.write(render_refusal(verb, refused, standing()))
+        return refused.code
+    if result is not None:
+        sys.stdout.write(json.dumps(result, sort_keys=True) + "\n")
+    return DONE
+
+
+Words = dict[str, str]
+
+
+def _parse_words(words: list[str]) -> Words:
+    parsed: Words = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        parsed[name if equals else "word"] = value if equals else word
+    return parsed
+
+
+def _need(words: Words, *names: str) -> list[str]:
+    missing = [name for name in names if name not in words]
+    if missing:
+        raise RefusedError(f"missing {' and '.join(f'{name}=' for name in missing)}", code=USAGE)
+    return [words[name] for name in names]
+
+
+def _check_host(words: Words) -> None:
+    from .state import read_enrolled
+
+    host, role = read_enrolled()
+    if words.get("host", host) != host:
+        raise RefusedError(
+            f"the command is for {words['host']!r}; this host is enrolled as {role} {host!r}"
+        )
+
+
+def _enroll_sent(argv: list[str]) -> int:
+    """Run the agent that came in the request, as the bootstrap would."""
+    from .packing import exec_sent
+
+    return exec_sent(sys.stdin.buffer.read(), argv)
+
+
+def _enroll(words: Words) -> dict[str, Any]:
+    from .enroll import enroll
+
+    _need(words, "host", "digest")
+    with open(sys.argv[0], "rb") as stream:
+        agent = stream.read()
+    return enroll(sys.stdin.buffer.read(), agent)
+
+
+def _apply(words: Words) -> dict[str, Any]:
+    from .apply import apply
+    from .bundle import DIGEST
+
+    _check_host(words)
+    (digest,) = _need(words, "digest")
+    if not DIGEST.fullmatch(digest):
+        raise RefusedError(f"{digest!r} is no digest", code=USAGE)
+    return apply(digest, sys.stdin.buffer.read())
+
+
+def _converge(words: Words) -> None:
+    from .apply import run_converge
+
+    run_converge(*_need(words, "digest"))
+
+
+def _confirm(words: Words) -> dict[str, Any]:
+    from .confirm import confirm
+
+    _check_host(words)
+    return confirm(*_need(words, "digest"))
+
+
+def _release(words: Words) -> dict[str, Any]:
+    from .confirm import release
+
+    _check_host(words)
+    return release(*_need(words, "digest"))
+
+
+def _rollback(_: Words) -> dict[str, Any]:
+    from .confirm import rollback
+
+    return rollback()
+
+
+def _recover(words: Words) -> None:
+    from .recover import recover_locked
+    from .state import alone
+
+    with alone(wait=True):
+        told = recover_locked(live=words.get("word") != "boot")
+    if told:
+        sys.stderr.write(f"loopback-agent recover: {told}\n")
+
+
+def _drain(words: Words) -> dict[str, Any]:
+    from .drain import OPERATOR, drain
+
+    seconds = float(words["word"]) if "word" in words else None
+    return {"format": 1, "drained": True, "was_announcing": drain(OPERATOR, seconds)}
+
+
+def _undrain(_: Words) -> dict[str, Any]:
+    from .drain import OPERATOR, wait_announcing, want_undrained
+    from .state import read_state
+    from .watchfile import read_watch
+
+    want_undrained(OPERATOR)
+    state = read_state()
+    if state["active"] and not state["pending"] and not state["drain"]["apply"]:
+        wait_announcing(read_watch())
+    return {"format": 1, "drained": False}
+
+
+def _routes(_: Words) -> None:
+    from .routes import read_routes, set_routes
+
+    for line in set_routes(read_routes()):
+        sys.stderr.write(f"ip {line}\n")
+
+
+def _watch(_: Words) -> None:
+    from .watch import watch
+
+    watch()
+
+
+def _heal(_: Words) -> None:
+    from .heal import heal
+
+    heal()
+
+
+def _report(_: Words) -> dict[str, Any]:
+    from .report import report
+
+    return report()
+
+
+_VERBS = {
+    "enroll": _enroll,
+    "apply": _apply,
+    "converge": _converge,
+    "confirm": _confirm,
+    "release": _release,
+    "rollback": _rollback,
+    "recover": _recover,
+    "drain": _drain,
+    "undrain": _undrain,
+    "routes": _routes,
+    "watch": _watch,
+    "heal": _heal,
+    "report": _report,
+}

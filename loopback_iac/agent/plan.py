@@ -1,0 +1,146 @@
+"""From changed files to what has to be reloaded: pure, so that every mix of changes can be tested.
+
+The order is the order of dependence: users before files that belong to them, units before services,
+tunnels before
+what goes through them, the firewall before anything is offered, HAProxy before BIRD invites
+traffic, the watch last.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from .allowed import DATA_PLANE, parse_place, tunnel_of, unit_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from .bundle import SetFile
+
+ONE_SHOTS = {
+    "sysctl": "loopback-sysctl",
+    "nftables": "loopback-nftables",
+    "routes": "loopback-routes",
+}
+DAEMONS = {"haproxy": "haproxy", "bird": "bird", "watch": "loopback-watch"}
+_ORDER = (
+    "sysusers", "units", "tmpfiles", "tunnel-restart", "tunnel-peers", "sysctl", "nftables",
+    "routes",
+    "exporter", "chrony", "sshd", "haproxy", "bird", "watch",
+)  # fmt: skip
+
+
+class Step(NamedTuple):
+    """One thing to do after the swap."""
+
+    kind: str
+    name: str = ""
+
+
+def plan_steps(
+    changed: Iterable[str],
+    old: Mapping[str, SetFile],
+    new: Mapping[str, SetFile],
+    role: str,
+) -> list[Step]:
+    """What to reload.
+
+    In:  paths that changed (a path missing in `new` was removed); the files before and after.
+    Out: steps in the order in which they are done, each once.
+    """
+    steps: set[Step] = set()
+    for path in changed:
+        kind = parse_place(path, role).kind
+        tunnel = tunnel_of(path)
+        unit = unit_of(path)
+        if kind in ("unit", "drop-in"):
+            steps.add(Step("units"))
+            steps |= _unit_steps(path, unit or "", new)
+        elif tunnel and path in new:
+            steps.add(Step(_tunnel_step(old.get(path), new[path]), tunnel))
+        elif kind == "exporter" and path in new:
+            steps.add(Step(kind, path.rsplit("/", 1)[1]))
+        elif kind in ("chrony", "sshd") or (path in new and not tunnel):
+            steps.add(Step(kind))
+    return sorted(steps, key=lambda step: (_ORDER.index(step.kind), step.name))
+
+
+def _unit_steps(path: str, unit: str, new: Mapping[str, SetFile]) -> set[Step]:
+    """A changed unit or drop-in takes hold by restarting what it describes; HAProxy and BIRD keep
+    running.
+
+    Restarting them would cut flows for a hardening option; it takes hold with their next start.
+    """
+    if path not in new:
+        return set()
+    for kind, service in {**ONE_SHOTS, "watch": "loopback-watch", "chrony": "chrony"}.items():
+        if unit == f"{service}.service":
+            return {Step(kind)}
+    if unit.startswith("prometheus-"):
+        return {Step("exporter", unit.removesuffix(".service"))}
+    return set()
+
+
+def _tunnel_step(old: SetFile | None, new: SetFile) -> str:
+    """`tunnel-peers` when a running tunnel can take the change without going down."""
+    if old is None or old.mode != new.mode:
+        return "tunnel-restart"
+    return "tunnel-peers" if _frame(old.text) == _frame(new.text) else "tunnel-restart"
+
+
+def _frame(text: str) -> list[str]:
+    """What only a restart applies: [Interface], and the peers' routes."""
+    kept, section = [], ""
+    for raw in text.splitlines():
+        line = raw.split("#", 1)[0].strip()
+        if line.startswith("["):
+            section = line.lower()
+        if section == "[interface]" or line.lower().startswith("allowedips"):
+            kept.append(line)
+    return kept
+
+
+def plan_retired(old: Mapping[str, SetFile], new: Mapping[str, SetFile], role: str) -> list[Step]:
+    """What has to stop because its file is no longer part of the set.
+
+    Out: steps (kind, unit or tunnel), routes and firewall last: they guard the rest until it is
+         gone.
+    """
+    gone = []
+    for path in old:
+        if path in new:
+            continue
+        kind = parse_place(path, role).kind
+        tunnel, unit = tunnel_of(path), unit_of(path)
+        if tunnel:
+            gone.append(Step("tunnel", tunnel))
+        elif kind == "unit":
+            gone.append(Step("unit", unit or ""))
+        elif kind == "exporter":
+            gone.append(Step(kind, path.rsplit("/", 1)[1]))
+        elif kind in ("watch", "haproxy", "bird", "routes", "nftables"):
+            gone.append(Step(kind))
+    order = ("watch", "bird", "haproxy", "exporter", "tunnel", "routes", "nftables", "unit")
+    return sorted(gone, key=lambda step: (order.index(step.kind), step.name))
+
+
+def touches_data_plane(changed: Iterable[str], role: str) -> bool:
+    """Whether flows may be disturbed by these changes."""
+    return any(parse_place(path, role).kind in DATA_PLANE for path in changed)
+
+
+def services_of(files: Mapping[str, SetFile], role: str) -> list[str]:
+    """Units that run when this set stands, sorted."""
+    units = set()
+    for path in files:
+        kind = parse_place(path, role).kind
+        tunnel, unit = tunnel_of(path), unit_of(path)
+        if tunnel:
+            units.add(f"wg-quick@{tunnel}")
+        elif kind == "unit" and unit and unit.endswith(".service"):
+            units.add(unit.removesuffix(".service"))
+        elif kind in ("haproxy", "bird", "chrony"):
+            units.add(kind)
+        elif kind == "exporter":
+            units.add(path.rsplit("/", 1)[1])
+    return sorted(units)

@@ -1,0 +1,85 @@
+"""After the reload: does what the set declares really run? Read from the kernel and the daemons,
+not from systemd's word alone.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+from .allowed import parse_place, tunnel_of
+from .gates import BirdError, tell_bird
+from .listeners import listening
+from .programs import run, unit_properties
+from .refusal import RefusedError
+from .routes import check_routes, parse_routes
+from .watchfile import Watch, parse_watch
+
+if TYPE_CHECKING:
+    from .bundle import HostSet
+
+PROOF_S = 5.0  # a reload is asynchronous; a daemon that needs longer to listen is not healthy
+
+
+def prove_set(kept: HostSet) -> None:
+    """Wait until everything stands, at most five seconds.
+
+    Raises: RefusedError listing all that is missing.
+    """
+    end = time.monotonic() + PROOF_S
+    while True:
+        missing = check_set(kept)
+        if not missing:
+            return
+        if time.monotonic() > end:
+            raise RefusedError("after the swap this is missing: " + "; ".join(missing))
+        time.sleep(0.1)
+
+
+def check_set(kept: HostSet) -> list[str]:
+    """What the set declares and the host lacks, as sentences."""
+    missing = []
+    kinds = {parse_place(path, kept.role).kind: file for path, file in kept.files.items()}
+    missing += [
+        f"the tunnel interface {tunnel}"
+        for tunnel in filter(None, map(tunnel_of, kept.files))
+        if not os.path.exists(f"/sys/class/net/{tunnel}")
+    ]
+    if "nftables" in kinds and run("nft", "list", "table", "inet", "loopback").code:
+        missing.append("the nftables table inet loopback")
+    if "routes" in kinds:
+        missing += [
+            f"route or rule ({line})"
+            for line in check_routes(parse_routes(kinds["routes"].content))
+        ]
+    watch = parse_watch(kinds["watch"].content) if "watch" in kinds else None
+    if "bird" in kinds:
+        missing += _check_bird(watch)
+    if "haproxy" in kinds:
+        missing += _check_haproxy(watch)
+    if watch and unit_properties("loopback-watch", "ActiveState")["ActiveState"] != "active":
+        missing.append("a running loopback-watch")
+    return missing
+
+
+def _check_bird(watch: Watch | None) -> list[str]:
+    try:
+        tell_bird(watch.bird_socket if watch else "/run/bird/bird.ctl", "show status")
+    except BirdError as silent:
+        return [f"an answer from bird ({silent})"]
+    return []
+
+
+def _check_haproxy(watch: Watch | None) -> list[str]:
+    if unit_properties("haproxy", "MainPID")["MainPID"] == "0":
+        return ["haproxy's master process"]
+    wanted = {
+        listener
+        for service in (watch.services if watch else {}).values()
+        for listener in service.listeners
+    }
+    return [
+        f"a listener on {address} port {port}"
+        for address, port in sorted(wanted - listening(wanted))
+    ]

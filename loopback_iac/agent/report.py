@@ -1,0 +1,148 @@
+"""What is on this host, as facts: read only, except that an apply that was cut off is healed."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import subprocess
+from typing import Any
+
+from .echo import round_trip_ms
+from .files import read_on_disk
+from .gates import BirdError, read_positions, read_reasons, tell_bird
+from .listeners import read_listeners
+from .programs import run
+from .recover import recover_locked
+from .refusal import RefusedError
+from .sets import read_set
+from .state import alone, read_enrolled, read_state, standing
+from .watch import read_workers
+from .watchfile import Watch, read_watch
+
+_VERSIONS = {
+    "bird": ("bird", "--version"),
+    "haproxy": ("haproxy", "-v"),
+    "nft": ("nft", "--version"),
+    "wg": ("wg", "--version"),
+    "kernel": ("uname", "-r"),
+}
+_NUMBER = re.compile(r"\d+(?:\.\d+)+\S*")
+
+
+def report() -> dict[str, Any]:
+    """All facts of this host.
+
+    Out: one JSON value with the same keys every time; null where a daemon gave no answer.
+    Units: rtt_ms in milliseconds, ages in seconds, memory in kibibytes.
+    """
+    host, role = read_enrolled()
+    healed = _heal()
+    state, watch = read_state(), read_watch()
+    return {
+        "format": 1,
+        "host": host,
+        "role": role,
+        "agent": _own_digest(),
+        "standing": standing(),
+        "healed": healed,
+        "active": state["active"],
+        "pending": _pending(state["pending"]),
+        "rolled_back": state["rolled_back"],
+        "drain": sorted(who for who, wish in state["drain"].items() if wish),
+        "files": _files(state),
+        "listening": sorted(f"{address} {port}" for address, port in read_listeners()),
+        "bgp": _sessions(watch),
+        "tunnels": {name: _tunnel(name) for name in (watch.tunnels if watch else ())},
+        "workers": read_workers(watch.haproxy_socket) if watch and watch.services else None,
+        "gates": _gates(watch),
+        "memory_kib": _memory(),
+        "versions": {name: _version(*argv) for name, argv in sorted(_VERSIONS.items())},
+    }
+
+
+def _heal() -> str | None:
+    """Finish the way back of an apply that died; one that runs holds the lock and is left alone."""
+    with contextlib.suppress(RefusedError), alone():
+        return recover_locked()
+    return None
+
+
+def _own_digest() -> str | None:
+    found = read_on_disk(os.path.realpath("/usr/local/sbin/loopback-agent"))
+    return found.sha256 if found else None
+
+
+def _pending(pending: dict[str, Any] | None) -> dict[str, Any] | None:
+    return pending and {name: pending[name] for name in ("digest", "phase", "changed")}
+
+
+def _files(state: dict[str, Any]) -> dict[str, str]:
+    """Every file of the active set: `as applied`, or what is wrong with it."""
+    pending = state["pending"]
+    kept = read_set(pending["digest"] if pending else state["active"])
+    told = {}
+    for path, file in sorted(kept.files.items()) if kept else ():
+        try:
+            found = read_on_disk(path)
+        except RefusedError as strange:
+            told[path] = strange.what
+            continue
+        if found is None:
+            told[path] = "missing"
+        elif found.sha256 != hashlib.sha256(file.content).hexdigest():
+            told[path] = "changed by somebody else"
+        else:
+            told[path] = "as applied" if found.mode == file.mode else f"mode {found.mode:04o}"
+    return told
+
+
+def _sessions(watch: Watch | None) -> dict[str, str] | None:
+    try:
+        lines = tell_bird(watch.bird_socket if watch else "/run/bird/bird.ctl", "show protocols")
+    except BirdError:
+        return None
+    rows = (line[5:].split() if line[:4].isdigit() else line.split() for line in lines)
+    return {
+        row[0]: " ".join([row[3], *row[5:]]) for row in rows if len(row) > 3 and row[1] == "BGP"
+    }
+
+
+def _tunnel(name: str) -> dict[str, Any]:
+    """Age of the last handshake and the round trip to the peer, through the tunnel."""
+    if not os.path.exists(f"/sys/class/net/{name}"):
+        return {"present": False, "handshake_age_s": None, "rtt_ms": None}
+    shaken = run("wg", "show", name, "latest-handshakes").out.split()
+    last = int(shaken[1]) if len(shaken) > 1 else 0
+    now = int(run("date", "+%s").out)
+    return {
+        "present": True,
+        "handshake_age_s": now - last if last else None,
+        "rtt_ms": round_trip_ms(name),
+    }
+
+
+def _gates(watch: Watch | None) -> dict[str, dict[str, str | None]]:
+    reasons = read_reasons()
+    found = read_positions(watch) if watch else {}
+    return {
+        name: {"position": position, "reason": reasons.get(name)}
+        for name, position in found.items()
+    }
+
+
+def _memory() -> dict[str, int]:
+    wanted = {"MemTotal": "total", "MemAvailable": "available"}
+    with open("/proc/meminfo", encoding="ascii") as stream:
+        rows = dict(line.split(":", 1) for line in stream)
+    return {short: int(rows[name].split()[0]) for name, short in wanted.items()}
+
+
+def _version(*argv: str) -> str | None:
+    try:
+        outcome = run(*argv, timeout_s=5)
+    except (RefusedError, subprocess.SubprocessError):
+        return None
+    found = _NUMBER.search(outcome.out + outcome.err)
+    return found.group() if found else None
