@@ -2,6 +2,191 @@
 
 from __future__ import annotations
 
+import json
+import os
+import time
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
 import typer
+from rich.console import Console
+from rich.table import Table
+
+from loopback_iac.lab import LabError, bring_up, ensure_image, image_path, open_lab, take_down
+from loopback_iac.lab.boot import console_tail
+from loopback_iac.lab.cgroups import leader
+from loopback_iac.lab.entering import replace_process
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from loopback_iac.lab import Lab
+    from loopback_iac.lab.instance import Report
 
 app = typer.Typer(help="The whole fleet on one machine.", no_args_is_help=True)
+_talk = Console(stderr=True)
+_Name = Annotated[str, typer.Option("--name", help="Which lab; several may run side by side.")]
+_Host = Annotated[
+    str, typer.Option("--host", help="A host of the lab; default is the workstation.")
+]
+_TAKES = {"image": "building the Debian image once, about half a minute"}
+
+
+@app.command()
+def image() -> None:
+    """Build the Debian 13 image that every host boots from, unless it is cached."""
+
+    with _errors_told(), _progress() as report:
+        if not image_path().is_dir():
+            report("image", 0, 1)
+        path, built = ensure_image()
+    _talk.print("built" if built else "cached; nothing to do")
+    typer.echo(path)
+
+
+@app.command()
+def up(
+    name: _Name = "lab",
+    topology: Annotated[str, typer.Option(help="Which fleet: demo or bench10.")] = "demo",
+) -> None:
+    """Bring a lab up, from whatever is there. Twice is as good as once."""
+
+    begun = time.monotonic()
+    with _errors_told(), _progress() as report:
+        lab, changes = bring_up(name, topology, report)
+    if not changes:
+        _talk.print(f"lab {name} is up; nothing to do")
+        return
+    _talk.print(
+        f"lab {name} is up after {time.monotonic() - begun:.1f} s:"
+        f" {len(changes.hosts_started)} hosts started, {changes.links_made} links made"
+    )
+    _talk.print(f"  stack configuration  {lab.paths.stack_config}", soft_wrap=True)
+    _talk.print(f"  its passphrase       {lab.paths.passphrase}", soft_wrap=True)
+    _talk.print(f"  operator's SSH key   {lab.paths.operator_key}", soft_wrap=True)
+
+
+@app.command()
+def down(name: _Name = "lab") -> None:
+    """Remove everything of a lab, whole or half-made."""
+
+    with _errors_told(), _progress() as report:
+        report("removing", 0, 1)
+        there = take_down(name)
+    _talk.print(f"lab {name} is gone" if there else f"there is no lab {name}; nothing to do")
+
+
+@app.command()
+def status(
+    name: _Name = "lab",
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Show hosts with their state, process, address and memory, and the routers' sessions."""
+
+    with _errors_told():
+        lab = open_lab(name)
+        hosts, bgp = lab.status(), lab.bgp()
+    if as_json:
+        typer.echo(json.dumps({"name": name, "hosts": [asdict(h) for h in hosts], "bgp": bgp}))
+        return
+    _print_status(lab, Console())
+
+
+@app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+def exec(  # noqa: A001 -- the verb users know
+    command: Annotated[list[str], typer.Argument(help="The command and its arguments, after --.")],
+    name: _Name = "lab",
+    host: _Host = "ops",
+) -> None:
+    """Run a command in the workstation's network, or as root inside a host."""
+    _become(name, host, command)
+
+
+@app.command()
+def shell(name: _Name = "lab", host: _Host = "ops") -> None:
+    """Open a shell in the workstation's network, or as root inside a host."""
+    _become(name, host, [os.environ.get("SHELL", "/bin/bash") if host == "ops" else "/bin/bash"])
+
+
+@app.command()
+def logs(
+    host: Annotated[str, typer.Argument(help="A host of the lab.")],
+    name: _Name = "lab",
+    lines: Annotated[int, typer.Option("--lines", "-n", help="How many of the last lines.")] = 50,
+) -> None:
+    """Print the end of a host's journal, or of its console when it does not run."""
+
+    with _errors_told():
+        lab = open_lab(name)
+        _known(lab, host)
+        if leader(lab.paths, host):
+            argv = ["journalctl", "--no-pager", f"--lines={lines}", "--output=short-iso"]
+            typer.echo(lab.exec(host, argv).stdout, nl=False)
+            return
+        typer.echo(console_tail(lab.paths, host, lines))
+
+
+def _become(name: str, host: str, command: list[str]) -> None:
+
+    with _errors_told():
+        lab = open_lab(name)
+        _known(lab, host)
+        try:
+            replace_process(lab.paths, host, command)
+        except FileNotFoundError as error:
+            raise typer.BadParameter(f"{error.filename} is not on this machine") from None
+
+
+def _known(lab: Lab, host: str) -> None:
+    names = [h.name for h in lab.topology.hosts]
+    if host not in names:
+        raise typer.BadParameter(f"no host {host!r}; there are {', '.join(names)}")
+
+
+def _print_status(lab: Lab, out: Console) -> None:
+    hosts, bgp = lab.status(), lab.bgp()
+    table = Table("host", "role", "state", "pid", "addresses", "memory MiB", box=None)
+    for host in hosts:
+        table.add_row(
+            host.name,
+            host.role,
+            host.state,
+            str(host.pid or ""),
+            " ".join(host.addresses),
+            f"{host.memory_mib:.1f}",
+        )
+    table.add_row("total", "", "", "", "", f"{sum(h.memory_mib for h in hosts):.1f}")
+    out.print(table)
+    for router, sessions in bgp.items():
+        shown = ", ".join(f"{n} {'up' if up else 'down'}" for n, up in sessions.items())
+        out.print(f"BGP at {router}: {shown}", soft_wrap=True, highlight=False)
+
+
+@contextmanager
+def _errors_told() -> Iterator[None]:
+    """Say what the lab cannot do, without a traceback."""
+
+    try:
+        yield
+    except LabError as error:
+        _talk.print(f"lab: {error}", style="red", highlight=False, markup=False, soft_wrap=True)
+        raise typer.Exit(2) from None
+
+
+@contextmanager
+def _progress() -> Iterator[Report]:
+    """On a terminal one moving line with the elapsed time; elsewhere a line per step."""
+    with _talk.status("") as line:
+        begun, told = time.monotonic(), ""
+
+        def report(step: str, done: int, total: int) -> None:
+            nonlocal told
+            text = _TAKES.get(step, step) if total == 1 else f"{step} {done}/{total}"
+            line.update(f"{text}  ({time.monotonic() - begun:.0f} s)")
+            if not _talk.is_terminal and step != told:
+                _talk.print(f"lab: {text}", highlight=False)
+            told = step
+
+        yield report

@@ -1,0 +1,81 @@
+"""Starting and ending hosts: an overlay on the image, booted by systemd-nspawn."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from typing import TYPE_CHECKING
+
+from loopback_iac.lab import cgroups
+from loopback_iac.lab.keys import write_private
+from loopback_iac.lab.seeds import Seed, seed_digest, write_seed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from loopback_iac.lab.paths import InstancePaths
+
+# Its own mount namespace holds the overlay: it vanishes with the host, however the host ends.
+_MOUNT_AND_BOOT = (
+    'mount -t overlay overlay -o "lowerdir=$1,upperdir=$2/up,workdir=$2/work" "$2/root"'
+    ' && shift 2 && exec "$@"'
+)
+
+
+def prepare_disk(paths: InstancePaths, host: str, image: Path, seed: Seed) -> bool:
+    """
+    Make a host's disk, unless it stems from this seed and this image.
+
+    Out: whether it was made anew; then a running host was ended first, its files are gone.
+    """
+    folder = paths.host(host)
+    digest = seed_digest(seed, image)
+    mark = folder / "seed"
+    if mark.exists() and mark.read_text() == digest:
+        return False
+    cgroups.kill(paths, host)
+    if folder.exists():
+        shutil.rmtree(folder)
+    for part in ("up", "work", "root"):
+        (folder / part).mkdir(parents=True, mode=0o755)
+    write_seed(seed, folder / "up", image)
+    # the last thing: a disk without the mark was not finished
+    write_private(mark, digest)
+    return True
+
+
+def start(paths: InstancePaths, host: str, image: Path) -> bool:
+    """
+    Boot a host whose disk and namespace exist.
+
+    Out: False when it was running.
+    """
+    if cgroups.leader(paths, host):
+        return False
+    # left of a boot that was interrupted before its PID 1 existed
+    cgroups.kill(paths, host)
+    cgroups.remove(paths, host)
+    folder = paths.host(host)
+    boot = ["env", "SYSTEMD_NSPAWN_API_VFS_WRITABLE=network", "systemd-nspawn", "--quiet", "--boot"]
+    boot += [f"--directory={folder / 'root'}", f"--machine={paths.namespace(host)}"]
+    boot += [f"--hostname={host}", "--register=no", "--keep-unit", "--console=pipe"]
+    boot += [f"--network-namespace-path={paths.namespace_path(host)}", "--bind=/dev/net/tun"]
+    # a host with this capability could set the machine's clock
+    boot += ["--capability=all", "--drop-capability=CAP_SYS_TIME"]
+    private = ["unshare", "--mount", "--propagation", "private"]
+    mount = ["sh", "-c", _MOUNT_AND_BOOT, "sh", str(image), str(folder)]
+    with (folder / "console.log").open("ab") as console:
+        subprocess.run(
+            ["setsid", "--fork", *cgroups.ensure_cgroup(paths, host), *private, *mount, *boot],
+            stdin=subprocess.DEVNULL,
+            stdout=console,
+            stderr=subprocess.STDOUT,
+            check=True,
+        )
+    return True
+
+
+def console_tail(paths: InstancePaths, host: str, lines: int = 8) -> str:
+    """The last words of a host's console: why it did not boot."""
+    log = paths.host(host) / "console.log"
+    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:]) if log.exists() else ""

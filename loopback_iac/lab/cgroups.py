@@ -1,0 +1,123 @@
+"""One cgroup per host: its kill list and its memory account. Nothing else says what is running."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from typing import TYPE_CHECKING
+
+from loopback_iac.lab.namespaces import machine_lock
+from loopback_iac.lab.paths import CGROUPS, InstancePaths, LabError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# Version 1 and hybrid machines: one directory per hierarchy; `systemd` holds the services' tree.
+_HYBRID = ("systemd", "unified", "memory", "cpuacct", "pids")
+# Joins every cgroup named before `--`, then becomes the command: no moment outside, no pid file.
+_JOIN = 'while [ "$1" != -- ]; do echo $$ > "$1/cgroup.procs"; shift; done; shift; exec "$@"'
+
+
+def hierarchies() -> tuple[Path, ...]:
+    """Roots of the cgroup trees a host gets a place in."""
+    if (CGROUPS / "cgroup.controllers").exists():
+        return (CGROUPS,)
+    return tuple(CGROUPS / name for name in _HYBRID if (CGROUPS / name).is_dir())
+
+
+def ensure_cgroup(paths: InstancePaths, host: str) -> list[str]:
+    """
+    Make a host's cgroups.
+
+    Out: argv prefix that runs a command in them.
+    """
+    places = [root / paths.cgroup(host) for root in hierarchies()]
+    with machine_lock():
+        for place in places:
+            place.mkdir(parents=True, exist_ok=True)
+    return ["sh", "-c", _JOIN, "sh", *map(str, places), "--"]
+
+
+def pids(paths: InstancePaths, host: str = "", part: str = "") -> list[int]:
+    """
+    Processes of a host, or of the whole instance.
+
+    In: part, a cgroup inside the host's (such as `payload/init.scope`); empty means all.
+    """
+    top = hierarchies()[0] / paths.cgroup(host) / part
+    found: list[int] = []
+    for listing in [top / "cgroup.procs", *top.rglob("cgroup.procs")]:
+        # hosts come and go while we look
+        with contextlib.suppress(OSError):
+            found += [int(pid) for pid in listing.read_text().split()]
+    return sorted(set(found) - {0})
+
+
+def leader(paths: InstancePaths, host: str) -> int | None:
+    """Process id of a host's PID 1; None when it is not running."""
+    found = pids(paths, host, "payload/init.scope")
+    # version 1 starts with the payload's first process not yet in a scope of its own
+    return found[0] if found else None
+
+
+def kill(paths: InstancePaths, host: str = "", timeout_s: float = 10) -> int:
+    """
+    SIGKILL everything of a host or of the instance, and wait until it is gone.
+
+    Out: how many processes there were. This process and its parents are left alone.
+    Raises: LabError when something survives.
+    """
+    spared = _ancestors()
+    ended: set[int] = set()
+    deadline = time.monotonic() + timeout_s
+    while left := [pid for pid in pids(paths, host) if pid not in spared]:
+        if time.monotonic() > deadline:
+            raise LabError(f"processes {left} of {paths.name} {host} survive SIGKILL")
+        for pid in set(left) - ended:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        ended |= set(left)
+        time.sleep(0.01)
+    return len(ended)
+
+
+def remove(paths: InstancePaths, host: str = "") -> None:
+    """Remove the empty cgroups of a host or of the instance, and parents nobody uses."""
+    with machine_lock():
+        for root in hierarchies():
+            top = root / paths.cgroup(host)
+            for folder in sorted(_folders(top), key=lambda p: len(p.parts), reverse=True):
+                folder.rmdir()
+            for parent in top.relative_to(root).parents:
+                if parent.parts:
+                    # another instance may be in it
+                    with contextlib.suppress(OSError):
+                        (root / parent).rmdir()
+
+
+def memory_bytes(paths: InstancePaths, host: str) -> int:
+    """Anonymous memory of a host's processes, the page cache left out."""
+    for stat, key in (
+        (CGROUPS / "memory" / paths.cgroup(host) / "memory.stat", "total_rss"),
+        (CGROUPS / paths.cgroup(host) / "memory.stat", "anon"),
+    ):
+        if stat.exists():
+            lines = dict(line.split() for line in stat.read_text().splitlines())
+            return int(lines[key])
+    return 0
+
+
+def _folders(top: Path) -> list[Path]:
+    return [top, *(p for p in top.rglob("*") if p.is_dir())] if top.is_dir() else []
+
+
+def _ancestors() -> set[int]:
+    found, pid = set(), os.getpid()
+    while pid > 1:
+        found.add(pid)
+        # field 4 of stat(5) comes after the name, which may hold spaces and brackets
+        with open(f"/proc/{pid}/stat") as stat:  # noqa: PTH123 -- read in one go, no Path needed
+            pid = int(stat.read().rpartition(")")[2].split()[1])
+    return found

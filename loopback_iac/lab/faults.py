@@ -1,0 +1,75 @@
+"""Faults, each undone without a trace: carrier loss, silence, power failure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from loopback_iac.lab.namespaces import enter, ip_batch, run
+from loopback_iac.lab.wiring import render_addresses
+
+if TYPE_CHECKING:
+    from loopback_iac.lab.paths import InstancePaths
+    from loopback_iac.lab.topology import Topology
+
+
+def set_carrier(
+    paths: InstancePaths, topology: Topology, host: str, upstream: str, *, up: bool
+) -> None:
+    """
+    Take the light off a link at the upstream's side, or give it back.
+
+    Out: the host sees its interface lose carrier; its own settings stay.
+    """
+    end = topology.link(host, upstream).end(upstream)
+    lines = [f"link set {end.interface} {'up' if up else 'down'}"]
+    if up:
+        # `down` took the IPv6 addresses of the upstream's end away
+        lines += render_addresses(end)
+    ip_batch(paths.namespace(upstream), lines)
+
+
+def set_silence(paths: InstancePaths, topology: Topology, host: str, *, silent: bool) -> None:
+    """
+    Drop every frame on all links of a host, both directions, every protocol; carrier stays.
+
+    Out: a table at each neighbour's side; the host itself is not touched and sees nothing.
+    """
+    for neighbour, interfaces in _neighbours(topology, host).items():
+        rules = render_silence(host, interfaces, silent=silent)
+        run([*enter(paths, neighbour), "nft", "-f", "-"], rules)
+
+
+def render_silence(host: str, interfaces: list[str], *, silent: bool) -> str:
+    """One nftables transaction for a neighbour's namespace; repeating it changes nothing."""
+    table = _table(host)
+    # `destroy` needs nft 1.0.7: adding first makes the deletion succeed on older ones
+    text = f"add table netdev {table}\ndelete table netdev {table}\n"
+    if not silent:
+        return text
+    devices = ", ".join(f'"{name}"' for name in interfaces)
+    chains = "".join(
+        f"  chain {hook} {{\n    type filter hook {hook} devices = {{ {devices} }} priority -500;"
+        " policy drop;\n  }\n"
+        for hook in ("ingress", "egress")
+    )
+    return f"{text}table netdev {table} {{\n{chains}}}\n"
+
+
+def silenced(paths: InstancePaths, topology: Topology, host: str) -> bool:
+    """Whether a silence of this host is in force somewhere."""
+    return any(
+        f"table netdev {_table(host)}\n" in run([*enter(paths, n), "nft", "list", "tables"])
+        for n in _neighbours(topology, host)
+    )
+
+
+def _neighbours(topology: Topology, host: str) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for link in topology.links_of(host):
+        there = link.other(host)
+        found.setdefault(there.host, []).append(there.interface)
+    return found
+
+
+def _table(host: str) -> str:
+    return f"silence_{host.replace('-', '_')}"

@@ -1,0 +1,228 @@
+"""The Debian 13 root every host boots from: built once, kept in the cache, shared by all."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from loopback_iac.lab import sources
+from loopback_iac.lab.paths import LabError, cache_root
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PACKAGES = [
+    "systemd",
+    "systemd-sysv",
+    "dbus",
+    "openssh-server",
+    "iproute2",
+    "nftables",
+    "curl",
+    "ca-certificates",
+    "iputils-ping",
+    "procps",
+    "bird2",
+    "haproxy",
+    "knot",
+    "knot-dnsutils",
+    "nsd",
+    "unbound",
+    "chrony",
+    "wireguard-tools",
+    "wireguard-go",
+    "cloud-init",
+    "prometheus-node-exporter",
+    "prometheus-bird-exporter",
+    "python3",
+    "stayrtr",
+]
+# Installed, and started by nobody until somebody configured it: a real host gets them that way.
+WAITING = [
+    "bird.service",
+    "haproxy.service",
+    "knot.service",
+    "nsd.service",
+    "unbound.service",
+    "chrony.service",
+    "nftables.service",
+    "stayrtr.service",
+    "prometheus-node-exporter.service",
+    "prometheus-bird-exporter.service",
+    "ssh.service",
+]
+# No hardware, no way out, the machine's kernel, host keys that are given: nothing to do for these.
+MASKED = [
+    "systemd-modules-load.service",
+    "console-getty.service",
+    "getty@.service",
+    "getty.target",
+    "apt-daily.timer",
+    "apt-daily-upgrade.timer",
+    "dpkg-db-backup.timer",
+    "fstrim.timer",
+    "e2scrub_all.timer",
+    "sys-kernel-debug.mount",
+    "sys-kernel-tracing.mount",
+    "systemd-journal-flush.service",
+    "sshd-keygen.service",
+]
+_PRESET = "".join(f"disable {unit}\n" for unit in WAITING)
+# A host may not set the machine's clock (it has no CAP_SYS_TIME), so chronyd measures and serves
+# time without steering it, and its unit must not be skipped for the missing capability.
+_CHRONY = """\
+[Unit]
+ConditionCapability=
+[Service]
+ExecStart=
+ExecStart=!/usr/sbin/chronyd -x $DAEMON_OPTS
+"""
+# Logs of a host that lives for minutes stay in memory and small.
+_JOURNAL = "[Journal]\nStorage=volatile\nRuntimeMaxUse=16M\n"
+FILES = {
+    "usr/lib/systemd/system-preset/00-loopback-lab.preset": _PRESET,
+    "etc/systemd/system/chrony.service.d/loopback-lab.conf": _CHRONY,
+    "etc/systemd/journald.conf.d/loopback-lab.conf": _JOURNAL,
+    "etc/hostname": "",
+    "etc/resolv.conf": "",
+    "etc/apt/sources.list": "",
+}
+# The machine's mirrors (a URI may hold a password), its proxy, keys everybody would share.
+REMOVED = (
+    "etc/apt/apt.conf.d/99mmdebstrap",
+    "etc/machine-id",
+    "var/lib/dbus/machine-id",
+)
+
+
+def image_key() -> str:
+    """Digest of what goes into an image: package list and the two modules that build it."""
+    digest = hashlib.sha256(" ".join(PACKAGES).encode())
+    for module in (__file__, sources.__file__):
+        digest.update(Path(module).read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def image_path() -> Path:
+    """Where the image of this version stands or would stand."""
+    return cache_root() / f"image-{image_key()}"
+
+
+def ensure_image() -> tuple[Path, bool]:
+    """
+    Build the image unless it is cached.
+
+    Out: its root directory, and whether it was built now.
+    Raises: LabError with the last lines of the build's complaint.
+    """
+    made = image_path()
+    if made.is_dir():
+        return made, False
+    cache_root().mkdir(parents=True, exist_ok=True)
+    with _cache_lock():
+        if made.is_dir():
+            return made, False
+        for left in cache_root().glob("image-*.building"):
+            # its builder is dead: we hold the lock
+            shutil.rmtree(left)
+        building = made.with_suffix(".building")
+        _bootstrap(building)
+        _finish(building)
+        building.rename(made)
+    return made, True
+
+
+def machine_mirrors() -> list[str]:
+    """`deb` lines of the machine's own Debian mirrors, for the hosts' suite."""
+    found: list[sources.Source] = []
+    for path in (Path("/etc/apt/sources.list"), *sorted(Path("/etc/apt/sources.list.d").glob("*"))):
+        if path.suffix == ".list" and path.is_file():
+            found += sources.parse_classic(path.read_text())
+        elif path.suffix == ".sources":
+            found += sources.parse_deb822(path.read_text())
+    release = platform.freedesktop_os_release()
+    codename = release.get("VERSION_CODENAME", "") if release.get("ID") == "debian" else ""
+    return sources.render_mirrors(found, codename)
+
+
+@contextmanager
+def _cache_lock() -> Iterator[None]:
+    descriptor = os.open(cache_root(), os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _bootstrap(root: Path) -> None:
+    """Run mmdebstrap in its own process and mount namespace: killed, it leaves no mount behind."""
+    # PR_SET_PDEATHSIG via setpriv: when this process is killed, so is the build
+    alone = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork"]
+    alone += ["--kill-child=KILL", "--mount-proc"]
+    with tempfile.TemporaryDirectory(dir=cache_root(), prefix=".apt-") as folder:
+        # a file, because a proxy's URL may hold a password and argv is public
+        options = Path(folder, "apt.conf")
+        options.touch(0o600)
+        options.write_text(_machine_apt_options())
+        mirrors = Path(folder, "sources.list")
+        mirrors.touch(0o600)
+        mirrors.write_text("\n".join(machine_mirrors()) + "\n")
+        build = ["mmdebstrap", "--quiet", "--mode=root", "--variant=minbase"]
+        build += [f"--aptopt={options}", f"--include={','.join(PACKAGES)}"]
+        done = subprocess.run(
+            [*alone, *build, sources.SUITE, str(root), str(mirrors)],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=900,
+            check=False,
+        )
+    if done.returncode:
+        shutil.rmtree(root, ignore_errors=True)
+        said = "\n".join(done.stderr.strip().splitlines()[-8:])
+        raise LabError(f"building the Debian {sources.SUITE} image failed:\n{said}")
+
+
+def _machine_apt_options() -> str:
+    """Proxy and validity settings of the machine's apt, needed for the download only."""
+    wanted = (
+        "Acquire::http",
+        "Acquire::https",
+        "Acquire::Check-Valid-Until",
+        "Acquire::Check-Date",
+    )
+    done = subprocess.run(
+        ["apt-config", "dump", *wanted], capture_output=True, text=True, check=True
+    )
+    return done.stdout
+
+
+def _finish(root: Path) -> None:
+    """Take away what is the machine's, put in what is every host's."""
+    for name in REMOVED:
+        (root / name).unlink(missing_ok=True)
+    for made in (
+        *(root / "etc/ssh").glob("ssh_host_*"),
+        *(root / "etc/apt/sources.list.d").iterdir(),
+    ):
+        made.unlink()
+    for name, text in FILES.items():
+        path = root / name
+        path.unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    for verb, units in (("disable", WAITING), ("mask", MASKED)):
+        subprocess.run(
+            ["systemctl", f"--root={root}", "--quiet", verb, *units],
+            capture_output=True,
+            check=True,
+        )

@@ -1,0 +1,260 @@
+"""One running lab: bring it up, ask it, hurt it, take it away."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from loopback_iac.lab import boot, cgroups, faults, namespaces
+from loopback_iac.lab.entering import execute
+from loopback_iac.lab.image import ensure_image, image_path
+from loopback_iac.lab.keys import ensure_keys, write_private
+from loopback_iac.lab.paths import InstancePaths, LabError
+from loopback_iac.lab.readiness import await_host
+from loopback_iac.lab.seeds import render_seed
+from loopback_iac.lab.stackconfig import ensure_stack_config
+from loopback_iac.lab.status import HostStatus, probe_bgp, probe_hosts
+from loopback_iac.lab.topology import TOPOLOGIES, Topology
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Iterable, Iterator
+
+    from loopback_iac.lab.topology import Host
+
+# What is being done, how much of it is done, of how much.
+Report = Callable[[str, int, int], None]
+_PARALLEL = 6
+
+
+def _silent(_step: str, _done: int, _total: int) -> None:
+    """Report to nobody."""
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What `up` had to do; nothing at all when the lab stood."""
+
+    image_built: bool = False
+    links_made: int = 0
+    disks_made: tuple[str, ...] = ()
+    hosts_started: tuple[str, ...] = ()
+    config_written: bool = False
+
+    def __bool__(self) -> bool:
+        return self != Changes()
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A lab by name; its state is read from the kernel each time, so any process can use it."""
+
+    paths: InstancePaths
+    topology: Topology
+
+    def exec(
+        self, host: str, argv: list[str], text: str | None = None, timeout_s: float = 60
+    ) -> subprocess.CompletedProcess[str]:
+        """
+        Run a command inside a host, or in the workstation's network (host `ops`).
+
+        In: text for its stdin.
+        Out: exit code, stdout, stderr.
+        Raises: LabError when the host does not run; KeyError when there is none of that name.
+        """
+        self.topology.host(host)
+        return execute(self.paths, host, argv, text, timeout_s)
+
+    def status(self) -> list[HostStatus]:
+        """Every host as it is now."""
+        return probe_hosts(self.paths, self.topology)
+
+    def bgp(self) -> dict[str, dict[str, bool]]:
+        """Router -> session -> established, of routers that run."""
+        return probe_bgp(self.paths, self.topology)
+
+    def carrier(self, host: str, upstream: str, *, up: bool) -> None:
+        """Fault: the link between a host and an upstream loses carrier, or gets it back."""
+        faults.set_carrier(self.paths, self.topology, host, upstream, up=up)
+
+    def silent(self, host: str, *, silent: bool) -> None:
+        """Fault: everything on all links of a host is dropped, or passes again."""
+        faults.set_silence(self.paths, self.topology, host, silent=silent)
+
+    def power_off(self, host: str) -> None:
+        """
+        Fault: power failure. Links lose carrier, then every process is killed at once.
+
+        Out: the disk stays; kernel state (routes, rules, tables) is gone with the namespace.
+        """
+        with locked(self.paths):
+            # first the cables: a dying kernel must not answer with resets
+            namespaces.remove_namespace(self.paths, self.topology, host)
+            cgroups.kill(self.paths, host)
+
+    def power_on(self, host: str) -> None:
+        """Boot a host again from its disk, as after a power failure, and wait until it is there."""
+        with locked(self.paths):
+            namespaces.wire(self.paths, self.topology)
+            boot.start(self.paths, host, _recorded(self.paths)[1])
+            await_host(self.paths, self.topology, self.topology.host(host))
+
+
+def open_lab(name: str) -> Lab:
+    """
+    A lab that was brought up earlier, perhaps by another process.
+
+    Raises: LabError when there is none of that name.
+    """
+    paths = InstancePaths(name)
+    return Lab(paths, TOPOLOGIES[_recorded(paths)[0]]())
+
+
+def bring_up(name: str, topology: str = "demo", report: Report = _silent) -> tuple[Lab, Changes]:
+    """
+    Make a lab what its topology says, from whatever is there: nothing, half of one, a whole one.
+
+    In: topology, a name of TOPOLOGIES.
+    Out: the lab, and what had to be done.
+    Raises: LabError when another process is at it, or a host does not come up.
+    """
+    paths, plan = InstancePaths(name), TOPOLOGIES[topology]()
+    if not image_path().is_dir():
+        report("image", 0, 1)
+    image, built = ensure_image()
+    with locked(paths):
+        report("keys and configuration", 0, 1)
+        _adopt(paths, topology, image)
+        keys = ensure_keys(paths, plan)
+        written = ensure_stack_config(paths, plan, keys)
+        booted = [host for host in plan.hosts if host.booted]
+        made = [
+            host.name
+            for host in booted
+            if boot.prepare_disk(paths, host.name, image, render_seed(plan, host, keys))
+        ]
+        report("network", 0, 1)
+        wired = namespaces.wire(paths, plan) + _end_silences(paths, plan)
+        started = _start(paths, plan, booted, image, report)
+    return Lab(paths, plan), Changes(built, wired, tuple(made), tuple(started), written)
+
+
+def take_down(name: str) -> bool:
+    """
+    Remove everything of a lab, whole or half-made: processes, networks, cgroups, files.
+
+    Out: False when there was nothing.
+    Raises: LabError when another process is at it.
+    """
+    paths = InstancePaths(name)
+    if not leftovers(name):
+        return False
+    with locked(paths):
+        cgroups.kill(paths)
+        namespaces.remove_namespaces(paths)
+        cgroups.remove(paths)
+        if paths.root.exists():
+            shutil.rmtree(paths.root)
+        paths.lock.unlink()
+    # the directories above belong to all instances; the last one takes them along
+    with contextlib.suppress(OSError):
+        paths.root.parent.rmdir()
+        paths.root.parent.parent.rmdir()
+    return True
+
+
+def leftovers(name: str) -> list[str]:
+    """Traces of a lab on this machine, in plain words; none after `take_down`."""
+    paths = InstancePaths(name)
+    found = [f"process {pid}" for pid in cgroups.pids(paths)]
+    found += [f"network namespace {name}" for name in namespaces.namespaces_of(paths)]
+    found += [
+        f"cgroup {root / paths.cgroup()}"
+        for root in cgroups.hierarchies()
+        if (root / paths.cgroup()).exists()
+    ]
+    mounts = Path("/proc/self/mounts").read_text().split()
+    found += [f"mount {m}" for m in mounts if m.startswith(f"{paths.root}/")]
+    return found + [f"file {p}" for p in (paths.root, paths.lock) if p.exists()]
+
+
+@contextmanager
+def locked(paths: InstancePaths) -> Iterator[None]:
+    """
+    Hold the instance's lock.
+
+    Raises: LabError, naming the holder, when another process has it.
+    """
+    paths.lock.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        descriptor = os.open(paths.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(descriptor, 32, 0).decode() or "unknown"
+            os.close(descriptor)
+            raise LabError(
+                f"lab {paths.name!r}: process {holder} is changing it\n  fix: wait until it ends"
+            ) from None
+        # `down` removes the file while it holds the lock: what we locked may be nameless by now
+        if paths.lock.exists() and os.path.samestat(os.fstat(descriptor), paths.lock.stat()):
+            break
+        os.close(descriptor)
+    try:
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _adopt(paths: InstancePaths, topology: str, image: Path) -> None:
+    """Write down what the instance is made from; refuse to turn one topology into another."""
+    if paths.record.exists() and _recorded(paths)[0] != topology:
+        raise LabError(
+            f"lab {paths.name!r} has topology {_recorded(paths)[0]!r}, asked for {topology!r}\n"
+            f"  fix: loopback lab down --name {paths.name}"
+        )
+    paths.root.mkdir(exist_ok=True, mode=0o755)
+    record = {"topology": topology, "image": str(image)}
+    write_private(paths.record, json.dumps(record) + "\n", 0o644)
+
+
+def _recorded(paths: InstancePaths) -> tuple[str, Path]:
+    if not paths.record.exists():
+        raise LabError(
+            f"there is no lab {paths.name!r}\n  fix: loopback lab up --name {paths.name}"
+        )
+    record = json.loads(paths.record.read_text())
+    return record["topology"], Path(record["image"])
+
+
+def _end_silences(paths: InstancePaths, topology: Topology) -> int:
+    """A silence left by a drill that was killed would look like a broken lab."""
+    silent = [h.name for h in topology.hosts if faults.silenced(paths, topology, h.name)]
+    for host in silent:
+        faults.set_silence(paths, topology, host, silent=False)
+    return len(silent)
+
+
+def _start(
+    paths: InstancePaths, topology: Topology, hosts: Iterable[Host], image: Path, report: Report
+) -> list[str]:
+    """Boot what does not run, in parallel, and wait for it."""
+    started = [host for host in hosts if boot.start(paths, host.name, image)]
+    report("hosts", 0, len(started))
+    with ThreadPoolExecutor(_PARALLEL) as pool:
+        waits = [pool.submit(await_host, paths, topology, host) for host in started]
+        for done, wait in enumerate(as_completed(waits), 1):
+            wait.result()
+            report("hosts", done, len(started))
+    return [host.name for host in started]

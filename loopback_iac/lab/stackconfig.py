@@ -1,0 +1,95 @@
+"""The lab as a stack: what an operator would write into the demonstration's stack file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from loopback_iac.engine.passphrase import Crypter
+from loopback_iac.lab.keys import write_private
+from loopback_iac.lab.topology import MACHINES, OPS, Role
+
+if TYPE_CHECKING:
+    from loopback_iac.lab.keys import Keys
+    from loopback_iac.lab.paths import InstancePaths
+    from loopback_iac.lab.topology import Topology
+
+PROJECT = "loopback-edge"
+LEGAL_OWNER = "Example Edge GmbH"
+PROVIDER = "own-metal"
+
+
+def ensure_stack_config(paths: InstancePaths, topology: Topology, keys: Keys) -> bool:
+    """
+    Write the stack file unless there is one.
+
+    Out: whether it was written. An existing file is kept: an operator may have changed it.
+    """
+    if paths.stack_config.exists():
+        return False
+    crypter = Crypter.create(keys.passphrase)
+    config: dict[str, Any] = {f"{PROJECT}:{k}": v for k, v in render_facts(topology, keys).items()}
+    for name, secret in render_secrets(keys).items():
+        config[f"{PROJECT}:{name}"] = {"secure": crypter.encrypt(secret)}
+    text = yaml.safe_dump({"encryptionsalt": crypter.salt, "config": config}, sort_keys=False)
+    write_private(paths.stack_config, text, 0o644)
+    return True
+
+
+def render_facts(topology: Topology, keys: Keys) -> dict[str, Any]:
+    """
+    The plain part of the configuration.
+
+    Out: machines (name -> how to reach it, where it stands), links (PoP -> upstream -> the order
+    form of the BGP session), adminSources (the workstation).
+    """
+    ops = topology.uplink(OPS)
+    return {
+        "adminSources": [f"{a.ip}/{a.network.max_prefixlen}" for a in (ops.v4, ops.v6) if a],
+        "machines": {h.name: _machine(topology, keys, h.name) for h in topology.having(*MACHINES)},
+        "links": {
+            pop.name: {
+                up.name: _session(topology, pop.name, up.name, up.asn)
+                for up in topology.having(Role.UPSTREAM)
+            }
+            for pop in topology.having(Role.POP)
+        },
+    }
+
+
+def render_secrets(keys: Keys) -> dict[str, str]:
+    """Configuration names of secrets, and their plain values."""
+    return {
+        "sshPrivateKey": keys.operator.private,
+        **{f"md5-{pop}": password for pop, password in keys.md5.items()},
+    }
+
+
+def _machine(topology: Topology, keys: Keys, name: str) -> dict[str, str]:
+    host, end = topology.host(name), topology.uplink(name)
+    return {
+        "ipv4": str(end.v4.ip) if end.v4 else "",
+        "ipv6": str(end.v6.ip) if end.v6 else "",
+        "host_key": " ".join(keys.host_keys[name].public.split()[:2]),
+        "instance_id": keys.machine_ids[name],
+        "country": host.country,
+        "site": host.site,
+        "legal_owner": LEGAL_OWNER,
+        "provider": PROVIDER,
+    }
+
+
+def _session(topology: Topology, pop: str, upstream: str, asn: int) -> dict[str, Any]:
+    link = topology.link(pop, upstream)
+    ours, theirs = link.end(pop), link.end(upstream)
+    return {
+        "kind": "transit",
+        "asn": asn,
+        "interface": ours.interface,
+        "local_v4": str(ours.v4.ip) if ours.v4 else "",
+        "neighbor_v4": str(theirs.v4.ip) if theirs.v4 else "",
+        "local_v6": str(ours.v6.ip) if ours.v6 else "",
+        "neighbor_v6": str(theirs.v6.ip) if theirs.v6 else "",
+        "role_strict": True,
+    }
