@@ -6,13 +6,13 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from google.protobuf.message import Message
 from google.protobuf.unknown_fields import UnknownFieldSet
 
 from loopback_iac.engine.errors import RefusedError, UsageError
 from loopback_iac.engine.values import Values, parse_struct
 
 if TYPE_CHECKING:
-    from google.protobuf.message import Message
     from pulumi.runtime.proto import resource_pb2
 
 # RegisterResourceRequest: what this engine acts upon. tests/engine hold that HONOURED and REFUSED
@@ -149,11 +149,20 @@ def refuse_fields(message: Message, refused: dict[str, str], who: str) -> None:
     In: refused: field name -> what to call it; who: the resource or function it is about.
     Raises: RefusedError for a listed field that is set, or one a newer SDK has added.
     """
-    features = [refused[part.name] for part, _ in message.ListFields() if part.name in refused]
+    features = [
+        refused[part.name]
+        for part, value in message.ListFields()
+        if part.name in refused and not _is_hollow(value)
+    ]
     fields = UnknownFieldSet(message)
     unknown = [f"field {fields[at].field_number} of the protocol" for at in range(len(fields))]
     if features or unknown:
         raise RefusedError(f"{', '.join([*features, *unknown])} (asked for by {who})")
+
+
+def _is_hollow(value: object) -> bool:
+    """The SDK sends some messages without anything in them, such as a binding of no hooks."""
+    return isinstance(value, Message) and not value.ListFields()
 
 
 def _parse_timeouts(

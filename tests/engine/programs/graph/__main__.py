@@ -1,0 +1,78 @@
+"""
+Declares the resources its config names, in that order.
+
+`graph`: a list of {name, inputs, parent, depends, opts}; an input "${a.out}" is an output of `a`.
+A `kind` of component makes a component, whose `outputs` are registered.
+"""
+
+import re
+from typing import Any
+
+import pulumi
+
+REFERENCE = re.compile(r"\$\{(\w+)\.(\w+)\}")
+SECRET = re.compile(r"secret:(\w+)")
+
+
+class Thing(pulumi.CustomResource):
+    out: pulumi.Output[str]
+
+    def __init__(self, name: str, inputs: dict[str, Any], opts: pulumi.ResourceOptions) -> None:
+        super().__init__("probe:index:Thing", name, {"out": None, **inputs}, opts)
+
+
+class Group(pulumi.ComponentResource):
+    def __init__(self, name: str, inputs: dict[str, Any], opts: pulumi.ResourceOptions) -> None:
+        super().__init__("test:index:Group", name, inputs, opts)
+
+
+class Account(pulumi.ProviderResource):
+    def __init__(self, name: str, inputs: dict[str, Any], opts: pulumi.ResourceOptions) -> None:
+        super().__init__("probe", name, inputs, opts)
+
+
+config = pulumi.Config()
+made: dict[str, pulumi.Resource] = {}
+
+
+def resolve(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: resolve(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [resolve(item) for item in value]
+    if not isinstance(value, str):
+        return value
+    if found := REFERENCE.fullmatch(value):
+        return getattr(made[found[1]], found[2])
+    if found := SECRET.fullmatch(value):
+        return config.require_secret(found[1])
+    return value
+
+
+def declare(entry: dict[str, Any]) -> pulumi.Resource:
+    given = dict(entry.get("opts", {}))
+    timeouts = given.pop("timeouts", None)
+    provider = given.pop("provider", None)
+    providers = given.pop("providers", None)
+    opts = pulumi.ResourceOptions(
+        parent=made[entry["parent"]] if "parent" in entry else None,
+        depends_on=[made[name] for name in entry.get("depends", [])],
+        custom_timeouts=pulumi.CustomTimeouts(**timeouts) if timeouts else None,
+        provider=made[provider] if provider else None,
+        providers=[made[name] for name in providers] if providers else None,
+        **given,
+    )
+    kinds = {"component": Group, "provider": Account}
+    maker = kinds.get(entry.get("kind", ""), Thing)
+    resource = maker(entry["name"], resolve(entry.get("inputs", {})), opts)
+    if "outputs" in entry:
+        resource.register_outputs(resolve(entry["outputs"]))
+    return resource
+
+
+for item in config.require_object("graph"):
+    made[item["name"]] = declare(item)
+for key, text in (config.get_object("exports") or {}).items():
+    pulumi.export(key, resolve(text))
+if config.get("raise"):
+    raise pulumi.RunError(config.get("raise"))
