@@ -60,14 +60,13 @@ def backend_name(service: Service, name: str) -> str:
 
 
 def file_limit(fleet: Fleet) -> int:
-    """LimitNOFILE of HAProxy: two sockets per declared connection and a reserve, a power of two."""
+    """LimitNOFILE of HAProxy: two sockets per declared connection and a reserve, a power of two.
+
+    It is handed to HAProxy as fd-hard-limit, and HAProxy derives maxconn from the smaller of that
+    and what the system grants; a written maxconn above the grant would keep it from starting.
+    """
     wanted = 2 * sum(s.max_connections for s in fleet.services.values()) + RESERVE_FILES
     return max(SMALLEST_LIMIT, 1 << (wanted - 1).bit_length())
-
-
-def connection_limit(fleet: Fleet) -> int:
-    """HAProxy's maxconn: what the file limit carries; it refuses to start above that."""
-    return (file_limit(fleet) - RESERVE_FILES) // 2
 
 
 def render_haproxy(fleet: Fleet, pop: str) -> str:
@@ -79,7 +78,7 @@ def render_haproxy(fleet: Fleet, pop: str) -> str:
     return render_text(
         "haproxy.cfg",
         pop=pop,
-        maxconn=connection_limit(fleet),
+        file_limit=file_limit(fleet),
         last_resort_connect_ms=LAST_RESORT_CONNECT_MS,
         forwardings=[_forwarding(fleet, pop, n, s) for n, s in fleet.services.items()],
     )
