@@ -1,0 +1,217 @@
+"""Runs a drill: sees that the fleet is whole, breaks it under load, repairs it, measures."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from loopback_iac.lab.drill.drills import Evidence
+from loopback_iac.lab.drill.ground import PREFIXES, LoadProcess, Pace, read_clock
+from loopback_iac.lab.drill.measure import Fault, measure_run
+from loopback_iac.lab.drill.witness import RouteWatch
+from loopback_iac.lab.paths import LabError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from loopback_iac.lab.drill.drills import Drill
+    from loopback_iac.lab.drill.ground import Ground
+    from loopback_iac.lab.drill.measure import Records
+    from loopback_iac.lab.drill.witness import RouteChange
+
+    Say = Callable[[str], None]
+
+FAMILIES = (4, 6)
+BEFORE_S = 2.0  # load before the fault, so that there is something to compare with
+AFTER_S = 1.5  # load after the PoP came back
+RETURN_DEADLINE_S = 60.0
+READY_DEADLINE_S = 60.0
+LOAD_BOUND_S = 180.0  # the load ends by itself if the drill's own process dies
+CHECKED = Pace(rate=20, sample_every=1, streams=0, timeout_ms=2000)
+
+
+class NotReadyError(LabError):
+    """The fleet is not whole, so a drill would measure something else."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a drill with everything it recorded."""
+
+    evidence: Evidence
+    records: Records
+    changes: tuple[RouteChange, ...]
+    load_average: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether one thing that must hold did, in every run."""
+
+    name: str
+    says: str
+    broken: Mapping[int, str] = field(default_factory=dict)  # run number -> why not
+
+    @property
+    def held(self) -> bool:
+        """In every run."""
+        return not self.broken
+
+
+def rehearse(ground: Ground, drill: Drill, pace: Pace, runs: int, say: Say) -> list[Run]:
+    """Run a drill several times; whatever happens, the fault is undone.
+
+    Raises: NotReadyError when the fleet is not whole before a run; LabError when something of the
+    lab fails; MeasurementRefusedError when the records cannot carry figures.
+    """
+    done = []
+    for number in range(1, runs + 1):
+        say(f"run {number} of {runs}: waiting until the fleet is whole")
+        await_ready(ground)
+        say(f"run {number} of {runs}: {drill.what}")
+        done.append(_run_once(ground, drill, pace))
+    return done
+
+
+def judge_runs(drill: Drill, runs: Sequence[Run]) -> tuple[Verdict, ...]:
+    """Out: every check of the drill with the runs in which it did not hold."""
+    return tuple(
+        Verdict(
+            check.name,
+            check.says,
+            {
+                number: why
+                for number, run in enumerate(runs, 1)
+                if (why := check.judge(run.evidence))
+            },
+        )
+        for check in drill.must_hold
+    )
+
+
+def await_ready(ground: Ground, deadline_s: float = READY_DEADLINE_S) -> None:
+    """Wait until every session stands and the client is served by its PoP.
+
+    Raises: NotReadyError with everything that is missing.
+    """
+    deadline = time.monotonic() + deadline_s
+    while missing := _missing(ground):
+        if time.monotonic() > deadline:
+            wanted, lab = "\n  - ".join(missing), ground.lab.paths.name
+            raise NotReadyError(
+                f"the fleet is not whole, so nothing was broken:\n  - {wanted}\n"
+                f"  fix: deploy stacks/edge to lab {lab!r} and undo earlier faults"
+            )
+        time.sleep(0.5)
+
+
+def _missing(ground: Ground) -> list[str]:
+    found = [
+        f"{ground.upstream}: session with {pop} over IPv{family} is not established"
+        for pop, sessions in ground.sessions().items()
+        for family in FAMILIES
+        if not any(s.established and s.family == family for s in sessions)
+    ]
+    for family in FAMILIES:
+        towards = ground.route_towards(family)
+        if towards != ground.pop:
+            found.append(f"{ground.upstream} routes IPv{family} to {towards}, not to {ground.pop}")
+    return found or _unserved(ground)
+
+
+def _unserved(ground: Ground) -> list[str]:
+    with LoadProcess(ground, CHECKED, 0.6) as load:
+        attempts = load.wait().attempts
+    found = [f"{ground.client}: IPv{a.family} {a.outcome}" for a in attempts if a.failed]
+    found += [
+        f"{ground.client}: IPv{a.family} is served by {a.pop}, not by {ground.pop}"
+        for a in attempts
+        if not a.failed and a.pop != ground.pop
+    ]
+    found += [
+        f"worker {a.worker}: saw another client's address over IPv{a.family}"
+        for a in attempts
+        if a.client_right is False
+    ]
+    return list(dict.fromkeys(found))
+
+
+def _run_once(ground: Ground, drill: Drill, pace: Pace) -> Run:
+    pop = ground.pop
+    bfd = tuple(ground.bfd(pop))
+    watch = RouteWatch(ground.lab.paths.namespace_path(ground.upstream), PREFIXES)
+    with watch, LoadProcess(ground, pace, LOAD_BOUND_S) as load:
+        time.sleep(BEFORE_S)
+        begun = read_clock()
+        try:
+            notes = drill.begin(ground, pop)
+            done_ns = time.monotonic_ns()
+            time.sleep(drill.hold_s)
+            sessions = {name: tuple(found) for name, found in ground.sessions().items()}
+        finally:
+            # also when interrupted, and when only half of the fault was made
+            restored_ns = time.monotonic_ns()
+            drill.undo(ground, pop)
+        _await_return(ground)
+        time.sleep(AFTER_S)
+        average = os.getloadavg()
+        records = load.finish()
+        time.sleep(0.1)  # the monitor prints a change a moment after it happened
+    fault = Fault(pop, begun, done_ns, restored_ns)
+    step_ns = begun.realtime_ns - begun.monotonic_ns
+    evidence = Evidence(
+        fault=fault,
+        figures=measure_run(records, fault),
+        sessions=sessions,
+        bfd=bfd,
+        route_left_ms=_first_ms(
+            watch.changes,
+            begun.realtime_ns,
+            restored_ns + step_ns,
+            lambda to: to not in (None, pop),
+        ),
+        route_back_ms=_first_ms(
+            watch.changes, restored_ns + step_ns, time.time_ns(), lambda to: to == pop
+        ),
+        served_after_return=_served_last(records),
+        notes=notes,
+    )
+    return Run(evidence, records, watch.changes, average)
+
+
+def _await_return(ground: Ground) -> None:
+    deadline = time.monotonic() + RETURN_DEADLINE_S
+    while time.monotonic() < deadline:
+        if all(ground.route_towards(family) == ground.pop for family in FAMILIES):
+            return
+        time.sleep(0.2)
+
+
+def _first_ms(
+    changes: Sequence[RouteChange], since_ns: int, until_ns: int, fits: Callable[[str | None], bool]
+) -> dict[int, float | None]:
+    found: dict[int, float | None] = {}
+    for family in FAMILIES:
+        times = [
+            c.realtime_ns
+            for c in changes
+            if c.family == family and since_ns <= c.realtime_ns < until_ns and fits(c.towards)
+        ]
+        found[family] = round((times[0] - since_ns) / 1e6, 3) if times else None
+    return found
+
+
+def _served_last(records: Records) -> dict[int, str | None]:
+    return {
+        family: next(
+            (
+                a.pop
+                for a in reversed(records.attempts)
+                if a.family == family and a.full and not a.failed
+            ),
+            None,
+        )
+        for family in FAMILIES
+    }

@@ -1,0 +1,126 @@
+"""One run as a picture: what became of the connections, 20 ms by 20 ms, around fault and repair."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from matplotlib.axes import Axes
+
+    from loopback_iac.lab.drill.measure import Attempt
+    from loopback_iac.lab.drill.runner import Run
+
+BIN_US = 20_000
+COLOURS = {"answered": "#9db4d0", "slow (> 25 ms)": "#e8a33d", "failed": "#c8372d"}
+POP_COLOURS = ("#2b62b5", "#2f8f4e", "#8b4fa8", "#b5762b")
+LEAD_US, LEAST_TAIL_US = 400_000, 900_000
+
+
+def draw_timeline(run: Run, title: str, path: Path) -> None:
+    """Write a PNG: a row per address family, a column each around the fault and the return."""
+    fault = run.evidence.fault
+    start = run.records.clock.monotonic_ns
+    marks = {
+        "at": (fault.begun.monotonic_ns - start) // 1000,
+        "undone": (fault.restored_ns - start) // 1000,
+    }
+    families = sorted(run.evidence.figures.families)
+    figure = Figure(figsize=(13, 3.6 * len(families)), dpi=110, layout="constrained")
+    FigureCanvasAgg(figure)
+    grid = figure.subplots(len(families), 2, squeeze=False, width_ratios=(3, 2))
+    for row, family in zip(grid, families, strict=True):
+        attempts = [a for a in run.records.attempts if a.family == family]
+        _draw_window(row[0], attempts, _fault_window(run, family, marks), marks["at"])
+        _draw_window(row[1], attempts, _return_window(run, family, marks), marks["undone"])
+        _mark_fault(row[0], run, family)
+        _mark_return(row[1], run, family)
+        row[0].set_ylabel(f"IPv{family}: connections due per 20 ms")
+    grid[-1][0].set_xlabel("ms since the fault was begun")
+    grid[-1][1].set_xlabel("ms since the repair was begun")
+    grid[0][0].legend(*_legend(grid), loc="upper right", fontsize=8, framealpha=0.95)
+    figure.suptitle(title, fontsize=11)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, metadata={"Software": None})
+
+
+def _fault_window(run: Run, family: int, marks: dict[str, int]) -> tuple[int, int]:
+    figures = run.evidence.figures.families[family]
+    last_ms = max(figures.recovery_ms or 0, figures.last_hit_ms or 0, figures.proved_ms or 0)
+    tail = max(LEAST_TAIL_US, int(last_ms * 1000) + 300_000)
+    return marks["at"] - LEAD_US, min(marks["at"] + tail, marks["undone"])
+
+
+def _return_window(run: Run, family: int, marks: dict[str, int]) -> tuple[int, int]:
+    back_us = int((run.evidence.route_back_ms[family] or 0) * 1000)
+    return marks["undone"] - LEAD_US, marks["undone"] + back_us + LEAST_TAIL_US
+
+
+def _draw_window(
+    axes: Axes, attempts: Sequence[Attempt], window: tuple[int, int], zero: int
+) -> None:
+    """Stacked bars of outcomes; below them a dot for each sampled answer, in its PoP's row."""
+    first, last = window
+    bins = range(first - first % BIN_US, last, BIN_US)
+    shown = [a for a in attempts if first <= a.due_us < last]
+    words = {name: [0] * len(bins) for name in COLOURS}
+    for attempt in shown:
+        name = "failed" if attempt.failed else "slow (> 25 ms)" if attempt.slow else "answered"
+        words[name][(attempt.due_us - bins[0]) // BIN_US] += 1
+    edges = [(b - zero) / 1000 for b in bins]
+    floor = [0] * len(bins)
+    for name, counts in words.items():
+        axes.bar(edges, counts, BIN_US / 1000, floor, align="edge", color=COLOURS[name], label=name)
+        floor = [f + c for f, c in zip(floor, counts, strict=True)]
+    _draw_pops(axes, shown, zero, max(floor, default=1))
+    axes.set_xlim((first - zero) / 1000, (last - zero) / 1000)
+    axes.grid(axis="y", alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _draw_pops(axes: Axes, shown: Sequence[Attempt], zero: int, top: int) -> None:
+    pops = sorted({a.pop for a in shown if a.pop})
+    step = max(1.0, top * 0.12)
+    for n, pop in enumerate(pops):
+        dots = [(a.due_us - zero) / 1000 for a in shown if a.pop == pop and not a.failed]
+        colour = POP_COLOURS[n % len(POP_COLOURS)]
+        axes.plot(dots, [-step * (n + 1)] * len(dots), ".", markersize=4, color=colour,
+                  label=f"sampled answer through {pop}")  # fmt: skip
+    axes.set_ylim(-step * (len(pops) + 1), top * 1.25)
+    axes.set_yticks([t for t in axes.get_yticks() if t >= 0 and t == int(t)])
+
+
+def _mark_fault(axes: Axes, run: Run, family: int) -> None:
+    figures = run.evidence.figures.families[family]
+    _line(axes, 0, "fault", "#1c2430")
+    left = run.evidence.route_left_ms[family]
+    if left is not None:
+        _line(axes, left, f"route moved {left:.0f} ms", "#5b6675", 0.84)
+    if figures.recovery_ms is not None:
+        _line(axes, figures.recovery_ms, f"recovered {figures.recovery_ms:.0f} ms", "#2f8f4e", 0.74)
+
+
+def _mark_return(axes: Axes, run: Run, family: int) -> None:
+    _line(axes, 0, "repair", "#1c2430")
+    back = run.evidence.route_back_ms[family]
+    if back is not None:
+        _line(axes, back, f"route back {back:.0f} ms", "#5b6675", 0.84)
+
+
+def _line(axes: Axes, at_ms: float, words: str, colour: str, height: float = 0.94) -> None:
+    axes.axvline(at_ms, color=colour, linewidth=1.2)
+    axes.annotate(words, (at_ms, height), xycoords=("data", "axes fraction"), fontsize=8,
+                  xytext=(3, 0), textcoords="offset points", color=colour)  # fmt: skip
+
+
+def _legend(grid: Any) -> tuple[list[Any], list[str]]:  # noqa: ANN401 - matplotlib is untyped here
+    found: dict[str, Any] = {}
+    for axes in grid.flat:
+        for mark, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            found.setdefault(label, mark)
+    return list(found.values()), list(found)
