@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,14 +37,19 @@ def draw_timeline(run: Run, title: str, path: Path) -> None:
     grid = figure.subplots(len(families), 2, squeeze=False, width_ratios=(3, 2))
     for row, family in zip(grid, families, strict=True):
         attempts = [a for a in run.records.attempts if a.family == family]
-        _draw_window(row[0], attempts, _fault_window(run, family, marks), marks["at"])
-        _draw_window(row[1], attempts, _return_window(run, family, marks), marks["undone"])
+        pops = sorted({a.pop for a in attempts if a.pop})
+        for axes, (window, zero) in zip(row, (
+            (_fault_window(run, family, marks), marks["at"]),
+            (_return_window(run, family, marks), marks["undone"]),
+        ), strict=True):  # fmt: skip
+            _draw_window(axes, attempts, window, zero)
+            _draw_pops(axes, [a for a in attempts if _within(a, window)], pops, zero)
         _mark_fault(row[0], run, family)
         _mark_return(row[1], run, family)
         row[0].set_ylabel(f"IPv{family}: connections due per 20 ms")
     grid[-1][0].set_xlabel("ms since the fault was begun")
     grid[-1][1].set_xlabel("ms since the repair was begun")
-    grid[0][0].legend(*_legend(grid), loc="upper right", fontsize=8, framealpha=0.95)
+    figure.legend(*_legend(grid), loc="outside lower center", ncols=4, fontsize=9, frameon=False)
     figure.suptitle(title, fontsize=11)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, metadata={"Software": None})
@@ -64,10 +70,10 @@ def _return_window(run: Run, family: int, marks: dict[str, int]) -> tuple[int, i
 def _draw_window(
     axes: Axes, attempts: Sequence[Attempt], window: tuple[int, int], zero: int
 ) -> None:
-    """Stacked bars of outcomes; below them a dot for each sampled answer, in its PoP's row."""
+    """Stacked bars of what became of the connections."""
     first, last = window
     bins = range(first - first % BIN_US, last, BIN_US)
-    shown = [a for a in attempts if first <= a.due_us < last]
+    shown = [a for a in attempts if _within(a, window)]
     words = {name: [0] * len(bins) for name in COLOURS}
     for attempt in shown:
         name = "failed" if attempt.failed else "slow (> 25 ms)" if attempt.slow else "answered"
@@ -77,22 +83,27 @@ def _draw_window(
     for name, counts in words.items():
         axes.bar(edges, counts, BIN_US / 1000, floor, align="edge", color=COLOURS[name], label=name)
         floor = [f + c for f, c in zip(floor, counts, strict=True)]
-    _draw_pops(axes, shown, zero, max(floor, default=1))
     axes.set_xlim((first - zero) / 1000, (last - zero) / 1000)
     axes.grid(axis="y", alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _draw_pops(axes: Axes, shown: Sequence[Attempt], zero: int, top: int) -> None:
-    pops = sorted({a.pop for a in shown if a.pop})
-    step = max(1.0, top * 0.12)
+def _within(attempt: Attempt, window: tuple[int, int]) -> bool:
+    return window[0] <= attempt.due_us < window[1]
+
+
+def _draw_pops(axes: Axes, shown: Sequence[Attempt], pops: Sequence[str], zero: int) -> None:
+    """A row for each PoP below the bars, with a dot when it is known to have answered."""
+    top = max(2.0, axes.get_ylim()[1])
+    step = top * 0.11
+    ticks = {t: f"{t:g}" for t in axes.get_yticks() if 0 <= t <= top and t == int(t)}
     for n, pop in enumerate(pops):
         dots = [(a.due_us - zero) / 1000 for a in shown if a.pop == pop and not a.failed]
-        colour = POP_COLOURS[n % len(POP_COLOURS)]
-        axes.plot(dots, [-step * (n + 1)] * len(dots), ".", markersize=4, color=colour,
-                  label=f"sampled answer through {pop}")  # fmt: skip
-    axes.set_ylim(-step * (len(pops) + 1), top * 1.25)
-    axes.set_yticks([t for t in axes.get_yticks() if t >= 0 and t == int(t)])
+        colour, height = POP_COLOURS[n % len(POP_COLOURS)], -step * (n + 1)
+        axes.plot(dots, [height] * len(dots), "|", markersize=7, color=colour)
+        ticks[height] = pop
+    axes.set_ylim(-step * (len(pops) + 0.8), top * 1.3)
+    axes.set_yticks(list(ticks), list(ticks.values()))
 
 
 def _mark_fault(axes: Axes, run: Run, family: int) -> None:
@@ -119,8 +130,6 @@ def _line(axes: Axes, at_ms: float, words: str, colour: str, height: float = 0.9
 
 
 def _legend(grid: Any) -> tuple[list[Any], list[str]]:  # noqa: ANN401 - matplotlib is untyped here
-    found: dict[str, Any] = {}
-    for axes in grid.flat:
-        for mark, label in zip(*axes.get_legend_handles_labels(), strict=True):
-            found.setdefault(label, mark)
-    return list(found.values()), list(found)
+    marks, labels = grid[0][0].get_legend_handles_labels()
+    ticks = Line2D([], [], linestyle="", marker="|", color="#1c2430")
+    return [*marks, ticks], [*labels, "a sampled answer came through this PoP"]
