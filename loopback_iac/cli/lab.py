@@ -133,10 +133,7 @@ def _become(name: str, host: str, command: list[str]) -> None:
     with _errors_told():
         lab = open_lab(name)
         _known(lab, host)
-        try:
-            replace_process(lab.paths, host, command)
-        except FileNotFoundError as error:
-            raise typer.BadParameter(f"{error.filename} is not on this machine") from None
+        replace_process(lab.paths, host, command)
 
 
 def _known(lab: Lab, host: str) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from loopback_iac.lab import cgroups
 from loopback_iac.lab.keys import write_private
+from loopback_iac.lab.namespaces import holds
 from loopback_iac.lab.seeds import Seed, seed_digest, write_seed
 
 if TYPE_CHECKING:
@@ -50,9 +51,10 @@ def start(paths: InstancePaths, host: str, image: Path) -> bool:
 
     Out: False when it was running.
     """
-    if cgroups.leader(paths, host):
+    running = cgroups.leader(paths, host)
+    if running and holds(paths, host, running):
         return False
-    # left of a boot that was interrupted before its PID 1 existed
+    # left of a boot that was interrupted, or cut off in a namespace that somebody removed
     cgroups.kill(paths, host)
     cgroups.remove(paths, host)
     folder = paths.host(host)

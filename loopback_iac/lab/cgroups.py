@@ -8,7 +8,7 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
-from loopback_iac.lab.namespaces import machine_lock
+from loopback_iac.lab.namespaces import machine_lock, pids_in
 from loopback_iac.lab.paths import CGROUPS, InstancePaths, LabError
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ def ensure_cgroup(paths: InstancePaths, host: str) -> list[str]:
     with machine_lock():
         for place in places:
             place.mkdir(parents=True, exist_ok=True)
+        _enable_accounts(paths)
     return ["sh", "-c", _JOIN, "sh", *map(str, places), "--"]
 
 
@@ -64,21 +65,22 @@ def leader(paths: InstancePaths, host: str) -> int | None:
 
 def kill(paths: InstancePaths, host: str = "", timeout_s: float = 10) -> int:
     """
-    SIGKILL everything of a host or of the instance, and wait until it is gone.
+    SIGKILL everything of a host or, with no host, of the instance; wait until it is gone.
 
-    Out: how many processes there were. This process and its parents are left alone.
+    Out: how many processes there were. The instance's also counts who merely works in its
+    networks; this process and its parents are left alone.
     Raises: LabError when something survives.
     """
     spared = _ancestors()
     ended: set[int] = set()
     deadline = time.monotonic() + timeout_s
-    while left := [pid for pid in pids(paths, host) if pid not in spared]:
+    while left := set(pids(paths, host) + ([] if host else pids_in(paths))) - spared:
         if time.monotonic() > deadline:
-            raise LabError(f"processes {left} of {paths.name} {host} survive SIGKILL")
-        for pid in set(left) - ended:
+            raise LabError(f"processes {sorted(left)} of {paths.name} {host} survive SIGKILL")
+        for pid in left - ended:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        ended |= set(left)
+        ended |= left
         time.sleep(0.01)
     return len(ended)
 
@@ -107,6 +109,14 @@ def memory_bytes(paths: InstancePaths, host: str) -> int:
             lines = dict(line.split() for line in stat.read_text().splitlines())
             return int(lines[key])
     return 0
+
+
+def _enable_accounts(paths: InstancePaths) -> None:
+    """Version 2 counts memory for a cgroup only when its parents say so; hybrid always does."""
+    for folder in (CGROUPS / paths.cgroup(), (CGROUPS / paths.cgroup()).parent):
+        control = folder / "cgroup.subtree_control"
+        if control.exists():
+            control.write_text("+memory +pids")
 
 
 def _folders(top: Path) -> list[Path]:

@@ -7,7 +7,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 from loopback_iac.lab import cgroups
-from loopback_iac.lab.namespaces import enter, workstation_environment
+from loopback_iac.lab.namespaces import enter, exists, workstation_environment
 from loopback_iac.lab.paths import LabError
 from loopback_iac.lab.topology import OPS
 
@@ -40,12 +40,11 @@ def workstation(paths: InstancePaths) -> list[str]:
     """
     Argv prefix that runs a command in the workstation's network, with the machine's files.
 
-    Out: prefix that also puts it on the workstation's kill list, so that `down` ends it.
     Raises: LabError when the lab is not up.
     """
-    if not paths.namespace_path(OPS).exists():
+    if not exists(paths, OPS):
         raise LabError(f"lab {paths.name!r} is not up\n  fix: loopback lab up --name {paths.name}")
-    return [*cgroups.ensure_cgroup(paths, OPS), *enter(paths, OPS)]
+    return enter(paths, OPS)
 
 
 def replace_process(paths: InstancePaths, host: str, argv: list[str]) -> None:
@@ -55,7 +54,7 @@ def replace_process(paths: InstancePaths, host: str, argv: list[str]) -> None:
     Raises: LabError as `inside` and `workstation` do.
     """
     if host == OPS:
-        os.execvpe("sh", [*workstation(paths), *argv], workstation_environment())  # noqa: S606 -- to become it is the purpose
+        os.execvpe("nsenter", [*workstation(paths), *argv], workstation_environment())  # noqa: S606 -- to become it is the purpose
     os.execvp("nsenter", [*inside(paths, host), *argv])  # noqa: S606 -- same
 
 

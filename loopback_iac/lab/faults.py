@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from loopback_iac.lab.namespaces import enter, ip_batch, run
+from loopback_iac.lab.topology import ROUTERS
 from loopback_iac.lab.wiring import render_addresses
 
 if TYPE_CHECKING:
@@ -34,9 +36,18 @@ def set_silence(paths: InstancePaths, topology: Topology, host: str, *, silent: 
 
     Out: a table at each neighbour's side; the host itself is not touched and sees nothing.
     """
-    for neighbour, interfaces in _neighbours(topology, host).items():
-        rules = render_silence(host, interfaces, silent=silent)
-        run([*enter(paths, neighbour), "nft", "-f", "-"], rules)
+    # at once, not one after the other: a silence has one beginning
+    with ThreadPoolExecutor() as pool:
+        done = [
+            pool.submit(
+                run,
+                [*enter(paths, neighbour), "nft", "-f", "-"],
+                render_silence(host, interfaces, silent=silent),
+            )
+            for neighbour, interfaces in _neighbours(topology, host).items()
+        ]
+        for each in done:
+            each.result()
 
 
 def render_silence(host: str, interfaces: list[str], *, silent: bool) -> str:
@@ -55,12 +66,14 @@ def render_silence(host: str, interfaces: list[str], *, silent: bool) -> str:
     return f"{text}table netdev {table} {{\n{chains}}}\n"
 
 
-def silenced(paths: InstancePaths, topology: Topology, host: str) -> bool:
-    """Whether a silence of this host is in force somewhere."""
-    return any(
-        f"table netdev {_table(host)}\n" in run([*enter(paths, n), "nft", "list", "tables"])
-        for n in _neighbours(topology, host)
-    )
+def silenced(paths: InstancePaths, topology: Topology) -> set[str]:
+    """Hosts with a silence in force somewhere."""
+    named = {_table(host.name): host.name for host in topology.hosts}
+    found = set()
+    for router in topology.having(*ROUTERS):
+        listed = run([*enter(paths, router.name), "nft", "list", "tables", "netdev"])
+        found |= {named[name] for name in listed.split() if name in named}
+    return found
 
 
 def _neighbours(topology: Topology, host: str) -> dict[str, list[str]]:

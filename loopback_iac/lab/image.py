@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loopback_iac.lab import sources
+from loopback_iac.lab.machine import check_machine
 from loopback_iac.lab.paths import LabError, cache_root
 
 if TYPE_CHECKING:
@@ -126,6 +127,7 @@ def ensure_image() -> tuple[Path, bool]:
     made = image_path()
     if made.is_dir():
         return made, False
+    check_machine()
     cache_root().mkdir(parents=True, exist_ok=True)
     with _cache_lock():
         if made.is_dir():

@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import shutil
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from loopback_iac.lab import boot, cgroups, faults, namespaces
 from loopback_iac.lab.entering import execute
 from loopback_iac.lab.image import ensure_image, image_path
 from loopback_iac.lab.keys import ensure_keys, write_private
+from loopback_iac.lab.machine import check_machine
 from loopback_iac.lab.paths import InstancePaths, LabError
 from loopback_iac.lab.readiness import await_host
 from loopback_iac.lab.seeds import render_seed
@@ -106,7 +108,7 @@ class Lab:
         with locked(self.paths):
             namespaces.wire(self.paths, self.topology)
             boot.start(self.paths, host, _recorded(self.paths)[1])
-            await_host(self.paths, self.topology, self.topology.host(host))
+            await_host(self.paths, self.topology, self.topology.host(host), threading.Event())
 
 
 def open_lab(name: str) -> Lab:
@@ -116,7 +118,7 @@ def open_lab(name: str) -> Lab:
     Raises: LabError when there is none of that name.
     """
     paths = InstancePaths(name)
-    return Lab(paths, TOPOLOGIES[_recorded(paths)[0]]())
+    return Lab(paths, _planned(_recorded(paths)[0]))
 
 
 def bring_up(name: str, topology: str = "demo", report: Report = _silent) -> tuple[Lab, Changes]:
@@ -127,7 +129,8 @@ def bring_up(name: str, topology: str = "demo", report: Report = _silent) -> tup
     Out: the lab, and what had to be done.
     Raises: LabError when another process is at it, or a host does not come up.
     """
-    paths, plan = InstancePaths(name), TOPOLOGIES[topology]()
+    check_machine()
+    paths, plan = InstancePaths(name), _planned(topology)
     if not image_path().is_dir():
         report("image", 0, 1)
     image, built = ensure_image()
@@ -175,7 +178,7 @@ def take_down(name: str) -> bool:
 def leftovers(name: str) -> list[str]:
     """Traces of a lab on this machine, in plain words; none after `take_down`."""
     paths = InstancePaths(name)
-    found = [f"process {pid}" for pid in cgroups.pids(paths)]
+    found = [f"process {pid}" for pid in {*cgroups.pids(paths), *namespaces.pids_in(paths)}]
     found += [f"network namespace {name}" for name in namespaces.namespaces_of(paths)]
     found += [
         f"cgroup {root / paths.cgroup()}"
@@ -217,6 +220,12 @@ def locked(paths: InstancePaths) -> Iterator[None]:
         os.close(descriptor)
 
 
+def _planned(topology: str) -> Topology:
+    if topology not in TOPOLOGIES:
+        raise LabError(f"topology: got {topology!r}; there are {', '.join(TOPOLOGIES)}")
+    return TOPOLOGIES[topology]()
+
+
 def _adopt(paths: InstancePaths, topology: str, image: Path) -> None:
     """Write down what the instance is made from; refuse to turn one topology into another."""
     if paths.record.exists() and _recorded(paths)[0] != topology:
@@ -240,7 +249,7 @@ def _recorded(paths: InstancePaths) -> tuple[str, Path]:
 
 def _end_silences(paths: InstancePaths, topology: Topology) -> int:
     """A silence left by a drill that was killed would look like a broken lab."""
-    silent = [h.name for h in topology.hosts if faults.silenced(paths, topology, h.name)]
+    silent = faults.silenced(paths, topology)
     for host in silent:
         faults.set_silence(paths, topology, host, silent=False)
     return len(silent)
@@ -249,12 +258,17 @@ def _end_silences(paths: InstancePaths, topology: Topology) -> int:
 def _start(
     paths: InstancePaths, topology: Topology, hosts: Iterable[Host], image: Path, report: Report
 ) -> list[str]:
-    """Boot what does not run, in parallel, and wait for it."""
+    """Boot what does not run, in parallel, and wait for it; give up waiting when one fails."""
     started = [host for host in hosts if boot.start(paths, host.name, image)]
-    report("hosts", 0, len(started))
+    if started:
+        report("hosts", 0, len(started))
+    give_up = threading.Event()
     with ThreadPoolExecutor(_PARALLEL) as pool:
-        waits = [pool.submit(await_host, paths, topology, host) for host in started]
-        for done, wait in enumerate(as_completed(waits), 1):
-            wait.result()
-            report("hosts", done, len(started))
+        try:
+            waits = [pool.submit(await_host, paths, topology, host, give_up) for host in started]
+            for done, wait in enumerate(as_completed(waits), 1):
+                wait.result()
+                report("hosts", done, len(started))
+        finally:
+            give_up.set()
     return [host.name for host in started]

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import threading
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loopback_iac.lab.paths import NAMESPACES, InstancePaths, LabError
@@ -27,7 +28,6 @@ from loopback_iac.lab.wiring import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from loopback_iac.lab.topology import Host, Link, Topology
 
@@ -73,9 +73,15 @@ def ip_batch(namespace: str, lines: list[str]) -> None:
     run(["ip", "-netns", namespace, "-batch", "-"], "\n".join(lines) + "\n")
 
 
+def exists(paths: InstancePaths, host: str) -> bool:
+    """Whether a host's name has a namespace behind it; `ip netns add` makes the name first."""
+    path = paths.namespace_path(host)
+    return path.exists() and path.stat().st_dev != NAMESPACES.stat().st_dev
+
+
 def seen_in(paths: InstancePaths, host: str) -> Seen:
     """What a host's namespace holds; empty when there is none."""
-    if not paths.namespace_path(host).exists():
+    if not exists(paths, host):
         return Seen()
     listed = run(["ip", "-netns", paths.namespace(host), "-json", "link", "show"])
     return parse_seen(json.loads(listed or "[]"))
@@ -166,6 +172,31 @@ def _remove_empty_root() -> None:
     # somebody else may use it just now
     with contextlib.suppress(OSError):
         NAMESPACES.rmdir()
+
+
+def holds(paths: InstancePaths, host: str, pid: int) -> bool:
+    """Whether a process is in a host's namespace, and not in an earlier one of the same name."""
+    try:
+        there = Path(f"/proc/{pid}/ns/net").stat()
+        return os.path.samestat(there, paths.namespace_path(host).stat())
+    except FileNotFoundError:
+        return False
+
+
+def pids_in(paths: InstancePaths) -> list[int]:
+    """Processes in any namespace of the instance, whoever started them there."""
+    wanted = set()
+    for name in namespaces_of(paths):
+        there = (NAMESPACES / name).stat()
+        wanted.add((there.st_dev, there.st_ino))
+    found = []
+    for folder in Path("/proc").glob("[0-9]*") if wanted else ():
+        # processes end while we look
+        with contextlib.suppress(OSError):
+            there = (folder / "ns/net").stat()
+            if (there.st_dev, there.st_ino) in wanted:
+                found.append(int(folder.name))
+    return found
 
 
 def enter(paths: InstancePaths, host: str) -> list[str]:

@@ -17,6 +17,7 @@ from loopback_iac.lab.status import probe_sessions
 from loopback_iac.lab.topology import MACHINES, OPS, ROUTERS, Role
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable
 
     from loopback_iac.lab.paths import InstancePaths
@@ -26,10 +27,13 @@ BOOT_DEADLINE_S = 90.0
 _AGAIN_S = 0.1
 
 
-def await_host(paths: InstancePaths, topology: Topology, host: Host) -> None:
+def await_host(
+    paths: InstancePaths, topology: Topology, host: Host, give_up: threading.Event
+) -> None:
     """
     Return when a host does what the lab needs of it.
 
+    In: give_up, set by whoever no longer wants to wait.
     Raises: LabError with the end of its console when it does not within 90 s.
     """
     deadline = time.monotonic() + BOOT_DEADLINE_S
@@ -43,7 +47,8 @@ def await_host(paths: InstancePaths, topology: Topology, host: Host) -> None:
                 said = "not yet ready"
             except (OSError, LabError) as error:
                 said = str(error) or type(error).__name__
-        time.sleep(_AGAIN_S)
+        if give_up.wait(_AGAIN_S):
+            return
     raise LabError(
         f"{host.name} was not ready after {BOOT_DEADLINE_S:.0f} s: {said}\n"
         f"{console_tail(paths, host.name)}"

@@ -127,7 +127,7 @@ def _workload(keys: Keys) -> Seed:
 
 def _services(topology: Topology) -> Seed:
     networks = [str(a.network) for host in topology.hosts for a in _addresses(topology, host)]
-    arguments = f"-bind :{RTR_PORT} -cache /etc/loopback-lab/roas.json -checktime=false -refresh 5"
+    arguments = f"-bind :{RTR_PORT} -cache /etc/loopback-lab/roas.json -checktime=false -protocol 1"
     return {
         "etc/loopback-lab/roas.json": SeedFile(json.dumps(render_roas(), indent=2) + "\n"),
         "etc/default/stayrtr": SeedFile(f'STAYRTR_ARGS="{arguments}"\n'),

@@ -33,7 +33,12 @@ def parse_seen(links: Iterable[dict[str, Any]]) -> Seen:
     listed = [link for link in links if link]
     return Seen(
         frozenset(link["ifname"] for link in listed),
-        frozenset(link["ifname"] for link in listed if link.get("ifalias") == WIRED),
+        frozenset(
+            link["ifname"]
+            for link in listed
+            # an end that was set down lost its IPv6 addresses
+            if link.get("ifalias") == WIRED and "UP" in link["flags"]
+        ),
     )
 
 
