@@ -1,0 +1,1 @@
+"""Asking hosts, outside Pulumi: what they report, and how that differs from what was applied."""

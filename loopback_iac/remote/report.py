@@ -1,0 +1,98 @@
+"""An agent's report, read strictly: what a host says of itself."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from loopback_iac.remote.ssh import ask_hosts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from loopback_iac.remote.ssh import Answer, Expected, Identity
+
+
+class _Value(BaseModel):
+    # a newer agent may say more than we know; what we know must be there
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Pending(_Value):
+    """A change that is not confirmed."""
+
+    digest: str
+    phase: str
+
+
+class TunnelState(_Value):
+    """One tunnel. Ages in seconds, round trip in milliseconds; None: never, or no answer."""
+
+    present: bool
+    handshake_age_s: int | None
+    rtt_ms: float | None
+
+
+class GateState(_Value):
+    """One announcement: open, deprefer or closed, and why."""
+
+    position: str | None
+    reason: str | None
+
+
+class Report(_Value):
+    """What the agent of a host says."""
+
+    format: int
+    host: str
+    role: str
+    standing: str
+    active: str | None
+    pending: Pending | None
+    drain: tuple[str, ...]
+    files: dict[str, str]
+    bgp: dict[str, str] | None
+    tunnels: dict[str, TunnelState]
+    gates: dict[str, GateState]
+
+
+class Silence(_Value):
+    """A host that gave no report, and why."""
+
+    why: str
+
+
+def probe_reports(
+    hosts: Iterable[Expected], identity: Identity, deadline_s: float
+) -> dict[str, Report | Silence]:
+    """Ask every host for its report.
+
+    Out: by host name.
+    Raises: IdentityError.
+    """
+    answers = ask_hosts(hosts, ("report",), identity, deadline_s)
+    return parse_answers(answers)
+
+
+def parse_answers(answers: Mapping[str, Answer]) -> dict[str, Report | Silence]:
+    """Out: a report, or why there is none, by host name."""
+    return {host: _parse_answer(answer) for host, answer in answers.items()}
+
+
+def _parse_answer(answer: Answer) -> Report | Silence:
+    if answer.unreachable:
+        return Silence(why=answer.unreachable)
+    if answer.exit_status:
+        said = (answer.stderr or answer.stdout).strip().splitlines()
+        return Silence(why=f"no report (exit {answer.exit_status}): {' '.join(said[:3])[:400]}")
+    try:
+        return Report.model_validate(json.loads(answer.stdout))
+    except json.JSONDecodeError:
+        return Silence(why="what it printed is no JSON")
+    except ValidationError as cause:
+        wrong = ", ".join(sorted({".".join(map(str, e["loc"])) for e in cause.errors()}))
+        return Silence(
+            why=f"its report lacks or misstates: {wrong}; update its agent (`loopback up`)"
+        )

@@ -1,0 +1,45 @@
+"""An SSH server that stands for hosts: what it does depends on the user who logs in.
+
+argv: server key file, file with the client's public key. Listens on 127.0.0.1 and ::1, port 22.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+import asyncssh
+
+
+async def serve(process: asyncssh.SSHServerProcess) -> None:
+    user = process.get_extra_info("username")
+    if user == "hangs":
+        await asyncio.sleep(60)
+    elif user == "floods":
+        while True:
+            process.stdout.write("x" * 65536)
+            await process.stdout.drain()
+    elif user == "refuses":
+        process.stderr.write("loopback-agent report: this host was never enrolled\n")
+        process.exit(1)
+    else:
+        process.stdout.write(f'{{"asked": "{process.command}"}}')
+        process.exit(0)
+
+
+async def main() -> None:
+    key, allowed = sys.argv[1:]
+    for address in ("127.0.0.1", "::1"):
+        await asyncssh.listen(
+            address,
+            22,
+            server_host_keys=[key],
+            authorized_client_keys=allowed,
+            process_factory=serve,
+        )
+    sys.stdout.write("listening\n")
+    sys.stdout.flush()
+    await asyncio.sleep(120)
+
+
+asyncio.run(main())

@@ -1,0 +1,130 @@
+"""Asking hosts over real SSH, inside a network namespace: the ways in which a host can fail us."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import asyncssh
+import pytest
+
+from loopback_iac.remote.ssh import Answer, Expected, Identity, IdentityError, ask_hosts
+
+ASK = """
+import dataclasses, json, sys
+from loopback_iac.remote.ssh import Expected, Identity, ask_hosts
+given = json.load(sys.stdin)
+hosts = [Expected(**h) for h in given["hosts"]]
+answers = ask_hosts(hosts, ("report",), Identity(**given["identity"]), given["deadline_s"])
+print(json.dumps({host: dataclasses.asdict(a) for host, a in answers.items()}))
+"""
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("ssh")
+    made = {name: asyncssh.generate_private_key("ssh-ed25519") for name in ("host", "me", "other")}
+    for name, key in made.items():
+        key.write_private_key(directory / name)
+        key.write_public_key(directory / f"{name}.pub")
+    return directory
+
+
+@pytest.fixture(scope="module")
+def namespace(keys):
+    name = f"lbd-ssh{os.getpid()}"
+    enter = ["nsenter", f"--net=/run/netns/{name}"]
+    subprocess.run(["ip", "netns", "add", name], check=True)
+    try:
+        subprocess.run([*enter, "ip", "link", "set", "lo", "up"], check=True)
+        far_end = Path(__file__).parent / "far_end.py"
+        server = subprocess.Popen(
+            [*enter, sys.executable, str(far_end), str(keys / "host"), str(keys / "me.pub")],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            assert server.stdout.readline() == "listening\n"
+            yield enter
+        finally:
+            server.kill()
+            server.wait()
+            server.stdout.close()
+    finally:
+        subprocess.run(["ip", "netns", "del", name], check=True)
+
+
+def host(keys, name="fra1", *, key="host", **changed) -> dict:
+    pinned = (keys / f"{key}.pub").read_text().strip()
+    known = {"role": "pop", "address": "127.0.0.1", "host_key": pinned, "digest": "ab" * 32}
+    return {"host": name} | known | changed
+
+
+def ask(namespace, keys, hosts, key="me", deadline_s=5.0) -> dict[str, Answer]:
+    identity = {"private_key": (keys / key).read_text()}
+    done = subprocess.run(
+        [*namespace, sys.executable, "-c", ASK],
+        input=json.dumps({"hosts": hosts, "identity": identity, "deadline_s": deadline_s}),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=40,
+    )
+    assert done.returncode == 0, done.stderr
+    return {name: Answer(**tree) for name, tree in json.loads(done.stdout).items()}
+
+
+def test_hosts_are_asked_over_both_families_and_get_the_agents_command(namespace, keys):
+    hosts = [host(keys), host(keys, "par1", address="::1")]
+    answers = ask(namespace, keys, hosts)
+    said = '{"asked": "/usr/local/sbin/loopback-agent report"}'
+    assert answers == {"fra1": Answer(said), "par1": Answer(said)}
+
+
+def test_another_host_key_is_never_talked_to(namespace, keys):
+    answer = ask(namespace, keys, [host(keys, key="other")])["fra1"]
+    assert "another host key" in answer.unreachable
+    assert answer.stdout == ""
+
+
+def test_a_key_that_is_not_allowed_is_named_as_the_reason(namespace, keys):
+    answer = ask(namespace, keys, [host(keys)], key="other")["fra1"]
+    assert answer.unreachable == "it refuses this key for user root"
+
+
+def test_one_host_that_hangs_delays_nobody_beyond_the_deadline(namespace, keys):
+    hosts = [host(keys, "hung", user="hangs"), host(keys, "well")]
+    answers = ask(namespace, keys, hosts, deadline_s=2.0)
+    assert answers["hung"].unreachable == "no answer within 2 s"
+    assert answers["well"].exit_status == 0
+
+
+def test_a_host_where_nobody_listens_is_unreachable(namespace, keys):
+    answer = ask(namespace, keys, [host(keys, ssh_port=23)])["fra1"]
+    assert answer.unreachable == "127.0.0.1 port 23: Connection refused"
+
+
+def test_a_refusal_of_the_agent_is_an_answer(namespace, keys):
+    answer = ask(namespace, keys, [host(keys, user="refuses")])["fra1"]
+    assert answer.exit_status == 1
+    assert "never enrolled" in answer.stderr
+
+
+def test_an_endless_answer_is_cut(namespace, keys):
+    answer = ask(namespace, keys, [host(keys, user="floods")], deadline_s=20.0)["fra1"]
+    assert "longer than" in answer.unreachable
+
+
+def test_a_key_that_is_none_is_refused_without_showing_it():
+    with pytest.raises(IdentityError) as caught:
+        ask_hosts([], ("report",), Identity(private_key="-----BEGIN nonsense"), 1)
+    assert "nonsense" not in str(caught.value)
+    assert "nonsense" not in repr(Identity(private_key="nonsense"))
+
+
+def test_a_pinned_key_that_is_none_is_that_hosts_problem():
+    broken = Expected("fra1", "pop", "192.0.2.1", "no key", "ab" * 32)
+    assert ask_hosts([broken], ("report",), Identity(), 1)["fra1"].unreachable
