@@ -5,6 +5,7 @@ import difflib
 from loopback_iac.model.check_space import holds
 from loopback_iac.model.draft import Draft
 from loopback_iac.model.problem import Problem
+from loopback_iac.model.traffic import Prefix, Service
 
 RESERVED_PORTS = {22: "sshd", 179: "BGP"}  # they listen on every address of a PoP
 
@@ -88,25 +89,28 @@ def _checked_once(draft: Draft) -> list[Problem]:
 
 
 def _gates(draft: Draft) -> list[Problem]:
+    gating = {
+        name: {p for p, prefix in draft.prefixes.items() if _stands_in(draft, service, prefix)}
+        for name, service in sorted(draft.services.items())
+        if service.gate != "none"
+    }
     problems = []
-    for name, prefix in sorted(draft.prefixes.items()):
-        sharing = [
-            (n, s)
-            for n, s in sorted(draft.services.items())
-            if s.gate != "none"
-            and s.vip in draft.vips
-            and any(holds([prefix.cidr], a) for a in draft.vips[s.vip].addresses)
-        ]
-        alone = [n for n, s in sharing if s.gate == "own"]
-        if alone and len(sharing) > 1:
-            others = ", ".join(n for n, _ in sharing if n != alone[0])
+    for name in (n for n in gating if draft.services[n].gate == "own"):
+        others = [n for n in gating if n != name and gating[n] & gating[name]]
+        if others:
+            shared = sorted(set().union(*(gating[n] & gating[name] for n in others)))
             problems.append(
                 Problem(
-                    f"services.{alone[0]}.gate",
-                    f"its own gate would withdraw prefixes.{name} from {others} too",
+                    f"services.{name}.gate",
+                    f"its own gate would withdraw {', '.join(shared)} from {', '.join(others)} too",
                     "a prefix of its own, since a prefix is announced or withdrawn as a whole",
                     "move it to a VIP in another prefix, or write gate: shared",
                     "gate-shared-prefix",
                 )
             )
     return problems
+
+
+def _stands_in(draft: Draft, service: Service, prefix: Prefix) -> bool:
+    vip = draft.vips.get(service.vip)
+    return vip is not None and any(holds([prefix.cidr], address) for address in vip.addresses)

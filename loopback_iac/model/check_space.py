@@ -125,8 +125,10 @@ def _blackholes(draft: Draft) -> list[Problem]:
 
 
 def _unused(draft: Draft) -> list[Problem]:
-    if any(len(getattr(draft, key)) < len(draft.named[key]) for key in ("vips", "services")):
-        return []
+    for key in ("vips", "services"):
+        # with one of them missing or not parsed, "no service" would be a guess
+        if not draft.named[key] or len(getattr(draft, key)) < len(draft.named[key]):
+            return []
     gating = {s.vip for s in draft.services.values() if s.gate != "none"}
     used = [a for name, vip in draft.vips.items() if name in gating for a in vip.addresses]
     return [

@@ -118,7 +118,7 @@ def _addresses(path: str, up: Upstream, draft: Draft) -> Iterator[Problem]:
                     "an address inside would be routed by the very session it carries",
                     "session-outside-prefix",
                 )
-        if neighbor is not None and neighbor.is_link_local and up.interface is None:
+        if family == 6 and neighbor and neighbor.is_link_local and up.interface is None:
             yield Problem(
                 f"{path}.interface",
                 f"is missing: {neighbor} exists on every link",

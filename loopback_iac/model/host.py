@@ -152,5 +152,5 @@ def parse_host(path: str, tree: Mapping[str, object]) -> Host:
             )
         )
     if problems or host is None:
-        raise InputRejected(path, tuple(sorted(problems)))
+        raise InputRejected(path, tuple(problems))
     return host

@@ -129,8 +129,8 @@ def _problem(kind: type[Value], path: str, detail: ErrorDetails) -> Problem:
     if error == "literal_error":
         got = f"{detail['input']!r} is not one of its values"
         return Problem(where, got, context["expected"], "choose one of them", "field-choice")
-    if error.startswith(("greater_than", "less_than")):
-        bound = detail["msg"].removeprefix("Input should be ")
+    if error in {"greater_than_equal", "less_than_equal", "greater_than"}:
+        bound = _bound(error, context)
         return Problem(
             where,
             f"{detail['input']} is out of range",
@@ -140,6 +140,15 @@ def _problem(kind: type[Value], path: str, detail: ErrorDetails) -> Problem:
         )
     need = _KINDS.get(error, detail["msg"])
     return _wrong_kind(where, described(detail["input"]), need)
+
+
+def _bound(error: str, context: dict[str, object]) -> str:
+    key, words = {
+        "greater_than_equal": ("ge", "at least"),
+        "less_than_equal": ("le", "at most"),
+        "greater_than": ("gt", "more than"),
+    }[error]
+    return f"{words} {context[key]}"
 
 
 def _owner(kind: type[Value], steps: tuple[int | str, ...]) -> type[Value]:

@@ -1,4 +1,4 @@
-"""Prefixes and AS numbers that no upstream has any business sending, minus the fleet's own world."""
+"""Prefixes and AS numbers no upstream has any business sending, minus the fleet's own world."""
 
 from collections.abc import Iterable
 from ipaddress import IPv4Network, IPv6Network, ip_network

@@ -15,7 +15,7 @@ from loopback_iac.render.text import render_text
 
 RESERVE_FILES = 2048  # listeners, checks, sockets between processes
 SMALLEST_LIMIT = 65536
-LAST_RESORT_CONNECT_MS = 1000
+LAST_RESORT_FACTOR = 10
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,11 @@ class Forwarding:
     checked_in: str
     connect_ms: int
     servers: tuple[Server, ...]
+
+    @property
+    def last_connect_ms(self) -> int:
+        """Connect timeout when every worker looks dead: patient, yet other workers get a turn."""
+        return LAST_RESORT_FACTOR * self.connect_ms
 
     @property
     def tracks(self) -> bool:
@@ -79,7 +84,6 @@ def render_haproxy(fleet: Fleet, pop: str) -> str:
         "haproxy.cfg",
         pop=pop,
         file_limit=file_limit(fleet),
-        last_resort_connect_ms=LAST_RESORT_CONNECT_MS,
         forwardings=[_forwarding(fleet, pop, n, s) for n, s in fleet.services.items()],
     )
 

@@ -1,4 +1,4 @@
-"""nftables: one table of our own. A PoP drops what it does not know; a worker guards our ports only.
+"""nftables: one table of our own. A PoP drops the unknown; a worker guards our ports only.
 
 The SSH rule stands before `ct state established`: a connection that the new rules would refuse is
 refused at once, so the agent's confirmation proves what it says.

@@ -79,7 +79,7 @@ def links(
     found = []
     for peer in sorted(peers):
         pair = tunnel(fleet, name, peer) if at_pop else tunnel(fleet, peer, name)
-        link = _link(pair, name, peer, hosts, keys, problems)
+        link = _link(pair, peer, hosts, keys, problems)
         if link is not None:
             found.append(link)
     if problems:
@@ -89,12 +89,12 @@ def links(
 
 def _link(
     pair: Tunnel,
-    name: str,
     peer: str,
     hosts: Mapping[str, Host],
     keys: Mapping[str, str],
     problems: list[Problem],
 ) -> Link | None:
+    name = pair.worker if peer == pair.pop else pair.pop
     missing = [n for n in (name, peer) if n not in hosts]
     problems += [_absent(f"hosts.{n}", "no facts of this host", "host-facts") for n in missing]
     if peer not in keys:

@@ -1,0 +1,228 @@
+"""What the rendered cases mean. A golden alone proves sameness; these say what must be in it."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from tests.golden import case as golden
+
+BIRD = "/etc/bird/bird.conf"
+HAPROXY = "/etc/haproxy/haproxy.cfg"
+NFT = "/etc/loopback/nftables.conf"
+WATCH = "/etc/loopback/watch.json"
+
+
+def text(rendered, host, path):
+    return rendered[host].files[path].text
+
+
+def session(bird, name):
+    """Body of one BGP session."""
+    return re.search(rf"^protocol bgp {name} {{\n(.*?)^}}", bird, re.MULTILINE | re.DOTALL)[1]
+
+
+def export(bird, name):
+    """Body of one export filter."""
+    return re.search(rf"^filter to_{name} {{\n(.*?)^}}", bird, re.MULTILINE | re.DOTALL)[1]
+
+
+def servers(haproxy, backend):
+    """Lines of one backend's servers by worker."""
+    body = re.search(rf"^backend {re.escape(backend)}\n((?:  .*\n)*)", haproxy, re.MULTILINE)[1]
+    return {line.split()[1]: line for line in body.splitlines() if line.startswith("  server")}
+
+
+def two_pops(rendered):
+    bird = text(rendered, "fra1", BIRD)
+    assert bird.count("protocol bgp up_") == 4
+    for name in ("up_t1_4", "up_t1_6", "up_t2_4", "up_t2_6"):
+        body = session(bird, name)
+        for line in (
+            "ttl security on;",
+            "authentication md5;",
+            "local role customer;",
+            "require roles on;",
+            "graceful restart off;",
+            "long lived graceful restart off;",
+            "bfd { interval 50 ms; multiplier 3; };",
+            "hold time 9;",
+        ):
+            assert f"  {line}\n" in body
+        assert "export limit 1 action block;" in body
+        # everything that is not the own aggregate is refused, and nothing else is accepted
+        assert export(bird, name).rstrip().endswith("reject;")
+        assert export(bird, name).count("accept;") == 1
+    assert 'include "/run/loopback/gate/gate4-*.conf";' in bird.splitlines()
+    assert "kernel table 100;" in bird
+    assert "0.0.0.0/8" not in bird  # with a default route only there is no table to filter
+    assert rendered["fra1"].secrets == ("md5-fra1-t1", "md5-fra1-t2")
+    assert rendered["w1"].secrets == ()
+    gate = json.loads(text(rendered, "fra1", WATCH))["announcements"]["v4"]
+    assert gate["open"] == "route 203.0.113.0/24 unreachable;\n"
+    assert "(65535,0)" in gate["deprefer"]
+    assert gate["closed"].startswith("#")
+    haproxy = text(rendered, "fra1", HAPROXY)
+    assert "ssl" not in haproxy
+    assert "crt" not in haproxy
+    for line in servers(haproxy, "web.https").values():
+        assert "send-proxy-v2 set-proxy-v2-tlv-fmt(0xE0) fra1" in line
+        assert "fall 3 rise 3 observe layer4 error-limit 5 on-error mark-down" in line
+    nft = text(rendered, "fra1", NFT)
+    assert nft.index("tcp dport 22 counter drop") < nft.index("ct state established")
+    assert "flush ruleset" not in nft
+    assert "Table = off" in text(rendered, "w1", "/etc/wireguard/lb-fra1.conf")
+    assert "PrivateKey" not in str(rendered)
+    worker_paths = " ".join(rendered["w1"].files)
+    for foreign in ("sysctl", "chrony", "sshd", "haproxy", "bird"):
+        assert foreign not in worker_paths
+    one, other = (text(rendered, h, p) for h, p in PAIR)
+    assert re.search(r"AllowedIPs = (.*)", one)[1] == re.search(r"AllowedIPs = (.*)", other)[1]
+
+
+PAIR = (("fra1", "/etc/wireguard/lb-w2.conf"), ("w2", "/etc/wireguard/lb-fra1.conf"))
+
+
+def many_workers(rendered):
+    haproxy = text(rendered, "fra1", HAPROXY)
+    checks = [line for line in haproxy.splitlines() if " check inter " in line]
+    assert len(checks) == 6  # one per worker, although two services share four of them
+    assert all(f"track web.https/{w}" in s for w, s in servers(haproxy, "web.http").items())
+    assert "inter 25ms" in servers(haproxy, "web.https")["w1"]
+    far = servers(text(rendered, "par1", HAPROXY), "web.https")["w3"]
+    assert "inter 49ms" in far  # twice 24.5 ms, so that a check has time to connect
+    assert "weight 50" in servers(haproxy, "web.https")["w4"]
+    watch = json.loads(text(rendered, "fra1", WATCH))
+    assert watch["announcements"]["v4"]["services"] == ["http", "https"]  # smtp gates nothing
+    assert "tcp dport 2222 counter drop" in text(rendered, "m2", NFT)
+    assert "tcp dport 22 " not in text(rendered, "w3", NFT)  # SSH of a worker is not ours
+
+
+def drained_worker(rendered):
+    haproxy = text(rendered, "fra1", HAPROXY)
+    assert servers(haproxy, "web.https")["w2"].endswith("weight 0")
+    assert set(servers(haproxy, "web.https.last")) == {"w1"}
+
+
+def worker_behind_nat(rendered):
+    at_pop, at_worker = (text(rendered, h, p) for h, p in PAIR)
+    assert "Endpoint" not in at_pop
+    assert "PersistentKeepalive" not in at_pop
+    assert "Endpoint = 198.18.1.11:51822" in at_worker
+    assert "PersistentKeepalive = 25" in at_worker
+    assert "MTU = 1370" in at_pop
+    assert "MTU = 1370" in at_worker
+    nft = text(rendered, "fra1", NFT)
+    assert 'udp dport 51822 accept comment "w2 is behind NAT"' in nft
+    assert "ip saddr 198.18.11.21 udp dport 51821 accept" in nft
+
+
+def md5_waived(rendered):
+    bird = text(rendered, "fra1", BIRD)
+    assert "password" not in session(bird, "up_t1_4")
+    assert "password" in session(bird, "up_t2_4")
+    assert "bfd {" not in session(bird, "up_t2_4")
+    assert "hold time 30;" in session(bird, "up_t2_4")
+    assert rendered["fra1"].secrets == ("md5-fra1-t2",)
+    nft = text(rendered, "fra1", NFT)
+    assert "ip saddr 192.0.2.0 ip daddr 192.0.2.1 udp dport 3784 accept" in nft
+    assert "ip saddr 192.0.2.4 ip daddr 192.0.2.5 udp" not in nft
+
+
+def multihop_private_asn(rendered):
+    bird = text(rendered, "fra1", BIRD)
+    body = session(bird, "up_cloud_4")
+    assert "neighbor 169.254.169.254 as 64515;" in body
+    assert "multihop 2;" in body
+    assert "ttl security" not in body
+    assert "direct;" not in body
+    assert "igp table nexthop4_1;" in body
+    assert "route 0.0.0.0/0 via 198.18.1.1;" in bird
+    assert "protocol bfd" not in bird
+    assert "udp dport 4784" not in text(rendered, "fra1", NFT)
+
+
+def full_table(rendered):
+    bird = text(rendered, "fra1", BIRD)
+    assert "import filter from_full4;" in session(bird, "up_t1_4")
+    assert "import filter from_default4;" in session(bird, "up_t2_4")
+    assert "import limit 1200000 action block;" in session(bird, "up_t1_4")
+    assert "export limit 6 action block;" in session(bird, "up_t1_4")  # 1 prefix + 5 blackholes
+    assert "export limit 1 action block;" in session(bird, "up_t2_4")
+    filter_text = re.search(r"filter from_full4 {\n(.*?)^}", bird, re.MULTILINE | re.DOTALL)[1]
+    assert "203.0.113.0/24+ ] then reject;" in filter_text  # own prefix never comes back
+    assert "\n    203.0.113.0/24+" not in filter_text  # and is no bogon
+    assert "10.0.0.0/8+" in filter_text
+    ranges = re.search(r"bgp_path ~ \[ (.*?) \]", filter_text)[1]
+    for known in (64496, 64497, 64500):
+        assert not any(inside(known, part) for part in ranges.split(", "))
+    for strange in (0, 23456, 64512, 65535, 4200000000):
+        assert any(inside(strange, part) for part in ranges.split(", "))
+    assert "roa_check(rpki4, net, bgp_path.last_nonaggregated) = ROA_INVALID" in filter_text
+    assert bird.count("protocol rpki") == 2
+    assert 'proto = "blackhole4"' in export(bird, "up_t1_4")
+    assert "blackhole" not in export(bird, "up_t2_4")
+    assert "bgp_large_community.add((64496, 0, 80));" in export(bird, "up_t1_4")
+    assert "rpki" not in text(rendered, "par1", BIRD)
+    internal = session(text(rendered, "par1", BIRD), "up_t2_4")
+    assert "local role" not in internal
+
+
+def inside(asn, part):
+    low, _, high = part.partition("..")
+    return int(low) <= asn <= int(high or low)
+
+
+def v4_only(rendered):
+    bird = text(rendered, "fra1", BIRD)
+    assert "ipv6" not in bird
+    assert "_6" not in bird
+    assert "bind [" not in text(rendered, "fra1", HAPROXY)
+    assert "own6" not in text(rendered, "fra1", NFT)
+    assert "Endpoint = 198.18.1.11:51821" in text(rendered, "w1", "/etc/wireguard/lb-fra1.conf")
+
+
+def v6_only(rendered):
+    bird = text(rendered, "fra1", BIRD)
+    assert "ipv4" not in bird
+    assert "_4" not in bird
+    assert "bind [2001:db8:100::10]:443 v6only" in text(rendered, "fra1", HAPROXY)
+    assert "Endpoint = [2001:db8:1::11]:51821" in text(
+        rendered, "w1", "/etc/wireguard/lb-fra1.conf"
+    )
+    exporter = text(rendered, "fra1", "/etc/default/prometheus-node-exporter")
+    assert exporter == 'ARGS="--web.listen-address=[2001:db8:1::11]:9100"\n'
+    assert "ip saddr @admin4" not in text(rendered, "fra1", NFT)
+
+
+MEANINGS = {
+    f.__name__.replace("_", "-"): f
+    for f in (
+        two_pops,
+        many_workers,
+        drained_worker,
+        worker_behind_nat,
+        md5_waived,
+        multihop_private_asn,
+        full_table,
+        v4_only,
+        v6_only,
+    )
+}
+
+
+@pytest.mark.parametrize("name", golden.names(rejected=False))
+def test_means(name):
+    MEANINGS[name](golden.render(golden.load(name)))
+
+
+def test_no_settings_that_cried_wolf_in_the_lab():
+    for name in golden.names(rejected=False):
+        for files in golden.render(golden.load(name)).values():
+            for path, file in files.files.items():
+                assert "error-limit 1 " not in file.text, path
+                assert "graceful restart on" not in file.text, path
+                assert "flush ruleset" not in file.text, path
+                assert "inter 0" not in file.text, path
