@@ -34,8 +34,8 @@ class HostRef(TypedDict):
     """Management IPv6 address."""
     host_key: pulumi.Input[str]
     """SSH host key as an authorized_keys line. Every connection is pinned to it."""
-    instance_id: pulumi.Input[str]
-    """What tells this machine from its replacement: a serial number or a cloud's id."""
+    instance_id: NotRequired[pulumi.Input[str]]
+    """What tells this machine from its replacement: a serial or cloud id. Default: its key."""
     ssh_port: NotRequired[int]
     """SSH port. Default 22."""
     ssh_user: NotRequired[str]

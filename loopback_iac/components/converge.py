@@ -52,7 +52,7 @@ class Delivery(TypedDict):
 class ConvergedHost(pulumi.ComponentResource):
     """A host with our agent on it."""
 
-    role: ClassVar[str]
+    kind: ClassVar[str]
     """What the host is in the fleet: `pop` or `worker`."""
     public_key: pulumi.Output[str]
     """WireGuard public key, born on the host."""
@@ -70,7 +70,7 @@ class ConvergedHost(pulumi.ComponentResource):
         super().__init__(
             f"loopback-iac:index:{type(self).__name__}",
             name,
-            {"host_name": host_name, "role": self.role},
+            {"host_name": host_name, "role": self.kind},
             opts,
         )
         self._name, self._host_name = name, host_name
@@ -90,7 +90,7 @@ class ConvergedHost(pulumi.ComponentResource):
             lambda got: {
                 "format": 1,
                 "host": self._host_name,
-                "role": self.role,
+                "role": self.kind,
                 "files": got["files"],
                 "secrets": got["values"],
                 "admin_sources": list(delivery["admin_sources"]),
@@ -118,7 +118,7 @@ class ConvergedHost(pulumi.ComponentResource):
         self.register_outputs(
             {
                 "host_name": self._host_name,
-                "role": self.role,
+                "role": self.kind,
                 "digest": self.digest,
                 "public_key": self.public_key,
                 "files": delivery["files"].apply(
@@ -133,8 +133,8 @@ class ConvergedHost(pulumi.ComponentResource):
         request = {
             "format": 1,
             "host": self._host_name,
-            "role": self.role,
-            "packages": list(packages_of(self.role)),
+            "role": self.kind,
+            "packages": list(packages_of(self.kind)),
             "key_epochs": [1],
             "agent": base64.b64encode(program).decode(),
             "agent_sha256": hashlib.sha256(program).hexdigest(),
@@ -152,7 +152,7 @@ class ConvergedHost(pulumi.ComponentResource):
     def _text(self, verb: str, digest: pulumi.Input[str]) -> pulumi.Output[str]:
         return pulumi.Output.all(facts=self._facts, digest=digest).apply(
             lambda got: (
-                f"{AGENT} {verb} host={self._host_name} instance={got['facts']['instance_id']}"
+                f"{AGENT} {verb} host={self._host_name} instance={_instance_id(got['facts'])}"
                 f" digest={got['digest']}"
             )
         )
@@ -182,13 +182,18 @@ class ConvergedHost(pulumi.ComponentResource):
 class EdgePop(ConvergedHost):
     """A point of presence: BIRD announces, HAProxy forwards, tunnels carry."""
 
-    role = "pop"
+    kind = "pop"
 
 
 class Worker(ConvergedHost):
     """A machine behind the PoPs: tunnels to each of them, and a port that answers nobody else."""
 
-    role = "worker"
+    kind = "worker"
+
+
+def _instance_id(facts: Mapping[str, Any]) -> str:
+    given = facts.get("instance_id")
+    return str(given) if given else hashlib.sha256(facts["host_key"].encode()).hexdigest()[:16]
 
 
 def _keyed_digest(

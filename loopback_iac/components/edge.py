@@ -30,7 +30,9 @@ class AnycastEdge(pulumi.ComponentResource):
     ) -> None:
         """Parse the whole tree, declare every host, converge: workers first, then PoP by PoP."""
         fleet = refuse_as_pulumi(lambda: parse_fleet(name, args))
-        super().__init__("loopback-iac:index:AnycastEdge", name, fleet_facts(fleet), opts)
+        # one key: Pulumi turns every input into an attribute, and `pops` is an output already
+        facts = {"fleet": fleet_facts(fleet)}
+        super().__init__("loopback-iac:index:AnycastEdge", name, facts, opts)
 
         late = {pop: args["pops"][pop]["host"] for pop in fleet.pops}
         late |= {w: _worker_args(args, w)["host"] for w in fleet.workers}
@@ -40,7 +42,7 @@ class AnycastEdge(pulumi.ComponentResource):
         self._converge(fleet, args, late)
 
         self.vips = pulumi.Output.from_input(
-            {vip.name: [str(a) for a in vip.addresses] for vip in fleet.vips.values()}
+            {name: [str(a) for a in vip.addresses] for name, vip in fleet.vips.items()}
         )
         self.pops = pulumi.Output.from_input(sorted(fleet.pops))
         self.hosts = self._describe(late)
@@ -57,15 +59,12 @@ class AnycastEdge(pulumi.ComponentResource):
         def delivery(
             host: str, render: Render, values: Mapping[str, pulumi.Input[str]]
         ) -> Delivery:
-            def files(trees: Mapping[str, Any]) -> HostFiles:
-                parsed = {
-                    n: refuse_as_pulumi(lambda n=n: parse_host(f"{n}.host", trees[n]))
-                    for n in trees
-                }
-                return render(fleet, host, parsed, keys)
+            def files(trees: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+                parsed = {n: _parsed(n, tree) for n, tree in trees.items()}
+                return render(fleet, host, parsed, keys).as_json()
 
             return {
-                "files": hosts.apply(lambda trees: files(trees).as_json()),
+                "files": hosts.apply(files),
                 "values": values,
                 "admin_sources": [str(n) for n in fleet.admin_sources],
                 "drain_s": fleet.roll.drain_s,
@@ -88,7 +87,7 @@ class AnycastEdge(pulumi.ComponentResource):
         def one(name: str, child: EdgePop | Worker) -> pulumi.Output[dict[str, Any]]:
             return pulumi.Output.all(facts=public_facts(late[name]), digest=child.digest).apply(
                 lambda got: {
-                    "role": child.role,
+                    "role": child.kind,
                     "address": got["facts"].get("ipv4") or got["facts"].get("ipv6"),
                     "ssh_port": int(got["facts"].get("ssh_port") or 22),
                     "ssh_user": got["facts"].get("ssh_user") or "root",
@@ -99,6 +98,10 @@ class AnycastEdge(pulumi.ComponentResource):
 
         every: Mapping[str, EdgePop | Worker] = {**self.pop, **self.worker}
         return pulumi.Output.all(**{n: one(n, c) for n, c in every.items()})
+
+
+def _parsed(name: str, tree: Mapping[str, Any]) -> Host:
+    return refuse_as_pulumi(lambda: parse_host(name, tree))
 
 
 def key_mark(host: str) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from pulumi_policy import (
     EnforcementLevel,
+    Policy,
     PolicyPack,
     ReportViolation,
     ResourceValidationArgs,
@@ -45,7 +46,7 @@ def start_pack() -> None:
     PolicyPack(NAME, policies=policies(), enforcement_level=EnforcementLevel.MANDATORY)
 
 
-def policies() -> list[ResourceValidationPolicy]:
+def policies() -> list[Policy]:
     """Every rule of the pack."""
     return [
         ResourceValidationPolicy(
@@ -82,28 +83,32 @@ def check_host_key(args: ResourceValidationArgs, report: ReportViolation) -> Non
         return
     if not connection.get("hostKey"):
         report(
-            "connection.hostKey is missing: whoever answers there gets the bundle and its secrets"
+            "connection.hostKey is missing: whoever answers there gets the bundle and its secrets",
+            None,
         )
     proxy = connection.get("proxy")
     if proxy is not None and not proxy.get("hostKey"):
-        report("connection.proxy.hostKey is missing: the jump host is not verified")
+        report("connection.proxy.hostKey is missing: the jump host is not verified", None)
 
 
 def check_triggers(args: ResourceValidationArgs, report: ReportViolation) -> None:
     """The SDK adds replaceOnChanges=["triggers[*]"], so a trigger always replaces."""
     if args.resource_type in REMOTE and args.props.get("triggers"):
-        report("triggers replaces the command and then runs the old delete on a host in service")
+        report(
+            "triggers replaces the command and then runs the old delete on a host in service", None
+        )
 
 
 def check_documentation(args: ResourceValidationArgs, report: ReportViolation) -> None:
     """Reads the plain facts that AnycastEdge publishes."""
     if args.resource_type != "loopback-iac:index:AnycastEdge":
         return
-    asn = int(args.props.get("asn") or 0)
+    fleet = args.props["fleet"]
+    asn = int(fleet["asn"])
     if any(asn in block for block in DOCUMENTATION_ASNS):
-        report(f"AS{asn} is reserved for documentation (RFC 5398)")
-    for cidr in documentation_only(args.props.get("prefixes") or []):
-        report(f"{cidr} is reserved for documentation or benchmarks")
+        report(f"AS{asn} is reserved for documentation (RFC 5398)", None)
+    for cidr in documentation_only(prefix["cidr"] for prefix in fleet["prefixes"].values()):
+        report(f"{cidr} is reserved for documentation or benchmarks", None)
 
 
 def documentation_only(prefixes: Iterable[str]) -> list[str]:

@@ -13,6 +13,11 @@ COMMAND = "command:remote:Command"
 EDGE = "loopback-iac:index:AnycastEdge"
 PINNED = {"host": "192.0.2.1", "hostKey": "ssh-ed25519 AAAA"}
 
+
+def fleet(asn: float, cidr: str) -> dict:
+    return {"fleet": {"asn": asn, "prefixes": {"own": {"cidr": cidr}}}}
+
+
 CASES = [
     ("ssh-host-key-pinned", COMMAND, {"connection": PINNED}, 0),
     ("ssh-host-key-pinned", COMMAND, {"connection": {"host": "192.0.2.1"}}, 1),
@@ -20,9 +25,9 @@ CASES = [
     ("ssh-host-key-pinned", "hcloud:index:Server", {"connection": {}}, 0),
     ("no-replacing-triggers", COMMAND, {"connection": PINNED, "triggers": ["a"]}, 1),
     ("no-replacing-triggers", COMMAND, {"connection": PINNED, "triggers": []}, 0),
-    ("no-documentation-addresses", EDGE, {"asn": 64500.0, "prefixes": ["203.0.113.0/24"]}, 2),
-    ("no-documentation-addresses", EDGE, {"asn": 64500.0, "prefixes": ["2001:db8:100::/48"]}, 2),
-    ("no-documentation-addresses", EDGE, {"asn": 8560.0, "prefixes": ["9.9.9.0/24"]}, 0),
+    ("no-documentation-addresses", EDGE, fleet(64500.0, "203.0.113.0/24"), 2),
+    ("no-documentation-addresses", EDGE, fleet(64500.0, "2001:db8:100::/48"), 2),
+    ("no-documentation-addresses", EDGE, fleet(8560.0, "9.9.9.0/24"), 0),
 ]
 
 
@@ -38,7 +43,7 @@ def reported(rule: str, kind: str, props: dict) -> list[str]:
         config=None,
     )
     found: list[str] = []
-    policy.validate(args, lambda message, urn=None: found.append(message))
+    policy.validate(args, lambda message, _urn: found.append(message))
     return found
 
 

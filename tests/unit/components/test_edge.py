@@ -1,0 +1,183 @@
+"""What AnycastEdge declares. Mocks prove the wiring only: names, order, where secrets go."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import json
+import re
+
+import pulumi
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from pulumi.runtime import mocks
+
+from loopback_iac.components import AnycastEdge
+from loopback_iac.components.boundary import RejectedInputs
+
+HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGm3O6QVKcmWbx9fGxPnNqJtPBkYpU1Gxq1SVN5jyjyc"
+SECRET = "md5-hunter2"
+PRIVATE = (
+    Ed25519PrivateKey.generate()
+    .private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
+    .decode()
+)
+
+
+class Recorded(mocks.Mocks):
+    """Answers like the cloud would, and keeps what was asked."""
+
+    def __init__(self):
+        self.made = {}
+
+    def call(self, args):
+        return {}
+
+    def new_resource(self, args):
+        self.made[args.name] = args
+        out = dict(args.inputs)
+        if args.name.endswith("-enroll"):
+            host = re.search(r"host=(\S+)", str(args.inputs["create"])).group(1)
+            out["stdout"] = json.dumps({"wireguard": {"1": f"key-of-{host}"}})
+        return f"{args.name}-id", out
+
+
+def machine(number: int) -> dict:
+    return {
+        "ipv4": f"198.18.1.{number}",
+        "host_key": HOST_KEY,
+        "instance_id": f"i{number}",
+        "ssh_private_key": pulumi.Output.secret(PRIVATE),
+    }
+
+
+def tree() -> dict:
+    upstream = {
+        "asn": 64496,
+        "interface": "t1",
+        "local_v4": "192.0.2.1",
+        "neighbor_v4": "192.0.2.0",
+        "md5": pulumi.Output.secret(SECRET),
+    }
+    return {
+        "asn": 64500,
+        "admin_sources": ["198.18.251.2/32"],
+        "prefixes": {"v4": {"cidr": "203.0.113.0/24"}},
+        "vips": {"www": {"addresses": ["203.0.113.10"]}},
+        "pops": {"fra1": {"host": machine(1), "node_id": 1, "upstreams": {"t1": upstream}}},
+        "pools": {"web": {"workers": {"w1": {"host": machine(21), "node_id": 1}}}},
+        "services": {"https": {"vip": "www", "port": 443, "pool": "web", "worker_port": 8443}},
+    }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def loop():
+    """One event loop for the module; those that pulumi's mocks leave open are closed at the end."""
+    opened = []
+    new_event_loop = asyncio.new_event_loop
+
+    def recording():
+        opened.append(new_event_loop())
+        return opened[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(asyncio, "new_event_loop", recording)
+        patch.setattr(asyncio.events, "new_event_loop", recording)
+        asyncio.set_event_loop(asyncio.new_event_loop())
+        yield opened[0]
+    asyncio.set_event_loop(None)
+    for each in opened:
+        each.close()
+
+
+def declared(loop: asyncio.AbstractEventLoop, args: dict) -> Recorded:
+    recorded = Recorded()
+    pulumi.runtime.set_mocks(recorded, preview=False)
+    program = pulumi.runtime.stack.run_pulumi_func(lambda: AnycastEdge("edge", args))
+    loop.run_until_complete(program)
+    return recorded
+
+
+@pytest.fixture(scope="module")
+def recorded(loop) -> Recorded:
+    return declared(loop, tree())
+
+
+def test_children_and_their_names(recorded):
+    assert sorted((r.typ, name) for name, r in recorded.made.items()) == [
+        ("command:remote:Command", "edge-fra1-apply"),
+        ("command:remote:Command", "edge-fra1-confirm"),
+        ("command:remote:Command", "edge-fra1-enroll"),
+        ("command:remote:Command", "edge-w1-apply"),
+        ("command:remote:Command", "edge-w1-confirm"),
+        ("command:remote:Command", "edge-w1-enroll"),
+        ("loopback-iac:index:AnycastEdge", "edge"),
+        ("loopback-iac:index:EdgePop", "edge-fra1"),
+        ("loopback-iac:index:Worker", "edge-w1"),
+    ]
+
+
+def text(resource, prop: str) -> str:
+    value = resource.inputs[prop]
+    return value["value"] if isinstance(value, dict) else value
+
+
+def test_workers_are_converged_before_pops(recorded):
+    order = list(recorded.made)
+    assert order.index("edge-w1-confirm") < order.index("edge-fra1-apply")
+    assert order.index("edge-fra1-enroll") < order.index("edge-w1-apply")
+
+
+def test_secrets_travel_on_stdin_only(recorded):
+    apply = recorded.made["edge-fra1-apply"]
+    bundle = json.loads(text(apply, "stdin"))
+    assert bundle["secrets"] == {"md5-fra1-t1": SECRET, "wireguard-w1": "key-of-w1"}
+    assert SECRET not in json.dumps(bundle["files"])
+    for name, resource in recorded.made.items():
+        shown = {k: v for k, v in resource.inputs.items() if k not in ("stdin", "connection")}
+        assert SECRET not in json.dumps(shown, default=str), name
+        assert "PRIVATE KEY" not in json.dumps(shown, default=str), name
+
+
+def test_every_connection_is_pinned(recorded):
+    for name, resource in recorded.made.items():
+        if "connection" in resource.inputs:
+            connection = resource.inputs["connection"]
+            connection = connection.get("value", connection)
+            assert connection["hostKey"] == HOST_KEY, name
+            assert "triggers" not in resource.inputs
+
+
+def test_the_command_text_changes_with_the_bundle_and_with_the_machine(loop, recorded):
+    before = text(recorded.made["edge-fra1-apply"], "create")
+    assert re.fullmatch(
+        r"/usr/local/sbin/loopback-agent apply host=fra1 instance=i1 digest=[0-9a-f]{64}", before
+    )
+    other = tree()
+    other["services"]["https"]["port"] = 8443
+    assert text(declared(loop, other).made["edge-fra1-apply"], "create") != before
+    replaced = tree()
+    replaced["pops"]["fra1"]["host"]["instance_id"] = "i2"
+    assert "instance=i2" in text(declared(loop, replaced).made["edge-fra1-apply"], "create")
+
+
+def test_the_same_program_gives_the_same_text(loop, recorded):
+    again = declared(loop, tree())
+    for name, resource in recorded.made.items():
+        if name.endswith(("-apply", "-confirm", "-enroll")):
+            assert text(again.made[name], "create") == text(resource, "create")
+
+
+def test_bad_input_is_refused_before_anything_is_declared():
+    bad = copy.copy(tree())
+    bad["admin_sources"] = []
+    bad["services"]["https"]["pool"] = "wbe"
+    made = Recorded()
+    pulumi.runtime.set_mocks(made, preview=True)
+    with pytest.raises(RejectedInputs) as refused:
+        AnycastEdge("edge", bad)
+    assert "admin_sources" in str(refused.value)
+    assert "services.https.pool" in str(refused.value)
+    assert isinstance(refused.value, pulumi.RunError)
+    assert made.made == {}
