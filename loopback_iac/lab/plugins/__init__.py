@@ -1,0 +1,1 @@
+"""Folders that `plugins:` of a Pulumi.yaml names: thin doors to the stand-ins."""
