@@ -1,0 +1,98 @@
+"""Namespaces with real daemons in them: what the rendered text does, not only whether it parses."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+ENDS = Path(__file__).parent / "ends.py"
+
+
+@dataclass
+class Namespace:
+    """A network namespace and the processes that were started in it."""
+
+    name: str
+    processes: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    def ip(self, words: str) -> None:
+        subprocess.run(["ip", "-n", self.name, *words.split()], check=True, capture_output=True)
+
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["nsenter", f"--net=/run/netns/{self.name}", *words],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+
+    def start(self, *words: str, root: Path | None = None) -> subprocess.Popen[str]:
+        inside = ["chroot", str(root), *words] if root else list(words)
+        process = subprocess.Popen(
+            ["nsenter", f"--net=/run/netns/{self.name}", *inside],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        self.processes.append(process)
+        return process
+
+    def serve(self, name: str, address: str, port: int) -> subprocess.Popen[str]:
+        """A worker's ingress: reads the PROXY header and answers with what it said."""
+        process = self.start(sys.executable, str(ENDS), "serve", name, address, str(port))
+        wait_for(lambda: f"{address}:{port}" in self.run("ss", "-Hlnt").stdout)
+        return process
+
+    def ask(self, address: str, port: int, source: str = "", count: int = 1) -> list[Any]:
+        """Connect `count` times; each answer as the worker gave it, or the error's name."""
+        words = [sys.executable, str(ENDS), "ask", address, str(port), source, str(count)]
+        return json.loads(self.run(*words).stdout)
+
+
+def wait_for(happened: Callable[[], bool], deadline_s: float = 10.0) -> None:
+    """Raises: AssertionError when it has not happened within the deadline."""
+    end = time.monotonic() + deadline_s
+    while not happened():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.02)
+
+
+@contextlib.contextmanager
+def namespaces(*names: str) -> Iterator[list[Namespace]]:
+    """Namespaces that are gone afterwards, with everything started in them."""
+    made: list[Namespace] = []
+    try:
+        for name in names:
+            full = f"accept-{os.getpid()}-{name}"
+            subprocess.run(["ip", "netns", "add", full], check=True)
+            made.append(Namespace(full))
+            made[-1].ip("link set lo up")
+        yield made
+    finally:
+        for namespace in made:
+            for process in namespace.processes:
+                process.kill()
+                process.wait()
+            subprocess.run(["ip", "netns", "del", namespace.name], check=True)
+
+
+def cable(left: Namespace, left_end: str, right: Namespace, right_end: str) -> None:
+    """A link between two namespaces, both ends up."""
+    subprocess.run(
+        ["ip", "link", "add", left_end, "netns", left.name, "type", "veth"]
+        + ["peer", "name", right_end, "netns", right.name],
+        check=True,
+    )
+    left.ip(f"link set {left_end} up")
+    right.ip(f"link set {right_end} up")

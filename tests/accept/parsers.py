@@ -1,0 +1,184 @@
+"""The real parsers of the hosts' own image, in a network namespace of their own.
+
+Each function hands one kind of file to the daemon that will read it and returns its complaints;
+warnings count. Nothing is installed or started on this machine.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+import shlex
+import shutil
+import subprocess
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from loopback_iac.render import HostFiles
+
+GATES = "/run/loopback/gate"
+STAGE = "/stage"
+UNITS = "/etc/systemd/system/"
+
+
+@dataclass(frozen=True)
+class Image:
+    """A writable root over the hosts' image."""
+
+    root: Path
+
+    def run(self, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        """Run in the root, alone on its network, with a /proc of its own."""
+        root = shlex.quote(str(self.root))
+        inside = f"mount -t proc proc {root}/proc && exec chroot {root} {shlex.join(words)}"
+        return subprocess.run(
+            ["unshare", "--net", "--mount", "--fork", "sh", "-c", inside],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def write(self, path: str, text: str, mode: str = "0644") -> None:
+        target = self.root / path.lstrip("/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text)
+        target.chmod(int(mode, 8))
+
+    def empty(self, path: str) -> None:
+        target = self.root / path.lstrip("/")
+        shutil.rmtree(target, ignore_errors=True)
+        target.mkdir(parents=True)
+
+
+def silent(told: subprocess.CompletedProcess[str], what: str) -> list[str]:
+    """Complaints of a parser that has to exit 0 and say nothing on stderr."""
+    if told.returncode or told.stderr.strip():
+        return [f"{what} (exit {told.returncode}): {told.stderr.strip() or told.stdout.strip()}"]
+    return []
+
+
+def check_bird(image: Image, files: HostFiles) -> list[str]:
+    """bird -p with each position of the gates, and with none."""
+    found = []
+    announcements = json.loads(files.files["/etc/loopback/watch.json"].text)["announcements"]
+    for position in ("", "open", "deprefer", "closed"):
+        image.empty(GATES)
+        for gate in announcements.values() if position else ():
+            image.write(gate["gate"], gate[position])
+        told = image.run("bird", "-p", "-c", f"{STAGE}/etc/bird/bird.conf")
+        found += silent(told, f"bird with gates {position or 'absent'}")
+    return found
+
+
+def check_haproxy(image: Image, _: HostFiles) -> list[str]:
+    return silent(
+        image.run("haproxy", "-c", "-q", "-f", f"{STAGE}/etc/haproxy/haproxy.cfg"), "haproxy"
+    )
+
+
+def check_nft(image: Image, _: HostFiles) -> list[str]:
+    return silent(image.run("nft", "-c", "-f", f"{STAGE}/etc/loopback/nftables.conf"), "nft")
+
+
+def check_tunnels(image: Image, files: HostFiles) -> list[str]:
+    """wg-quick reads its part, wg the rest: it parses all before it misses the interface."""
+    found = []
+    for path in (p for p in files.files if p.startswith("/etc/wireguard/")):
+        strip = image.run("wg-quick", "strip", STAGE + path)
+        found += silent(strip, f"wg-quick strip {path}")
+        image.write("/stripped", strip.stdout, "0600")
+        told = image.run("wg", "setconf", "lb-none", "/stripped")
+        if "Unable to modify interface" not in told.stderr:
+            found.append(f"wg setconf {path}: {told.stderr.strip()}")
+    return found
+
+
+def check_sshd(image: Image, files: HostFiles) -> list[str]:
+    path = "/etc/ssh/sshd_config.d/10-loopback.conf"
+    image.write(path, files.files[path].text, "0600")
+    (image.root / "run/sshd").mkdir(parents=True, exist_ok=True)
+    return silent(image.run("sshd", "-t"), "sshd")
+
+
+def check_chrony(image: Image, files: HostFiles) -> list[str]:
+    path = "/etc/chrony/conf.d/loopback.conf"
+    image.write(path, files.files[path].text)
+    told = image.run("chronyd", "-p")
+    return silent(told, "chronyd") or [
+        f"chronyd does not know {line!r}"
+        for line in files.files[path].text.splitlines()
+        if not line.startswith("#") and line not in told.stdout.splitlines()
+    ]
+
+
+def check_units(image: Image, files: HostFiles) -> list[str]:
+    """systemd-analyze over our units and every unit that has a drop-in of ours."""
+    units = set()
+    for path in (p for p in files.files if p.startswith(UNITS)):
+        image.write(path, files.files[path].text)
+        units.add(path.removeprefix(UNITS).split("/")[0].removesuffix(".d"))
+    told = image.run(
+        "systemd-analyze", "verify", "--man=no", "--recursive-errors=no", *sorted(units)
+    )
+    return silent(told, "systemd-analyze")
+
+
+def check_users(image: Image, files: HostFiles) -> list[str]:
+    for path in ("/etc/sysusers.d/loopback.conf", "/etc/tmpfiles.d/loopback.conf"):
+        image.write(path, files.files[path].text)
+    users = image.run("systemd-sysusers", "/etc/sysusers.d/loopback.conf")
+    made = image.run("systemd-tmpfiles", "--create", "--dry-run", "/etc/tmpfiles.d/loopback.conf")
+    said = [
+        line
+        for line in (users.stderr + made.stderr).splitlines()
+        if not line.startswith(("Creating ", "Would "))
+    ]
+    return [f"users and directories: {line}" for line in said]
+
+
+def check_sysctl(image: Image, files: HostFiles) -> list[str]:
+    """Every key exists in a fresh network namespace, save those of interfaces it lacks."""
+    keys = [
+        line.split(" = ")[0].replace(".", "/")
+        for line in files.files["/etc/loopback/sysctl.conf"].text.splitlines()
+        if line and not line.startswith(("#", "-"))
+    ]
+    told = image.run("ls", *(f"/proc/sys/{key}" for key in keys))
+    return silent(told, "sysctl")
+
+
+def check_exporters(image: Image, files: HostFiles) -> list[str]:
+    found = []
+    for name, ask in (
+        ("prometheus-node-exporter", "--version"),
+        ("prometheus-bird-exporter", "-version"),
+    ):
+        words = re.fullmatch(r'ARGS="(.*)"\n', files.files[f"/etc/default/{name}"].text)[1]
+        told = image.run(name, *words.split(), ask)
+        if told.returncode:
+            found.append(f"{name}: {told.stderr.strip()}")
+    return found
+
+
+ON_BOTH = (check_nft, check_tunnels, check_units, check_users)
+ON_POP = (check_bird, check_haproxy, check_sshd, check_chrony, check_sysctl, check_exporters)
+
+
+def stage(image: Image, files: HostFiles) -> None:
+    """Put a host's files where the parsers read them, apart from the image's own."""
+    image.empty(STAGE)
+    for path, file in files.files.items():
+        image.write(STAGE + path, file.text, file.mode)
+
+
+def complaints(image: Image, files: HostFiles) -> list[str]:
+    """What any daemon has against a host's files."""
+    stage(image, files)
+    checks = itertools.chain(ON_BOTH, ON_POP if "/etc/bird/bird.conf" in files.files else ())
+    return [complaint for check in checks for complaint in check(image, files)]
