@@ -11,6 +11,7 @@ from loopback_iac.engine.diffs import compare, describe
 from loopback_iac.engine.errors import EngineError
 from loopback_iac.engine.provider import LostError, Provider
 from loopback_iac.engine.results import Change, Op
+from loopback_iac.engine.state import STACK_TYPE
 
 if TYPE_CHECKING:
     from loopback_iac.engine.registry import Providers
@@ -67,7 +68,8 @@ class Deleter:
             self.run.report_failed(change)
             self.run.fail(str(error), resource.urn)
             return False
-        if not (resource.is_provider and resource.name.startswith("default")):
+        inner = resource.is_provider and resource.name.startswith("default")
+        if not inner and resource.type != STACK_TYPE:
             self.run.report_done(change)
         return True
 

@@ -150,6 +150,8 @@ class Registrar:
         """Ask the provider what the difference means; where it has no opinion, compare inputs."""
         answer = provider.diff(old.resource, new.inputs, new.ignore_changes)
         parts = compare(old.resource.inputs, new.inputs)
+        if parts and not _decided(parts):
+            return Decision(Op.SAME, tuple(parts))  # the provider saw unknowns there as well
         changed = _decided(parts) if answer.changes is None else answer.changes
         replacing = answer.replaces
         if changed:
@@ -162,7 +164,7 @@ class Registrar:
             return Decision(Op.REPLACE, tuple(parts), replacing, first)
         if changed or old.resource.init_errors:
             return Decision(Op.UPDATE, tuple(parts))
-        return Decision(Op.SAME, tuple(part for part in parts if part.kind == "undecided"))
+        return Decision(Op.SAME)
 
     def _changes_provider(self, new: Resource, old: Old, provider: AnyProvider) -> bool:
         if new.provider == old.resource.provider or not old.resource.provider:

@@ -166,8 +166,10 @@ class Store:
             former = os.pread(descriptor, 200, 0).decode(errors="replace").strip()
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"loopback {verb}, process {os.getpid()}".encode(), 0)
-            yield f"{former} ended without giving its lock back" if former else ""
-            os.ftruncate(descriptor, 0)
+            try:
+                yield f"{former} ended without giving its lock back" if former else ""
+            finally:
+                os.ftruncate(descriptor, 0)
         finally:
             os.close(descriptor)
 

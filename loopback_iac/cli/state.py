@@ -1,0 +1,75 @@
+"""`loopback output|state`: read and mend what is stored about a stack."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated
+
+import typer
+
+from loopback_iac.cli.running import (
+    HERE,
+    STACK,
+    STDERR,
+    Directory,
+    Json,
+    ShowSecrets,
+    StackName,
+    StateDir,
+    guarded,
+    make_options,
+    refuse,
+)
+
+
+def output(
+    name: Annotated[str | None, typer.Argument(help="One output; else all.")] = None,
+    cwd: Directory = HERE,
+    stack: StackName = STACK,
+    state_dir: StateDir = None,
+    *,
+    as_json: Json = False,
+    show_secrets: ShowSecrets = False,
+) -> None:
+    """Print the stack's outputs as last applied."""
+    from loopback_iac.engine import read_outputs  # noqa: PLC0415  # pulumi and gRPC load slowly
+    from loopback_iac.engine.values import redact, strip_secrets  # noqa: PLC0415
+
+    options = make_options(cwd, stack, state_dir)
+    found = guarded(lambda: read_outputs(options))
+    plain = strip_secrets(found) if show_secrets else redact(found)
+    if name is not None:
+        if name not in plain:
+            refuse(f"no output {name!r}; there are: {', '.join(sorted(plain)) or 'none'}", 2)
+        plain = plain[name]
+    if as_json or not isinstance(plain, (str, dict)):
+        sys.stdout.write(json.dumps(plain, indent=2) + "\n")
+    elif isinstance(plain, str):
+        sys.stdout.write(plain + "\n")
+    else:
+        for key, value in plain.items():
+            text = value if isinstance(value, str) else json.dumps(value)
+            sys.stdout.write(f"{key}: {text}\n")
+
+
+def export(cwd: Directory = HERE, stack: StackName = STACK, state_dir: StateDir = None) -> None:
+    """Print the state as `pulumi stack import` takes it; secrets stay encrypted."""
+    from loopback_iac.engine import export_state  # noqa: PLC0415  # pulumi and gRPC load slowly
+
+    options = make_options(cwd, stack, state_dir)
+    sys.stdout.write(guarded(lambda: export_state(options)))
+
+
+def forget(
+    urns: Annotated[list[str], typer.Argument(help="URNs to take out of the state.")],
+    cwd: Directory = HERE,
+    stack: StackName = STACK,
+    state_dir: StateDir = None,
+) -> None:
+    """Take pending operations or resources out of the state; nothing real is touched."""
+    from loopback_iac.engine import forget as take_out  # noqa: PLC0415  # loads slowly
+
+    options = make_options(cwd, stack, state_dir)
+    for line in guarded(lambda: take_out(options, urns)):
+        STDERR.print(f"forgot {line}", markup=False)
