@@ -32,6 +32,8 @@ def inside(paths: InstancePaths, host: str) -> list[str]:
     terminal = os.environ.get("TERM", "dumb")
     return [
         *("nsenter", f"--target={pid}", "--all", "--root", "--wd", "--"),
+        # nsenter keeps every capability, and the clock of a host is the machine's own
+        *("setpriv", "--bounding-set=-sys_time", "--"),
         *("env", "-i", f"PATH={_HOST_PATH}", "HOME=/root", "LANG=C.UTF-8", f"TERM={terminal}"),
     ]
 
