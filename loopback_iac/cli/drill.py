@@ -50,6 +50,9 @@ def drill(
 ) -> None:
     """Break something on purpose while clients connect; say what they noticed."""
     from loopback_iac.lab.drill.drills import DRILLS  # noqa: PLC0415 - other verbs need no lab
+    from loopback_iac.lab.drill.measure import (  # noqa: PLC0415 - as above
+        MeasurementRefusedError,
+    )
     from loopback_iac.lab.paths import LabError  # noqa: PLC0415 - as above
 
     found = DRILLS.get(name)
@@ -61,7 +64,7 @@ def drill(
     place = out or Path("out/drills") / f"{begun}-{name}"
     try:
         record = _rehearse(found, lab, client, (runs, rate, streams), place)
-    except LabError as cause:
+    except (LabError, MeasurementRefusedError) as cause:
         TALK.print(f"drill {name}: {cause}", markup=False)
         raise typer.Exit(1) from None
     if as_json:

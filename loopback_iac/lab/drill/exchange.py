@@ -157,10 +157,11 @@ def _connect(door: Door, attempt: Attempt) -> Generator[int, None, socket.socket
 
 def _request(
     door: Door, attempt: Attempt, path: str
-) -> Generator[int, None, tuple[Callable[[], Generator[int, None, bytes]], str]]:
+) -> Generator[int, None, tuple[Callable[[], Generator[int, None, bytes]], tuple[str, int]]]:
     """Send a request inside verified TLS; gives the reader of the answer and our own address."""
     sock = yield from _connect(door, attempt)
-    own = str(ipaddress.ip_address(sock.getsockname()[0]))
+    address, port = sock.getsockname()[:2]
+    own = (str(ipaddress.ip_address(address)), int(port))
     tls = door.context.wrap_socket(
         sock, do_handshake_on_connect=False, server_hostname=door.server_name
     )
@@ -187,13 +188,14 @@ def _until(act: Callable[[], Any]) -> Generator[int, None, Any]:
             yield select.EPOLLOUT
 
 
-def _take(attempt: Attempt, body: bytes, own: str) -> None:
-    """Keep who answered, and whether the worker saw the address that we have."""
+def _take(attempt: Attempt, body: bytes, own: tuple[str, int]) -> None:
+    """Keep who answered, and whether the worker saw the address and port that we have."""
     told = json.loads(body)
-    if not {"worker", "pop", "client"} <= told.keys():
+    if not {"worker", "pop", "client", "port"} <= told.keys():
         raise BadAnswerError("answer")
     attempt.answer = {k: told[k] for k in ("worker", "pop")}
-    attempt.client_right = str(ipaddress.ip_address(told["client"])) == own
+    seen = (str(ipaddress.ip_address(told["client"])), told["port"])
+    attempt.client_right = seen == own
 
 
 def _missing(text: bytes) -> int | None:

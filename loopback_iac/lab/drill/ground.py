@@ -70,7 +70,10 @@ class Ground:
         Out: its stdout.
         Raises: LabError with its complaint.
         """
-        done = self.lab.exec(host, list(argv), timeout_s=timeout_s)
+        try:
+            done = self.lab.exec(host, list(argv), timeout_s=timeout_s)
+        except subprocess.TimeoutExpired as cause:
+            raise LabError(f"{host}: `{' '.join(argv)}` gave no answer: {cause}") from None
         if done.returncode:
             said = (done.stderr or done.stdout).strip()
             raise LabError(f"{host}: `{' '.join(argv)}` failed ({done.returncode}): {said}")
@@ -94,7 +97,11 @@ class Ground:
         Out: its stdout.
         Raises: LabError with its complaint.
         """
-        return run(self.agent_argv(host, *words), timeout_s=timeout_s)
+        try:
+            return run(self.agent_argv(host, *words), timeout_s=timeout_s)
+        except subprocess.TimeoutExpired:
+            told = f"{host}: `loopback-agent {' '.join(words)}` did not end in {timeout_s:g} s"
+            raise LabError(told) from None
 
     def route_towards(self, family: int) -> str | None:
         """The neighbor whose interface the upstream router's kernel sends the prefix to."""

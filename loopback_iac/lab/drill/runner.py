@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
+import threading
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -14,7 +17,7 @@ from loopback_iac.lab.drill.witness import RouteWatch
 from loopback_iac.lab.paths import LabError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from loopback_iac.lab.drill.drills import Drill
     from loopback_iac.lab.drill.ground import Ground
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     Say = Callable[[str], None]
 
 FAMILIES = (4, 6)
+INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 BEFORE_S = 2.0  # load before the fault, so that there is something to compare with
 AFTER_S = 1.5  # load after the PoP came back
 RETURN_DEADLINE_S = 60.0
@@ -153,7 +157,8 @@ def _run_once(ground: Ground, drill: Drill, pace: Pace) -> Run:
         finally:
             # also when interrupted, and when only half of the fault was made
             restored_ns = time.monotonic_ns()
-            drill.undo(ground, pop)
+            with _uninterrupted():
+                drill.undo(ground, pop)
         _await_return(ground)
         time.sleep(AFTER_S)
         average = os.getloadavg()
@@ -179,6 +184,20 @@ def _run_once(ground: Ground, drill: Drill, pace: Pace) -> Run:
         notes=notes,
     )
     return Run(evidence, records, watch.changes, average)
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """A second Ctrl-C must not leave the fault in force."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    kept = {number: signal.signal(number, signal.SIG_IGN) for number in INTERRUPTS}
+    try:
+        yield
+    finally:
+        for number, act in kept.items():
+            signal.signal(number, act)
 
 
 def _await_return(ground: Ground) -> None:

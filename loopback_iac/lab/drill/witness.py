@@ -11,6 +11,7 @@ import os
 import re
 import subprocess
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 _CHANGE = re.compile(r"\[(?P<time>[^\]]+)\] (?P<gone>Deleted )?(?P<prefix>\S+) (?P<rest>.*)")
 _DEVICE = re.compile(r"\bdev (\S+)")
 _BLOCK = re.compile(r"(?m)^(?=\S)")
-_BFD_LINE = re.compile(r"(?m)^(?P<peer>[0-9a-f.:]+)\s+\S+\s+(?P<state>\S+)\s+\S+\s+"
-                       r"(?P<interval>[0-9.]+)\s+(?P<timeout>[0-9.]+)")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,10 +143,21 @@ def parse_bfd_sessions(text: str) -> tuple[BfdSession, ...]:
 
     Units: seconds, as BIRD prints them.
     """
-    return tuple(
-        BfdSession(m["peer"], m["state"] == "Up", float(m["interval"]), float(m["timeout"]))
-        for m in _BFD_LINE.finditer(text)
-    )
+    found = []
+    for words in map(str.split, text.splitlines()):
+        # the time between state and interval is one word or two
+        if len(words) >= 6 and _is_address(words[0]):
+            up = words[2] == "Up"
+            found.append(BfdSession(words[0], up, float(words[-2]), float(words[-1])))
+    return tuple(found)
+
+
+def _is_address(word: str) -> bool:
+    try:
+        ip_address(word)
+    except ValueError:
+        return False
+    return True
 
 
 def _field(block: str, name: str) -> str:

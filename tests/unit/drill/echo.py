@@ -13,18 +13,20 @@ import struct
 import sys
 from pathlib import Path
 
-GOOD, CLOSES, RESETS, NOT_TLS, UNTRUSTED, LIES, MUTE = 443, 444, 445, 446, 447, 448, 449
+GOOD, CLOSES, RESETS, NOT_TLS, UNTRUSTED, LIES, MUTE, WRONG_PORT = range(443, 451)
 ADDRESSES = ("203.0.113.10", "2001:db8:100::10")
 
 
-def answer(client: str) -> bytes:
-    return json.dumps({"worker": "w1", "pop": "fra1", "client": client}).encode()
+def answer(client: str, port: int) -> bytes:
+    seen = {"worker": "w1", "pop": "fra1", "client": client, "port": port}
+    return json.dumps(seen).encode()
 
 
-async def serve(reader, writer, client: str | None = None) -> None:
+async def serve(reader, writer, client: str | None = None, port: int | None = None) -> None:
     try:
         request = await reader.readuntil(b"\r\n\r\n")
-        seen = answer(client or writer.get_extra_info("peername")[0])
+        peer = writer.get_extra_info("peername")
+        seen = answer(client or peer[0], port or peer[1])
         if request.startswith(b"GET /stream"):
             writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
             while True:
@@ -73,6 +75,9 @@ async def main() -> None:
     async def lie(reader, writer) -> None:
         await serve(reader, writer, "198.51.100.99")
 
+    async def lie_a_little(reader, writer) -> None:
+        await serve(reader, writer, port=7)
+
     ports = [
         (GOOD, serve, good),
         (CLOSES, close, None),
@@ -81,6 +86,7 @@ async def main() -> None:
         (UNTRUSTED, serve, other),
         (LIES, lie, good),
         (MUTE, stay_mute, None),
+        (WRONG_PORT, lie_a_little, good),
     ]
     for port, act, tls in ports:
         for address in ADDRESSES:

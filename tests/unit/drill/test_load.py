@@ -12,7 +12,7 @@ import pytest
 
 from loopback_iac.lab.drill.load import parse_plan
 
-GOOD, CLOSES, RESETS, NOT_TLS, UNTRUSTED, LIES, MUTE, NOBODY = (*range(443, 450), 450)
+GOOD, CLOSES, RESETS, NOT_TLS, UNTRUSTED, LIES, MUTE, WRONG_PORT, NOBODY = range(443, 452)
 
 
 def outcomes(records: dict) -> Counter:
@@ -58,8 +58,9 @@ def test_an_address_without_a_route_is_unreachable(wire):
     assert outcomes(records) == {"unreachable": 20}
 
 
-def test_a_worker_that_saw_another_client_is_found(wire):
-    attempts = wire.load(port=LIES, seconds=0.2)["attempts"]
+@pytest.mark.parametrize("port", [LIES, WRONG_PORT])
+def test_a_worker_that_saw_another_client_is_found(wire, port):
+    attempts = wire.load(port=port, seconds=0.2)["attempts"]
     assert {a["client_right"] for a in attempts if a["full"]} == {False}
 
 

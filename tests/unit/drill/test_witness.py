@@ -35,7 +35,7 @@ par1_6     BGP        ---        up     23:00:00.000  Established
 BFD = """BIRD 2.17.5 ready.
 bfd1:
 IP address                Interface  State      Since         Interval  Timeout
-192.0.2.1                 fra1       Down       23:01:00.000    1.000    0.000
+192.0.2.1                 fra1       Down       2026-11-20 23:22:14.540    1.000    0.000
 2001:db8:ff:1::1          par1       Up         23:00:00.000    0.050    0.150
 """
 
