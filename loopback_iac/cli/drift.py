@@ -12,6 +12,19 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from loopback_iac.cli.running import (
+    HERE,
+    STACK,
+    ConfigFile,
+    Directory,
+    Json,
+    StackName,
+    StateDir,
+    guarded,
+    make_options,
+    refuse,
+)
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -19,9 +32,12 @@ if TYPE_CHECKING:
     from loopback_iac.remote.drift import Difference
     from loopback_iac.remote.ssh import Expected, Identity
 
-TALK = Console(stderr=True, highlight=False)
 DEADLINE_S = 20.0
 KEY_NAME = "sshPrivateKey"
+KeyFile = Annotated[
+    Path | None,
+    typer.Option(help=f"Private key; else the secret {KEY_NAME}, else $SSH_AUTH_SOCK."),
+]
 FIELDS = ("role", "address", "ssh_port", "ssh_user", "host_key", "digest")
 
 
@@ -36,35 +52,38 @@ def register(app: typer.Typer) -> None:
 
 def drift(
     *,
-    stack: Annotated[str, typer.Option("--stack", "-s", help="name of the stack")] = "dev",
-    cwd: Annotated[Path, typer.Option("--cwd", "-C", help="directory of Pulumi.yaml")] = Path(),
-    state_dir: Annotated[Path | None, typer.Option(help="where the state lies")] = None,
-    config_file: Annotated[Path | None, typer.Option(help="the stack file")] = None,
-    identity: Annotated[
-        Path | None, typer.Option(help=f"private key; else secret {KEY_NAME}, else $SSH_AUTH_SOCK")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="print the differences")] = False,
+    cwd: Directory = HERE,
+    stack: StackName = STACK,
+    state_dir: StateDir = None,
+    config_file: ConfigFile = None,
+    identity: KeyFile = None,
+    as_json: Json = False,
 ) -> None:
     """Ask every host what it serves; exit 1 when anything differs from what was applied."""
-    from loopback_iac.engine import EngineError, Options  # noqa: PLC0415 - other verbs need no engine
-    from loopback_iac.remote.drift import check_drift  # noqa: PLC0415 - nor SSH
-    from loopback_iac.remote.report import probe_reports  # noqa: PLC0415 - as above
-    from loopback_iac.remote.ssh import IdentityError  # noqa: PLC0415 - as above
-
-    options = Options(directory=cwd, stack=stack, state_dir=state_dir, config_file=config_file)
-    try:
-        expected = read_expected(options)
-        reports = probe_reports(expected, read_identity(options, identity), DEADLINE_S)
-    except (DriftUsageError, EngineError, IdentityError) as cause:
-        TALK.print(f"drift: {cause}", markup=False)
-        raise typer.Exit(2) from None
-    found = check_drift(expected, reports)
+    options = make_options(cwd, stack, state_dir, config_file=config_file)
+    expected, found = guarded(lambda: _compare(options, identity))
     if as_json:
-        tree = {"hosts": [e.host for e in expected], "differences": list(map(_plain, found))}
+        tree = {
+            "hosts": [host.host for host in expected],
+            "differences": [dataclasses.asdict(each) for each in found],
+        }
         typer.echo(json.dumps(tree, indent=2))
     else:
         print_differences(expected, found, Console())
     raise typer.Exit(1 if found else 0)
+
+
+def _compare(options: Options, file: Path | None) -> tuple[list[Expected], list[Difference]]:
+    from loopback_iac.remote.drift import check_drift  # noqa: PLC0415 - SSH loads slowly
+    from loopback_iac.remote.report import probe_reports  # noqa: PLC0415 - as above
+    from loopback_iac.remote.ssh import IdentityError  # noqa: PLC0415 - as above
+
+    try:
+        expected = read_expected(options)
+        reports = probe_reports(expected, read_identity(options, file), DEADLINE_S)
+    except (DriftUsageError, IdentityError) as cause:
+        refuse(f"drift: {cause}", 2)
+    return expected, check_drift(expected, reports)
 
 
 def read_expected(options: Options) -> list[Expected]:
@@ -72,7 +91,7 @@ def read_expected(options: Options) -> list[Expected]:
 
     Raises: DriftUsageError when the stack was never applied, or exports no hosts.
     """
-    from loopback_iac.engine import read_outputs  # noqa: PLC0415 - other verbs need no engine
+    from loopback_iac.engine import read_outputs  # noqa: PLC0415 - the engine loads slowly
 
     hosts = read_outputs(options).get("hosts")
     if not isinstance(hosts, dict) or not hosts:
@@ -163,7 +182,3 @@ def print_differences(
     console.print(table)
     drifted = len({each.host for each in found})
     console.print(f"{len(found)} differences on {drifted} of {len(expected)} hosts")
-
-
-def _plain(found: Difference) -> dict[str, str]:
-    return dataclasses.asdict(found)

@@ -44,7 +44,9 @@ def drill(
     client: Annotated[
         str, typer.Option(help="who asks; its PoP is the one that is lost")
     ] = "c-fra",
-    lab: Annotated[str, typer.Option("--name", help="name of the lab")] = "lab",
+    lab: Annotated[
+        str, typer.Option("--name", envvar="LOOPBACK_LAB", help="name of the lab")
+    ] = "lab",
     out: Annotated[Path | None, typer.Option(help="directory for the record")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print the record")] = False,
 ) -> None:
@@ -89,9 +91,15 @@ def _rehearse(
     )
     from loopback_iac.lab.drill.runner import rehearse  # noqa: PLC0415 - as above
     from loopback_iac.lab.instance import open_lab  # noqa: PLC0415 - as above
+    from loopback_iac.lab.topology import Role  # noqa: PLC0415 - as above
 
     runs, rate, streams = amounts
-    ground = Ground(open_lab(lab), client)
+    running = open_lab(lab)
+    clients = [host.name for host in running.topology.having(Role.CLIENT)]
+    if client not in clients:
+        TALK.print(f"--client: got {client!r}; there are {', '.join(clients)}", markup=False)
+        raise typer.Exit(2)
+    ground = Ground(running, client)
     pace = Pace(rate=rate, streams=streams)
     with TALK.status(f"drill {found.name}") as status:
         done = rehearse(ground, found, pace, runs, status.update)
