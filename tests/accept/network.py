@@ -41,7 +41,8 @@ class Namespace:
         inside = ["chroot", str(root), *words] if root else list(words)
         process = subprocess.Popen(
             ["nsenter", f"--net=/run/netns/{self.name}", *inside],
-            stdout=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
         )
@@ -78,21 +79,23 @@ def namespaces(*names: str) -> Iterator[list[Namespace]]:
             subprocess.run(["ip", "netns", "add", full], check=True)
             made.append(Namespace(full))
             made[-1].ip("link set lo up")
+            # link-local addresses would be of no use for their first second
+            made[-1].run("sysctl", "-qw", "net.ipv6.conf.default.accept_dad=0")
         yield made
     finally:
         for namespace in made:
             for process in namespace.processes:
                 process.kill()
-                process.wait()
+                process.communicate()
             subprocess.run(["ip", "netns", "del", namespace.name], check=True)
 
 
 def cable(left: Namespace, left_end: str, right: Namespace, right_end: str) -> None:
     """A link between two namespaces, both ends up."""
     subprocess.run(
-        ["ip", "link", "add", left_end, "netns", left.name, "type", "veth"]
-        + ["peer", "name", right_end, "netns", right.name],
+        f"ip link add {left_end} netns {left.name} type veth"
+        f" peer name {right_end} netns {right.name}".split(),
         check=True,
     )
-    left.ip(f"link set {left_end} up")
-    right.ip(f"link set {right_end} up")
+    left.ip(f"link set dev {left_end} up")
+    right.ip(f"link set dev {right_end} up")

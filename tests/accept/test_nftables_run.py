@@ -1,0 +1,187 @@
+"""The rendered firewalls in a real kernel: who reaches what, and what may leave."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.accept.network import cable, namespaces, wait_for
+from tests.golden import case as golden
+
+PROBE = Path(__file__).parent / "probe.py"
+NFT = "/etc/loopback/nftables.conf"
+ADMIN, STRANGER, CARRIER = "198.18.251.2", "198.51.100.2", "192.0.2.0"
+ADMIN6, STRANGER6 = "2001:db8:fb::2", "2001:db8:c1::2"
+HOST, HOST6, VIP, VIP6 = "198.18.1.11", "2001:db8:1::11", "203.0.113.10", "2001:db8:100::10"
+
+
+def hear(space, address, port, kind="tcp"):
+    space.start(sys.executable, str(PROBE), "hear", address, str(port), kind)
+    flag = "-Hlnt" if kind == "tcp" else "-Hlnu"
+    shown = f"[{address}]:{port} " if ":" in address else f"{address}:{port} "
+    wait_for(lambda: shown in space.run("ss", flag).stdout)
+
+
+def reach(space, address, port, source, kind="tcp"):
+    words = [sys.executable, str(PROBE), "reach", address, str(port), kind, source]
+    told = space.run(*words)
+    return told.stdout.strip() or told.stderr
+
+
+def nft(image, space, *words):
+    """The hosts' own nft, in a namespace."""
+    return space.run("chroot", str(image.root), "nft", *words)
+
+
+def load(image, space, host, case="two-pops"):
+    files = golden.render(golden.load(case))[host]
+    image.write("/loaded.nft", files.files[NFT].text)
+    for _ in range(2):  # twice: the second replaces the first
+        told = nft(image, space, "-f", "/loaded.nft")
+        assert told.returncode == 0, told.stderr
+
+
+@pytest.fixture
+def pop(image):
+    """fra1 and the world; the world owns every other address."""
+    with namespaces("fra1", "world") as (fra1, world):
+        cable(fra1, "eth0", world, "w0")
+        cable(fra1, "up0", world, "w1")
+        for address in (f"{HOST}/24", f"{HOST6}/64"):
+            fra1.ip(f"addr add {address} dev eth0 {'nodad' * (':' in address)}".strip())
+        fra1.ip("addr add 192.0.2.1/31 dev up0")
+        for address in (f"{VIP}/32", f"{VIP6}/128"):
+            fra1.ip(f"addr add {address} dev lo")
+        world.ip("addr add 198.18.1.1/24 dev w0")
+        world.ip("addr add 2001:db8:1::1/64 dev w0 nodad")
+        world.ip("addr add 192.0.2.0/31 dev w1")
+        for address in (ADMIN, STRANGER, "198.18.11.21", ADMIN6, STRANGER6):
+            world.ip(f"addr add {address} dev lo")
+        fra1.ip("route add default via 198.18.1.1")
+        fra1.ip("-6 route add default via 2001:db8:1::1")
+        world.ip("route add 203.0.113.0/24 via 198.18.1.11")
+        world.ip("-6 route add 2001:db8:100::/48 via 2001:db8:1::11")
+        load(image, fra1, "fra1")
+        yield fra1, world
+
+
+def test_who_reaches_a_pop(pop):
+    fra1, world = pop
+    for address, port in (
+        (HOST, 22),
+        (HOST6, 22),
+        (HOST, 9100),
+        (VIP, 443),
+        (VIP6, 443),
+        (VIP, 80),
+    ):
+        hear(fra1, address, port)
+    hear(fra1, "192.0.2.1", 179)
+    for (address, port, source), expected in {
+        (HOST, 22, ADMIN): "heard",
+        (HOST, 22, STRANGER): "silent",
+        (HOST6, 22, ADMIN6): "heard",
+        (HOST6, 22, STRANGER6): "silent",
+        (HOST, 9100, ADMIN): "heard",
+        (HOST, 9100, STRANGER): "silent",
+        (VIP, 443, STRANGER): "heard",
+        (VIP6, 443, STRANGER6): "heard",
+        (VIP, 80, STRANGER): "silent",
+        (VIP, 22, STRANGER): "silent",
+        ("192.0.2.1", 179, CARRIER): "heard",
+        ("192.0.2.1", 179, STRANGER): "silent",
+    }.items():
+        assert reach(world, address, port, source) == expected, (address, port, source)
+
+
+def test_datagrams_only_from_declared_peers(pop):
+    fra1, world = pop
+    hear(fra1, "192.0.2.1", 3784, "udp")
+    hear(fra1, HOST, 51821, "udp")
+    assert reach(world, "192.0.2.1", 3784, CARRIER, "udp") == "heard"
+    assert reach(world, "192.0.2.1", 3784, STRANGER, "udp") == "silent"
+    assert reach(world, HOST, 51821, "198.18.11.21", "udp") == "heard"
+    assert reach(world, HOST, 51821, STRANGER, "udp") == "silent"
+
+
+def test_nothing_leaves_under_a_foreign_address(pop):
+    fra1, world = pop
+    hear(world, ADMIN, 5000, "udp")
+    assert reach(fra1, ADMIN, 5000, HOST, "udp") == "heard"
+    assert reach(fra1, ADMIN, 5000, STRANGER, "udp") == "forbidden"
+    # an address of the own prefix is allowed to leave, whether or not it is a VIP
+    assert reach(fra1, ADMIN, 5000, "203.0.113.99", "udp") == "silent"
+
+
+def test_own_addresses_do_not_come_from_outside(pop):
+    fra1, world = pop
+    hear(fra1, VIP, 443)
+    world.ip("addr add 203.0.113.66/32 dev lo")
+    assert reach(world, VIP, 443, "203.0.113.66") == "silent"
+
+
+def test_clients_fill_no_connection_table(pop):
+    fra1, world = pop
+    hear(fra1, VIP, 443)
+    hear(fra1, HOST, 22)
+
+    def tracked():
+        return int(fra1.run("cat", "/proc/sys/net/netfilter/nf_conntrack_count").stdout)
+
+    before = tracked()
+    for _ in range(5):
+        assert reach(world, VIP, 443, STRANGER) == "heard"
+    assert tracked() == before
+    assert reach(world, HOST, 22, ADMIN) == "heard"
+    assert tracked() > before
+
+
+def test_an_open_connection_is_judged_by_the_new_rules(image, pop):
+    """SSH stands before `established`: who is no longer an admin source is cut, not kept."""
+    fra1, world = pop
+    hear(fra1, HOST, 22)
+    talk = world.start(sys.executable, str(PROBE), "talk", HOST, "22", "tcp", ADMIN)
+    assert talk.stdout.readline() == "heard\n"
+    talk.stdin.write("again\n")
+    talk.stdin.flush()
+    assert talk.stdout.readline() == "heard\n"
+    path = image.root / "loaded.nft"
+    path.write_text(path.read_text().replace(f"{ADMIN}/32", "198.18.251.3/32"))
+    assert nft(image, fra1, "-f", "/loaded.nft").returncode == 0
+    talk.stdin.write("again\n")
+    talk.stdin.flush()
+    assert talk.stdout.readline() == "silent\n"
+
+
+def test_a_workers_ingress_answers_tunnels_only(image):
+    with namespaces("w1", "fra1", "world") as (w1, fra1, world):
+        cable(fra1, "lb-w1", w1, "lb-fra1")
+        cable(w1, "eth0", world, "w0")
+        w1.ip("addr add 10.88.8.3/31 dev lb-fra1")
+        fra1.ip("addr add 10.88.8.2/31 dev lb-w1")
+        w1.ip("addr add 198.18.11.21/24 dev eth0")
+        for address in ("198.18.11.1/24", "198.18.1.11/32"):
+            world.ip(f"addr add {address} dev w0")
+        w1.ip("route add default via 198.18.11.1")
+        load(image, w1, "w1")
+        for port in (8443, 22, 6443):
+            hear(w1, "0.0.0.0", port)  # noqa: S104  # inside a namespace
+        hear(w1, "198.18.11.21", 51821, "udp")
+        assert reach(fra1, "10.88.8.3", 8443, "10.88.8.2") == "heard"
+        assert reach(world, "198.18.11.21", 8443, "198.18.11.1") == "silent"
+        assert reach(world, "198.18.11.21", 8443, "198.18.1.11") == "silent"
+        # the worker's other ports are its owner's: untouched from outside, closed to a PoP
+        assert reach(world, "198.18.11.21", 22, "198.18.11.1") == "heard"
+        assert reach(world, "198.18.11.21", 6443, "198.18.11.1") == "heard"
+        assert reach(fra1, "10.88.8.3", 6443, "10.88.8.2") == "silent"
+        assert reach(world, "198.18.11.21", 51821, "198.18.1.11", "udp") == "heard"
+        assert reach(world, "198.18.11.21", 51821, "198.18.11.1", "udp") == "silent"
+
+
+def test_other_tables_stay(image, pop):
+    fra1, _ = pop
+    nft(image, fra1, "add", "table", "inet", "customer")
+    load(image, fra1, "fra1")
+    assert "table inet customer" in nft(image, fra1, "list", "tables").stdout
