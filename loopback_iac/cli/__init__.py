@@ -1,10 +1,10 @@
-"""`loopback`: one module per verb. Data goes to stdout, talk to stderr; exit 0 fine, 1 findings, 2 usage."""
+"""`loopback`: one module per verb; data to stdout, talk to stderr; exit 0 fine, 1 findings, 2 usage."""
 
 from __future__ import annotations
 
 import typer
 
-from loopback_iac.cli import lab, stack
+from loopback_iac.cli import drift, drill, lab, stack
 
 app = typer.Typer(
     name="loopback",
@@ -15,6 +15,8 @@ app = typer.Typer(
 )
 app.add_typer(lab.app, name="lab")
 stack.register(app)
+drift.register(app)
+drill.register(app)
 
 
 def main() -> None:

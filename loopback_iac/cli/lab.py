@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from loopback_iac.cli.demo import demo
 from loopback_iac.lab import LabError, bring_up, ensure_image, image_path, open_lab, take_down
 from loopback_iac.lab.boot import console_tail
 from loopback_iac.lab.cgroups import leader
@@ -26,7 +27,10 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="The whole fleet on one machine.", no_args_is_help=True)
 _talk = Console(stderr=True)
-_Name = Annotated[str, typer.Option("--name", help="Which lab; several may run side by side.")]
+_Name = Annotated[
+    str,
+    typer.Option("--name", envvar="LOOPBACK_LAB", help="Which lab; several may run side by side."),
+]
 _Host = Annotated[
     str, typer.Option("--host", help="A host of the lab; default is the workstation.")
 ]
@@ -126,6 +130,9 @@ def logs(
             typer.echo(lab.exec(host, argv).stdout, nl=False)
             return
         typer.echo(console_tail(lab.paths, host, lines))
+
+
+app.command()(demo)
 
 
 def _become(name: str, host: str, command: list[str]) -> None:

@@ -20,12 +20,20 @@ if TYPE_CHECKING:
 Directory = Annotated[
     Path, typer.Option("-C", "--cwd", help="Look for Pulumi.yaml here and above.")
 ]
-StackName = Annotated[str, typer.Option("--stack", "-s", help="The stack.")]
+StackName = Annotated[
+    str, typer.Option("--stack", "-s", envvar="LOOPBACK_STACK", help="The stack.")
+]
 StateDir = Annotated[
-    Path | None, typer.Option(help="Where the state lies; else .loopback/ beside Pulumi.yaml.")
+    Path | None,
+    typer.Option(
+        envvar="LOOPBACK_STATE_DIR", help="Where the state lies; else .loopback/ by Pulumi.yaml."
+    ),
 ]
 ConfigFile = Annotated[
-    Path | None, typer.Option(help="Instead of Pulumi.<stack>.yaml beside Pulumi.yaml.")
+    Path | None,
+    typer.Option(
+        envvar="LOOPBACK_CONFIG_FILE", help="Instead of Pulumi.<stack>.yaml beside Pulumi.yaml."
+    ),
 ]
 Packs = Annotated[
     list[Path] | None, typer.Option("--policy-pack", help="A policy pack's folder; repeatable.")

@@ -56,7 +56,7 @@ def replace_process(paths: InstancePaths, host: str, argv: list[str]) -> None:
     Raises: LabError as `inside` and `workstation` do.
     """
     if host == OPS:
-        os.execvpe("nsenter", [*workstation(paths), *argv], workstation_environment())  # noqa: S606 -- to become it is the purpose
+        os.execvpe("nsenter", [*workstation(paths), *argv], workstation_environment(paths))  # noqa: S606 -- to become it is the purpose
     os.execvp("nsenter", [*inside(paths, host), *argv])  # noqa: S606 -- same
 
 
@@ -75,7 +75,7 @@ def execute(
         [*prefix, *argv],
         input=text,
         stdin=subprocess.DEVNULL if text is None else None,
-        env=workstation_environment() if host == OPS else None,
+        env=workstation_environment(paths) if host == OPS else None,
         capture_output=True,
         text=True,
         timeout=timeout_s,

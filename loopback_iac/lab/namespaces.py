@@ -9,6 +9,7 @@ import json
 import os
 import socket
 import subprocess
+import sys
 import threading
 from contextlib import contextmanager
 from pathlib import Path
@@ -204,9 +205,22 @@ def enter(paths: InstancePaths, host: str) -> list[str]:
     return ["nsenter", f"--net={paths.namespace_path(host)}", "--"]
 
 
-def workstation_environment() -> dict[str, str]:
-    """This process's environment without proxies: the lab has no way to them."""
-    return {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
+def workstation_environment(paths: InstancePaths) -> dict[str, str]:
+    """
+    What a command on the workstation finds set.
+
+    Out: this process's environment without proxies (the lab has no way to them), with `loopback` on
+    PATH and everything it asks for: so a plain `loopback up` there deploys to this lab.
+    """
+    kept = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
+    return kept | {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}",
+        "LOOPBACK_LAB": paths.name,
+        "LOOPBACK_STACK": paths.name,
+        "LOOPBACK_CONFIG_FILE": str(paths.stack_config),
+        "LOOPBACK_STATE_DIR": str(paths.stack_state),
+        "PULUMI_CONFIG_PASSPHRASE_FILE": str(paths.passphrase),
+    }
 
 
 def connect(

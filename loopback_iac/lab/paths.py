@@ -62,6 +62,11 @@ class InstancePaths:
         return self.root / "config.yaml"
 
     @property
+    def stack_state(self) -> Path:
+        """State of what is deployed to this lab; it goes with the lab."""
+        return self.root / "stack"
+
+    @property
     def passphrase(self) -> Path:
         """Opens the secrets of the stack file."""
         return self.root / "passphrase"
