@@ -60,7 +60,7 @@ def _check_bird(stage: str, path: str, _: HostSet) -> None:
 
 
 def _check_haproxy(stage: str, path: str, _: HostSet) -> None:
-    _ask(path, stage, "haproxy", "-c", "-q", "-f", stage + path)
+    _ask(path, stage, "haproxy", "-c", "-f", stage + path)
 
 
 _FLUSH = re.compile(
@@ -136,11 +136,17 @@ def _check_sysctl(_: str, path: str, staged: HostSet) -> None:
 
 
 def _check_routes(_: str, path: str, staged: HostSet) -> None:
-    parse_routes(staged.files[path].content)
+    try:
+        parse_routes(staged.files[path].content)
+    except RefusedError as refused:
+        _refuse(path, "the agent", refused.what)
 
 
 def _check_watch(_: str, path: str, staged: HostSet) -> None:
-    parse_watch(staged.files[path].content)
+    try:
+        parse_watch(staged.files[path].content)
+    except RefusedError as refused:
+        _refuse(path, "the agent", refused.what)
 
 
 def _check_chrony(stage: str, path: str, _: HostSet) -> None:

@@ -50,9 +50,12 @@ def drain(who: str, seconds: float | None = None) -> bool:
     """
     watch = read_watch()
     if watch is None:
-        want_drained(who, 0)
+        if who == OPERATOR:
+            want_drained(who, 0)
         return False
     hold_s = watch.drain_s if seconds is None else seconds
+    if who == APPLY and not any(read_positions(watch).values()):
+        return False  # no gate file since boot: the unconfirmed set keeps it that way
     was_announcing = bool(announcing(watch))
     want_drained(who, hold_s)
     if not was_announcing:

@@ -9,13 +9,14 @@ import hashlib
 import os
 import platform
 import re
+import sys
 from typing import Any
 
 from .allowed import ROLES
 from .authorized import restrict_key
 from .bundle import FORMAT, parse_json
 from .files import read_on_disk, replace
-from .programs import must, run
+from .programs import active_units, must, run
 from .refusal import RefusedError
 from .state import ENROLLED, LIBRARY
 
@@ -102,7 +103,9 @@ def enroll(content: bytes, agent: bytes) -> dict[str, Any]:
     epochs = [int(epoch) for epoch in request.get("key_epochs") or []]
     try:
         install_agent(agent)
-        install_packages(packages)
+        installed = install_packages(packages)
+        if installed:
+            sys.stderr.write(f"loopback-agent enroll: installed {' '.join(installed)}\n")
         _make_folders()
         keys = {str(epoch): wireguard_key(epoch) for epoch in sorted(epochs)}
         _install_units()
@@ -169,7 +172,8 @@ def install_agent(agent: bytes) -> None:
     found = read_on_disk(path)
     if found is None or found.content != agent or found.mode != 0o755:
         replace(path, agent, 0o755)
-    if os.path.islink(LINK) and os.readlink(LINK) == path:
+    before = os.readlink(LINK) if os.path.islink(LINK) else ""
+    if before == path:
         return
     os.makedirs(os.path.dirname(LINK), exist_ok=True)
     waiting = f"{LINK}.loopback-new"
@@ -177,6 +181,12 @@ def install_agent(agent: bytes) -> None:
         os.unlink(waiting)
     os.symlink(path, waiting)
     os.replace(waiting, LINK)
+    for name in os.listdir(AGENTS):
+        # what still runs from the one before loads parts of itself later
+        if name.endswith(".pyz") and f"{AGENTS}/{name}" not in (path, before):
+            os.unlink(f"{AGENTS}/{name}")
+    if "loopback-watch" in active_units("loopback-watch"):
+        must("systemctl", "restart", "loopback-watch")  # adopts its gates: nothing is withdrawn
 
 
 def install_packages(packages: list[str]) -> list[str]:

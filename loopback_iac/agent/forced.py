@@ -21,7 +21,7 @@ _VERBS = {
     "enroll": ("host", "instance", "digest"),
     "apply": ("host", "instance", "digest"),
     "confirm": ("host", "instance", "digest"),
-    "release": ("host", "digest"),
+    "release": ("host", "instance", "digest"),
     "report": (),
     "rollback": (),
     "undrain": (),
@@ -49,6 +49,8 @@ def parse_forced(command: str) -> list[str]:
     if verb == "drain" and len(arguments) <= 1 and all(map(_SECONDS.fullmatch, arguments)):
         return words
     shape = _VERBS.get(verb)
+    if verb == "release" and len(arguments) == 2:
+        shape = ("host", "digest")
     if (
         shape is None
         or len(arguments) != len(shape)

@@ -23,10 +23,14 @@ ONE_SHOTS = {
     "routes": "loopback-routes",
 }
 DAEMONS = {"haproxy": "haproxy", "bird": "bird", "watch": "loopback-watch"}
+_CARRYING = ("haproxy.service", "bird.service")
+_LESSER = {
+    "haproxy-restart": "haproxy", "bird-restart": "bird", "tunnel-restart": "tunnel-peers",
+}  # fmt: skip
 _ORDER = (
     "sysusers", "units", "tmpfiles", "tunnel-restart", "tunnel-peers", "sysctl", "nftables",
     "routes",
-    "exporter", "chrony", "sshd", "haproxy", "bird", "watch",
+    "exporter", "chrony", "sshd", "haproxy", "haproxy-restart", "bird", "bird-restart", "watch",
 )  # fmt: skip
 
 
@@ -62,17 +66,22 @@ def plan_steps(
             steps.add(Step(kind, path.rsplit("/", 1)[1]))
         elif kind in ("chrony", "sshd") or (path in new and not tunnel):
             steps.add(Step(kind))
+    for step in tuple(steps):  # a restart takes everything in that a reload would
+        steps -= {Step(_LESSER.get(step.kind, ""), step.name)}
     return sorted(steps, key=lambda step: (_ORDER.index(step.kind), step.name))
 
 
 def _unit_steps(path: str, unit: str, new: Mapping[str, SetFile]) -> set[Step]:
-    """A changed unit or drop-in takes hold by restarting what it describes; HAProxy and BIRD keep
-    running.
+    """A changed unit or drop-in takes hold by restarting what it describes.
 
-    Restarting them would cut flows for a hardening option; it takes hold with their next start.
+    For HAProxy, BIRD and tunnels that cuts flows, so these count as data plane: drained before.
     """
     if path not in new:
         return set()
+    if unit.startswith("wg-quick@"):
+        return {Step("tunnel-restart", unit.removeprefix("wg-quick@").removesuffix(".service"))}
+    if unit in _CARRYING:
+        return {Step(f"{unit.removesuffix('.service')}-restart")}
     for kind, service in {**ONE_SHOTS, "watch": "loopback-watch", "chrony": "chrony"}.items():
         if unit == f"{service}.service":
             return {Step(kind)}
@@ -126,7 +135,12 @@ def plan_retired(old: Mapping[str, SetFile], new: Mapping[str, SetFile], role: s
 
 def touches_data_plane(changed: Iterable[str], role: str) -> bool:
     """Whether flows may be disturbed by these changes."""
-    return any(parse_place(path, role).kind in DATA_PLANE for path in changed)
+    return any(
+        parse_place(path, role).kind in DATA_PLANE
+        or (unit_of(path) or "").startswith("wg-quick@")
+        or unit_of(path) in _CARRYING
+        for path in changed
+    )
 
 
 def services_of(files: Mapping[str, SetFile], role: str) -> list[str]:

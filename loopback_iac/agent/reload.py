@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 from .gates import BirdError, configure_bird, drop_foreign_gates
+from .haproxy import worker_process
 from .plan import DAEMONS, ONE_SHOTS, Step, services_of
 from .programs import active_units, must, run
 from .refusal import RefusedError
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from .bundle import HostSet
 
 BIRD_START_S = 5.0
+HAPROXY_RELOAD_S = 5.0
 
 
 def do_steps(steps: list[Step], kept: HostSet) -> None:
@@ -66,11 +68,12 @@ def _start(service: str) -> None:
 def _systemctl(verb: str, unit: str) -> None:
     outcome = run("systemctl", verb, unit, timeout_s=60)
     if outcome.code:
-        log = run("journalctl", "-u", unit, "-n", "6", "--no-pager", "-o", "cat", timeout_s=10).out
-        raise RefusedError(
-            f"systemctl {verb} {unit} failed: {outcome.complaint}\n    "
-            + log.strip().replace("\n", "\n    ")
-        )
+        raise RefusedError(f"systemctl {verb} {unit} failed: {outcome.complaint}\n    {_log(unit)}")
+
+
+def _log(unit: str) -> str:
+    log = run("journalctl", "-u", unit, "-n", "8", "--no-pager", "-o", "cat", timeout_s=10).out
+    return log.strip().replace("\n", "\n    ")
 
 
 def _restart(unit: str) -> None:
@@ -116,10 +119,21 @@ def _sshd(_: str) -> None:
 
 
 def _haproxy(_: str) -> None:
-    if "haproxy" in active_units("haproxy"):
-        _systemctl("reload", "haproxy")
-    else:
+    """A worker that cannot start leaves the old one serving, and systemd calls that fine."""
+    if "haproxy" not in active_units("haproxy"):
         _start("haproxy")
+        return
+    watch = read_watch()
+    path = watch.haproxy_socket if watch else "/run/haproxy/loopback.sock"
+    before = worker_process(path)
+    _systemctl("reload", "haproxy")
+    end = time.monotonic() + HAPROXY_RELOAD_S
+    while worker_process(path) in (None, before):
+        if time.monotonic() > end:
+            raise RefusedError(
+                "haproxy's new worker did not start, the old one serves on:\n    " + _log("haproxy")
+            )
+        time.sleep(0.05)
 
 
 def _bird(_: str) -> None:
@@ -133,6 +147,13 @@ def _bird(_: str) -> None:
         configure_bird(watch.bird_socket if watch else "/run/bird/bird.ctl")
     except BirdError as refused:
         raise RefusedError(f"bird did not take its configuration: {refused}") from refused
+
+
+def _bird_restart() -> None:
+    watch = read_watch()
+    drop_foreign_gates(watch)
+    _restart("bird")
+    wait_for_bird(watch.bird_socket if watch else "/run/bird/bird.ctl")
 
 
 def wait_for_bird(path: str) -> None:
@@ -165,7 +186,9 @@ _DO: dict[str, Callable[[str], None]] = {
     "chrony": lambda _: _restart("chrony"),
     "sshd": _sshd,
     "haproxy": _haproxy,
+    "haproxy-restart": lambda _: _restart("haproxy"),
     "bird": _bird,
+    "bird-restart": lambda _: _bird_restart(),
     "watch": lambda _: _restart(DAEMONS["watch"]),
 }
 

@@ -12,13 +12,13 @@ from typing import Any
 from .echo import round_trip_ms
 from .files import read_on_disk
 from .gates import BirdError, read_positions, read_reasons, tell_bird
+from .haproxy import read_workers
 from .listeners import read_listeners
 from .programs import run
 from .recover import recover_locked
 from .refusal import RefusedError
 from .sets import read_set
 from .state import alone, read_enrolled, read_state, standing
-from .watch import read_workers
 from .watchfile import Watch, read_watch
 
 _VERSIONS = {

@@ -11,7 +11,6 @@ import contextlib
 import json
 import os
 import select
-import socket
 import sys
 import time
 from typing import NamedTuple
@@ -27,6 +26,7 @@ from .gates import (
     write_gate,
     write_plain,
 )
+from .haproxy import read_workers
 from .listeners import Listener, covered, read_listeners
 from .programs import boot_id, boottime_s, run
 from .refusal import RefusedError
@@ -36,7 +36,6 @@ from .watchfile import GATE_FOLDER, Watch, read_watch
 TICK_S = 0.2
 TUNNELS_S = 1.0
 HEAL_AGAIN_S = 5.0
-RUNTIME_DEADLINE_S = 1.0
 
 
 class Daemon:
@@ -236,7 +235,8 @@ class Keeper:
             elif now - self.asked.get(tunnel, -HEAL_AGAIN_S) >= HEAL_AGAIN_S:
                 self.asked[tunnel] = now
                 _say(f"the tunnel interface {tunnel} is gone; asking for it")
-                write_plain(f"{GATE_FOLDER}heal-{tunnel}", "")
+                with contextlib.suppress(OSError):  # no folder yet: the wish comes again
+                    write_plain(f"{GATE_FOLDER}heal-{tunnel}", "")
 
 
 def _says(path: str, text: str) -> bool:
@@ -258,45 +258,3 @@ def _was_told() -> bool:
 def _say(line: str) -> None:
     sys.stderr.write(line + "\n")
     sys.stderr.flush()
-
-
-def read_workers(path: str) -> dict[str, int] | None:
-    """Reachable workers per HAProxy backend, from its runtime socket.
-
-    Out: None when HAProxy does not answer within a second.
-    """
-    end = time.monotonic() + RUNTIME_DEADLINE_S
-    answer = b""
-    try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as talk:
-            talk.settimeout(RUNTIME_DEADLINE_S)
-            talk.connect(path)
-            talk.sendall(b"show stat -1 4 -1\n")
-            while time.monotonic() < end:
-                piece = talk.recv(1 << 16)
-                if not piece:
-                    return parse_workers(answer.decode("utf-8", "replace"))
-                answer += piece
-    except OSError:
-        return None
-    return None
-
-
-def parse_workers(text: str) -> dict[str, int] | None:
-    """Count the servers that HAProxy would use, from `show stat` in CSV; backup servers are not
-    checked and not counted.
-    """
-    lines = [line for line in text.splitlines() if line]
-    if not lines or not lines[0].startswith("# "):
-        return None
-    names = lines[0][2:].split(",")
-    counts: dict[str, int] = {}
-    for line in lines[1:]:
-        row = dict(zip(names, line.split(","), strict=False))
-        usable = (
-            row["status"].startswith(("UP", "no check"))
-            and row.get("bck") != "1"
-            and row.get("weight") != "0"
-        )
-        counts[row["pxname"]] = counts.get(row["pxname"], 0) + usable
-    return counts
