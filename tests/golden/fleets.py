@@ -1,0 +1,224 @@
+"""Any valid fleet, as Hypothesis draws it: the input a user could have written."""
+
+from __future__ import annotations
+
+import base64
+import string
+from dataclasses import dataclass
+from typing import Any
+
+from hypothesis import strategies as st
+
+LATE = "late"
+TAKEN = {"v4", "v6"}
+LABEL = string.ascii_lowercase + string.digits
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A whole input: fleet tree, late facts of each host, WireGuard public keys."""
+
+    tree: dict[str, Any]
+    hosts: dict[str, Any]
+    keys: dict[str, str]
+
+
+def labels(longest: int = 12) -> st.SearchStrategy[str]:
+    """DNS labels, hyphens and daemons' own words included."""
+    inner = st.text(LABEL + "-", max_size=longest - 2)
+    made = st.builds(
+        lambda a, b, c: a + b + c, st.sampled_from(LABEL), inner, st.sampled_from(LABEL)
+    )
+    words = st.sampled_from(
+        ["a", "bgp", "table", "drop", "default", "backend", "server", "s", "ms"]
+    )
+    return (made | words).filter(lambda name: name not in TAKEN)
+
+
+@st.composite
+def fleets(draw: st.DrawFn) -> Drawn:
+    families = draw(st.sampled_from([(4,), (6,), (4, 6)]))
+    names = draw(st.lists(labels(), min_size=2, max_size=8, unique=True))
+    count = draw(st.integers(1, max(1, len(names) // 2)))
+    pop_names, worker_names = names[:count], names[count:]
+    prefixes = draw(prefix_trees(families))
+    vips = draw(vip_trees(prefixes))
+    full = draw(st.booleans())
+    pops = {
+        name: {"host": LATE, "node_id": node_id, "upstreams": draw(upstreams(families, full=full))}
+        for name, node_id in zip(pop_names, draw(ids(count, 50)), strict=True)
+    }
+    workers = {
+        name: {"host": LATE, "node_id": node_id, **draw(worker_options(pop_names))}
+        for name, node_id in zip(worker_names, draw(ids(len(worker_names), 1023)), strict=True)
+    }
+    if all(w.get("drained") for w in workers.values()):
+        next(iter(workers.values()))["drained"] = False
+    tree = {
+        "asn": draw(st.sampled_from([64500, 3333, 4200000001])),
+        "admin_sources": draw(admin_sources()),
+        "prefixes": prefixes,
+        "vips": vips,
+        "pops": pops,
+        "pools": {"web": {"workers": workers}},
+        "services": draw(services(vips)),
+        "check_budget_per_s": 100_000,
+        "blackholes": draw(st.lists(st.sampled_from(own_addresses(prefixes)), max_size=2)),
+        "time_servers": draw(
+            st.lists(st.sampled_from(["198.18.250.11", "ntp.example"]), max_size=2)
+        ),
+        "roll": {"drain_s": draw(st.integers(0, 600))},
+    }
+    if full:
+        tree["rpki"] = ["198.18.250.11:323", "[2001:db8:fa::12]:3323"]
+    return Drawn(tree, draw(host_trees(names)), {name: wireguard_key(name) for name in names})
+
+
+def ids(count: int, highest: int) -> st.SearchStrategy[list[int]]:
+    return st.lists(st.integers(1, highest), min_size=count, max_size=count, unique=True)
+
+
+@st.composite
+def prefix_trees(draw: st.DrawFn, families: tuple[int, ...]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    gate = st.sampled_from(["all", "any"])
+    for family in families:
+        for index in range(draw(st.integers(1, 2))):
+            cidr = f"203.0.{112 + index}.0/24" if family == 4 else f"2001:db8:{100 + index}::/48"
+            found[f"p{family}-{index}"] = {"cidr": cidr, "gate": draw(gate)}
+    return found
+
+
+def own_addresses(prefixes: dict[str, Any]) -> list[str]:
+    return [p["cidr"].split("/")[0].removesuffix(".0") + suffix(p) for p in prefixes.values()]
+
+
+def suffix(prefix: dict[str, Any]) -> str:
+    return "66" if ":" in prefix["cidr"] else ".66"
+
+
+@st.composite
+def vip_trees(draw: st.DrawFn, prefixes: dict[str, Any]) -> dict[str, Any]:
+    """Every prefix holds at least one address, so that a service can gate it."""
+    together = draw(st.booleans())
+    addresses = own_addresses(prefixes)
+    if together:
+        return {"www": {"addresses": addresses}}
+    return {f"vip{index}": {"addresses": [address]} for index, address in enumerate(addresses)}
+
+
+@st.composite
+def services(draw: st.DrawFn, vips: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    ports = st.integers(1, 65535).filter(lambda port: port not in {22, 179})
+    for vip in vips:
+        for port in draw(st.lists(ports, min_size=1, max_size=2, unique=True)):
+            found[f"{vip}-{port}"] = {
+                "vip": vip,
+                "port": port,
+                "pool": "web",
+                "worker_port": draw(ports),
+                "max_connections": draw(st.integers(1, 50_000)),
+            }
+    if draw(st.booleans()):
+        last = draw(st.sampled_from(sorted(found)))
+        found[last]["health"] = {"interval_ms": draw(st.integers(1, 2000))}
+    return found
+
+
+@st.composite
+def worker_options(draw: st.DrawFn, pops: list[str]) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        "weight": draw(st.integers(1, 256)),
+        "drained": draw(st.booleans()),
+        "rtt_ms": draw(st.floats(0.1, 300, allow_nan=False)),
+        "behind_nat": draw(st.booleans()),
+        "path_mtu_bytes": draw(st.integers(1360, 9000)),
+        "restrict_ssh": draw(st.booleans()),
+    }
+    if draw(st.booleans()):
+        options["rtt_ms_from"] = {draw(st.sampled_from(pops)): draw(st.integers(1, 300))}
+    return options
+
+
+def admin_sources() -> st.SearchStrategy[list[str]]:
+    known = ["198.18.251.2/32", "198.51.100.0/28", "2001:db8:fb::/64", "192.0.2.200/32"]
+    return st.lists(st.sampled_from(known), min_size=1, max_size=4, unique=True)
+
+
+@st.composite
+def upstreams(draw: st.DrawFn, families: tuple[int, ...], *, full: bool) -> dict[str, Any]:
+    names = draw(st.lists(labels(longest=30), min_size=1, max_size=3, unique=True))
+    return {name: draw(upstream(index, families, full=full)) for index, name in enumerate(names)}
+
+
+@st.composite
+def upstream(
+    draw: st.DrawFn, index: int, families: tuple[int, ...], *, full: bool
+) -> dict[str, Any]:
+    hold_time_s = draw(st.integers(3, 300))
+    tree: dict[str, Any] = {
+        "asn": draw(st.sampled_from([64496, 174, 4200000099])),
+        "asn_source": "the order form",
+        "kind": draw(st.sampled_from(["transit", "internal"])),
+        "hold_time_s": hold_time_s,
+        "keepalive_s": draw(st.integers(1, hold_time_s // 3)),
+        "routes": draw(st.sampled_from(["default", "full"])) if full else "default",
+    }
+    if tree["kind"] == "transit":
+        tree["role_strict"] = draw(st.booleans())
+    spoken = families if index == 0 else draw(st.sampled_from([families, families[:1]]))
+    for family in spoken:
+        near, far = session_ends(index, family)
+        tree |= {f"local_v{family}": near, f"neighbor_v{family}": far}
+    for protection in ("md5", "bfd"):
+        if draw(st.booleans()):
+            tree[protection] = LATE if protection == "md5" else True
+        else:
+            tree |= {"bfd": False} if protection == "bfd" else {}
+            tree[f"{protection}_waived_because"] = 'it\'s not offered; "really" {not} #1'
+    if draw(st.booleans()):
+        tree |= {"multihop": draw(st.integers(2, 255)), "multihop_because": "a route server"}
+        tree |= {f"gateway_v{f}": session_ends(index + 8, f)[0] for f in spoken}
+    elif draw(st.booleans()):
+        tree["interface"] = draw(st.sampled_from(["eth0", "up0", "enp1s0f0.100"]))
+    tree["communities"] = draw(communities())
+    return tree
+
+
+def session_ends(index: int, family: int) -> tuple[str, str]:
+    if family == 4:
+        return f"192.0.2.{2 * index + 1}", f"192.0.2.{2 * index}"
+    return f"2001:db8:ff:{index}::1", f"2001:db8:ff:{index}::"
+
+
+def communities() -> st.SearchStrategy[dict[str, Any]]:
+    value = st.sampled_from(["65535:666", "64496:100", "64496:1:2", "4200000099:0:80"])
+    use = st.sampled_from(["announce", "drain", "blackhole"])
+    one = st.builds(lambda v, u: {"value": v, "source": "its page", "use": u}, value, use)
+    return st.dictionaries(labels(), one, max_size=3)
+
+
+@st.composite
+def host_trees(draw: st.DrawFn, names: list[str]) -> dict[str, Any]:
+    """Late facts; every pair shares the family that all have."""
+    common = draw(st.sampled_from([4, 6]))
+    trees = {}
+    for index, name in enumerate(names):
+        tree: dict[str, Any] = {"host_key": host_key(), "ssh_port": draw(st.integers(1, 65535))}
+        for family in (4, 6):
+            if family == common or draw(st.booleans()):
+                address = f"198.18.{index}.11" if family == 4 else f"2001:db8:{index:x}::11"
+                tree[f"ipv{family}"] = address
+        trees[name] = tree
+    return trees
+
+
+def host_key() -> str:
+    kind = b"ssh-ed25519"
+    blob = len(kind).to_bytes(4, "big") + kind + (32).to_bytes(4, "big") + bytes(32)
+    return f"ssh-ed25519 {base64.b64encode(blob).decode()}"
+
+
+def wireguard_key(name: str) -> str:
+    return base64.b64encode(name.encode().ljust(32, b"\0")).decode()
