@@ -67,8 +67,13 @@ def render_sysusers(role: str) -> str:
 
 
 def render_tmpfiles(role: str) -> str:
-    """Directories in /run; the gates' directory starts empty, which means withdrawn."""
-    lines = ["d /run/loopback 0755 root root -"]
-    if role == "pop":
-        lines.append("d /run/loopback/gate 0755 loopback-watch bird -")
+    """Directories in /run; the gates' directory starts empty, which means withdrawn.
+
+    On a worker the same directory holds the watch's wishes for tunnels to be set up again.
+    """
+    group = "bird" if role == "pop" else "loopback-watch"
+    lines = [
+        "d /run/loopback 0755 root root -",
+        f"d /run/loopback/gate 0755 loopback-watch {group} -",
+    ]
     return "\n".join(lines) + "\n"
