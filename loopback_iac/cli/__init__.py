@@ -1,4 +1,4 @@
-"""`loopback`: one module per verb; data to stdout, talk to stderr; exit 0 fine, 1 findings, 2 usage."""
+"""`loopback`: one module per verb. Data to stdout, talk to stderr; exit 0, 1 findings, 2 usage."""
 
 from __future__ import annotations
 
