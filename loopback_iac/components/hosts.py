@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
     load_ssh_private_key,
 )
+from pulumi.output import contains_unknowns
 from pulumi_command import remote
 
 from loopback_iac.components.args import BareMetalHostArgs, HostRef
@@ -41,8 +42,16 @@ class BareMetalHost(pulumi.ComponentResource):
 def public_facts(host: pulumi.Input[HostRef]) -> pulumi.Output[dict[str, Any]]:
     """What of `host` may be seen in plans and files: all but the private key."""
     whole = pulumi.Output.from_input(host)
+    known = whole.apply(_without_key)
+
+    def public(tree: Mapping[str, Any]) -> pulumi.Input[dict[str, Any]]:
+        # in a plan without the key the rest is known all the same, and so are the files
+        if not isinstance(tree, Mapping) or contains_unknowns(rest := _without_key(tree)):
+            return known
+        return rest
+
     # One secret leaf makes the whole tree secret; what is left after taking it out is not.
-    return pulumi.Output.unsecret(whole.apply(_without_key))
+    return pulumi.Output.unsecret(whole.apply(public, run_with_unknowns=True))
 
 
 def deploy_key(host: pulumi.Input[HostRef]) -> pulumi.Output[str]:
