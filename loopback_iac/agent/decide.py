@@ -116,7 +116,8 @@ def _count(
     gone = memory.gone + 1 if _lacking(announcement, services, sight) else 0
     if sight.workers is None:
         return memory._replace(gone=gone)
-    reached = any(sight.workers.get(services[name].backend) for name in announcement.services)
+    enough = all if announcement.mode == "all" else any
+    reached = enough(sight.workers.get(services[name].backend) for name in announcement.services)
     return memory._replace(gone=gone, unreached=0 if reached else memory.unreached + 1)
 
 
@@ -146,7 +147,8 @@ def _target(
     ]
     if not seen:
         return 2, "healthy"
-    return min(seen) if announcement.mode == "all" else max(seen)
+    worst_or_best = min if announcement.mode == "all" else max
+    return worst_or_best(seen, key=lambda found: found[0])
 
 
 def _service_target(

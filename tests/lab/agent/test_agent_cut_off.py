@@ -2,11 +2,19 @@
 
 import json
 import subprocess
+from pathlib import Path
 
-NFT, CHRONY = "/etc/loopback/nftables.conf", "/etc/chrony/conf.d/loopback.conf"
+FILES = Path(__file__).parent / "par1"
+NFT, TMPFILES = "/etc/loopback/nftables.conf", "/etc/tmpfiles.d/loopback.conf"
 HAPROXY = "/etc/haproxy/haproxy.cfg"
 # A unit that takes its time to start, so that there is a moment to hit.
 SLOW_UNIT = "/etc/systemd/system/loopback-slow.service"
+
+
+def noted(number: int = 0) -> str:
+    """A change that disturbs nobody: a remark in tmpfiles.d; 0 is the text as it was."""
+    text = (FILES / TMPFILES[1:]).read_text()
+    return text + (f"# {number}\n" if number else "")
 
 
 def slow(seconds: float, note: str) -> str:
@@ -55,21 +63,21 @@ def test_killed_between_stage_and_swap(edge, serving):
 
 
 def test_killed_between_swap_and_proof_goes_back_at_once(edge, serving):
-    bundle = edge.bundle({CHRONY: "minsources 2\n", SLOW_UNIT: slow(20, "a")})
+    bundle = edge.bundle({TMPFILES: noted(2), SLOW_UNIT: slow(20, "a")})
     client = begin(edge, bundle)
     edge.eventually(lambda: phase(edge) == "swapping")
-    edge.eventually(lambda: "minsources 2" in edge.inside(f"cat {CHRONY}"))
+    edge.eventually(lambda: noted(2) == edge.inside(f"cat {TMPFILES}"))
     edge.inside(f"systemctl kill -s KILL {unit_of(bundle)}")
     client.communicate(timeout=60)
     assert client.returncode == 1
     edge.eventually(lambda: phase(edge) is None, 30)
-    assert edge.inside(f"cat {CHRONY}") == "minsources 1\n"
+    assert edge.inside(f"cat {TMPFILES}") == noted()
     assert edge.inside(f"ls {SLOW_UNIT} 2>&1 || true").count("No such file") == 1
     assert edge.report()["rolled_back"]["why"] == "the apply was cut off during the swap"
 
 
 def test_a_cut_ssh_does_not_kill_the_apply_and_a_second_call_follows_it(edge, serving):
-    bundle = edge.bundle({CHRONY: "minsources 2\n", SLOW_UNIT: slow(4, "b")})
+    bundle = edge.bundle({TMPFILES: noted(2), SLOW_UNIT: slow(4, "b")})
     client = begin(edge, bundle)
     edge.eventually(lambda: phase(edge) == "swapping")
     client.kill()
@@ -78,17 +86,17 @@ def test_a_cut_ssh_does_not_kill_the_apply_and_a_second_call_follows_it(edge, se
     followed = edge.apply(bundle)
     assert followed.returncode == 0, followed.stderr
     assert json.loads(followed.stdout)["state"] == "unconfirmed"
-    assert CHRONY in json.loads(followed.stdout)["changed"], "it began anew instead of following"
+    assert TMPFILES in json.loads(followed.stdout)["changed"], "it began anew instead of following"
     assert started != "ExecMainPID=0\n"
     rolled = edge.ssh("/usr/local/sbin/loopback-agent rollback")
     assert rolled.returncode == 0, rolled.stderr
 
 
 def test_another_apply_while_one_runs_is_refused(edge, serving):
-    bundle = edge.bundle({CHRONY: "minsources 2\n", SLOW_UNIT: slow(3, "c")})
+    bundle = edge.bundle({TMPFILES: noted(2), SLOW_UNIT: slow(3, "c")})
     client = begin(edge, bundle)
     edge.eventually(lambda: phase(edge) == "swapping")
-    refused = edge.apply(edge.bundle({CHRONY: "minsources 3\n"}))
+    refused = edge.apply(edge.bundle({TMPFILES: noted(3)}))
     assert refused.returncode == 1
     assert "another apply" in refused.stderr
     assert bundle["digest"][:12] in refused.stderr
@@ -128,7 +136,7 @@ def test_a_step_that_fails_after_the_swap_goes_back(edge, serving):
 
 
 def test_confirming_over_the_same_connection_proves_nothing(edge, serving):
-    bundle = edge.bundle({CHRONY: "minsources 2\n"})
+    bundle = edge.bundle({TMPFILES: noted(2)})
     both = edge.ssh(
         f"{edge.words('apply', bundle)} && {edge.words('confirm', bundle)}", json.dumps(bundle)
     )
@@ -138,14 +146,14 @@ def test_confirming_over_the_same_connection_proves_nothing(edge, serving):
 
 
 def test_a_late_confirm_applies_again_and_proves_itself(edge, serving):
-    bundle = edge.bundle({CHRONY: "minsources 2\n"}, confirm_s=0.5)
+    bundle = edge.bundle({TMPFILES: noted(2)}, confirm_s=0.5)
     assert edge.apply(bundle).returncode == 0
     edge.eventually(lambda: edge.report()["rolled_back"] is not None)
-    assert edge.inside(f"cat {CHRONY}") == "minsources 1\n"
+    assert edge.inside(f"cat {TMPFILES}") == noted()
     confirmed = edge.confirm(bundle)
     assert confirmed.returncode == 0, confirmed.stderr
     assert "applied again, proving this connection" in confirmed.stderr
-    assert edge.inside(f"cat {CHRONY}") == "minsources 2\n"
+    assert edge.inside(f"cat {TMPFILES}") == noted(2)
     assert edge.report()["active"] == bundle["digest"]
     edge.converge(serving)
 
@@ -165,7 +173,7 @@ def test_release_of_an_older_digest_does_nothing(edge, serving):
 
 def test_a_reboot_in_the_middle_returns_to_the_confirmed_set(edge, serving):
     """Power failure while a changed set waits for its confirm; then again with a confirmed one."""
-    bundle = edge.bundle({CHRONY: "minsources 2\n", SLOW_UNIT: slow(0, "d")}, confirm_s=300)
+    bundle = edge.bundle({TMPFILES: noted(2), SLOW_UNIT: slow(0, "d")}, confirm_s=300)
     assert edge.apply(bundle).returncode == 0
     edge.lab.power_off("par1")
     edge.lab.power_on("par1")
@@ -174,12 +182,12 @@ def test_a_reboot_in_the_middle_returns_to_the_confirmed_set(edge, serving):
     report = edge.report()
     assert report["active"] == serving["digest"]
     assert report["rolled_back"]["digest"] == bundle["digest"]
-    assert edge.inside(f"cat {CHRONY}") == "minsources 1\n"
+    assert edge.inside(f"cat {TMPFILES}") == noted()
     assert edge.inside(f"ls {SLOW_UNIT} 2>&1 || true").count("No such file") == 1
     edge.eventually(lambda: edge.report()["gates"]["v4"]["position"] == "open")
 
 
 def test_a_drifted_file_is_put_right_by_the_next_apply(edge, serving):
-    edge.inside(f"echo 'minsources 9' > {CHRONY}")
-    assert edge.report()["files"][CHRONY] == "changed by somebody else"
-    assert edge.converge(serving)["changed"] == [CHRONY]
+    edge.inside(f"echo '# 9' >> {TMPFILES}")
+    assert edge.report()["files"][TMPFILES] == "changed by somebody else"
+    assert edge.converge(serving)["changed"] == [TMPFILES]
