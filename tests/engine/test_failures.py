@@ -1,0 +1,148 @@
+"""What is left when something goes wrong."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from loopback_iac.engine import destroy, up
+from loopback_iac.engine.errors import EngineError
+
+if TYPE_CHECKING:
+    from tests.engine.conftest import Stack
+
+
+def thing(name: str, *depends: str, **inputs: Any) -> dict[str, Any]:
+    return {"name": name, "inputs": inputs, "depends": list(depends)}
+
+
+def messages(result: Any) -> str:
+    return "\n".join(item.message for item in result.diagnostics if item.severity == "error")
+
+
+def test_a_failed_create_leaves_siblings_and_starts_no_dependents(stack: Stack) -> None:
+    graph = [
+        thing("slow", delay=1),
+        thing("bad", fail="create", delay=0.2),
+        thing("child", "bad"),
+        thing("late", "slow"),
+    ]
+    stack.write(graph)
+    failed = stack.run(up)
+    assert messages(failed) == "create told to fail"
+    assert stack.world() == ["slow"]
+    assert sorted(stack.rows()) == ["slow"]
+    assert "pending_operations" not in stack.deployment()
+    graph[1]["inputs"] = {}
+    stack.write(graph)
+    assert stack.up().counts == {"create": 3, "same": 1}
+
+
+def test_a_partial_create_is_kept_and_updated_next_time(stack: Stack) -> None:
+    stack.write([thing("a", fail="partial")])
+    failed = stack.run(up)
+    assert messages(failed) == "not ready"
+    assert stack.rows()["a"]["initErrors"] == ["not ready"]
+    stack.up()
+    assert stack.steps() == ["Update:a"]  # although Diff sees no change
+    assert "initErrors" not in stack.rows()["a"]
+    assert stack.up().counts == {"same": 1}
+
+
+def test_a_failed_update_keeps_the_old_row(stack: Stack) -> None:
+    stack.write([thing("a", v=1)])
+    stack.up()
+    stack.write([thing("a", v=2, fail="update")])
+    assert not stack.run(up).ok
+    assert stack.rows()["a"]["inputs"] == {"v": 1}
+
+
+def test_a_failed_create_in_a_replacement_loses_nothing(stack: Stack) -> None:
+    stack.write([thing("a", forceNew=1)])
+    stack.up()
+    before = stack.rows()
+    stack.write([thing("a", forceNew=2, fail="create")])
+    assert not stack.run(up).ok
+    assert stack.rows() == before
+    assert stack.world() == ["a"]
+
+
+def test_a_failed_create_after_delete_first_is_made_up_without_a_second_delete(
+    stack: Stack,
+) -> None:
+    stack.write([thing("a", forceNew=1, deleteFirst=True)])
+    stack.up()
+    stack.write([thing("a", forceNew=2, deleteFirst=True, fail="create")])
+    assert not stack.run(up).ok
+    assert stack.rows()["a"]["pendingReplacement"] is True
+    assert stack.world() == []
+    stack.write([thing("a", forceNew=2, deleteFirst=True)])
+    stack.up()
+    assert stack.steps() == ["Create:a"]
+    assert "pendingReplacement" not in stack.rows()["a"]
+
+
+def test_a_failed_delete_of_a_replaced_one_is_retried_alone(stack: Stack) -> None:
+    stack.write([thing("a", forceNew=1, fail="delete")])
+    stack.up()
+    stack.write([thing("a", forceNew=2)])
+    assert not stack.run(up).ok
+    rows = [row for row in stack.deployment()["resources"] if row["urn"].endswith("::a")]
+    assert [row.get("delete", False) for row in rows] == [False, True]
+    stack.run(up)
+    assert stack.steps() == ["Delete:a"]
+
+
+def test_a_failed_delete_keeps_what_it_rests_on(stack: Stack) -> None:
+    stack.write(
+        [thing("net"), thing("a", "net", fail="delete"), thing("b"), {**thing("c"), "depends": []}]
+    )
+    stack.up()
+    failed = stack.run(destroy)
+    assert messages(failed) == "delete told to fail"
+    assert stack.world() == ["a", "net"]
+
+
+def test_a_program_that_raises_deletes_nothing(stack: Stack) -> None:
+    stack.write([thing("a"), thing("b")])
+    stack.up()
+    stack.write([thing("a", v=2)], **{"raise": "sorry"})
+    failed = stack.run(up)
+    assert messages(failed) == "sorry"  # a RunError: its text, without a traceback
+    assert stack.world() == ["a", "b"]
+    assert stack.rows()["a"]["inputs"] == {"v": 2}
+
+
+def test_an_exception_shows_the_programs_own_frames(stack: Stack) -> None:
+    stack.write([{"name": "a", "inputs": {}, "opts": {"no_such_option": 1}}])
+    text = messages(stack.run(up))
+    assert "no_such_option" in text
+    assert "runner.py" not in text
+    assert "__main__.py" in text
+
+
+def test_check_failures_are_told_by_property(stack: Stack) -> None:
+    stack.write([thing("a", fail="check")])
+    text = messages(stack.plan())
+    assert text == "probe:index:Thing resource 'a': property fail: told to fail"
+
+
+def test_a_provider_that_dies_leaves_the_create_on_record(stack: Stack) -> None:
+    stack.write([thing("a", fail="crash")])
+    failed = stack.run(up)
+    assert "ended during Create" in messages(failed)
+    assert stack.world() == ["a"]  # it exists, and nobody told the engine
+    urn = "urn:pulumi:dev::t::probe:index:Thing::a"
+    assert stack.deployment()["pending_operations"][0]["resource"]["urn"] == urn
+    stack.write([thing("a")])
+    with pytest.raises(EngineError, match="loopback state forget"):
+        stack.run(up)
+    assert stack.steps() == []
+
+
+def test_an_absent_plugin_is_named(stack: Stack) -> None:
+    stack.write_project(plugins={"providers": []})
+    stack.write([thing("a")])
+    assert "no resource plugin 'probe' found" in messages(stack.run(up))
+    assert stack.rows() == {}
