@@ -120,11 +120,16 @@ def wire(paths: InstancePaths, topology: Topology) -> int:
 
 
 def wire_link(paths: InstancePaths, link: Link, seen: dict[str, Seen]) -> None:
-    """Make one link, or finish it when only one end was done."""
-    left = paths.namespace(link.left.host)
-    if link.left.interface not in seen[link.left.host].interfaces:
-        ip_batch(left, [render_link(link, paths.namespace(link.right.host))])
-    for end in (link.left, link.right):
+    """Make one link, or finish it when its ends are there and unfinished."""
+    ends = (link.left, link.right)
+    there = [end for end in ends if end.interface in seen[end.host].interfaces]
+    if len(there) < len(ends):
+        for end in there:
+            # its other end is in a namespace that nobody can name any more
+            ip_batch(paths.namespace(end.host), [f"link delete {end.interface}"])
+        left, right = (paths.namespace(end.host) for end in ends)
+        ip_batch(left, [render_link(link, right)])
+    for end in ends:
         ip_batch(paths.namespace(end.host), render_end(end))
 
 

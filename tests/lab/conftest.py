@@ -1,0 +1,137 @@
+"""One lab for the whole tier: booted at its first use, gone at the end, the machine as before."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import subprocess
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from loopback_iac.lab import Lab, bring_up, leftovers, take_down
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+# A second run beside this one needs a name of its own.
+NAME = os.environ.get("LOOPBACK_TEST_LAB", "test")
+# Counters and clocks of the kernel, which change on an idle machine too.
+VOLATILE = re.compile(
+    r"^(fs\.(dentry-state|file-nr|inode-nr|inode-state|quota)|kernel\.(random|ns_last_pid|pty\.nr"
+    r"|sched_domain|perf|spl|seccomp|hung_task)|vm\.|net\.netfilter\.nf_conntrack_count|debug\.)"
+)
+
+
+def read_machine() -> dict[str, object]:
+    """What a lab must leave alone: routes, addresses, rules, firewall, kernel settings, clock."""
+
+    def said(*argv: str) -> str:
+        return subprocess.run(argv, capture_output=True, text=True, check=False).stdout
+
+    settings = dict(
+        line.split(" = ", 1) for line in said("sysctl", "-a").splitlines() if " = " in line
+    )
+    links = json.loads(said("ip", "-json", "address"))
+    return {
+        "links": {link["ifname"]: link["addr_info"] for link in links},
+        "routes": said("ip", "route", "show", "table", "all"),
+        "routes6": re.sub(
+            r" expires \d+sec", "", said("ip", "-6", "route", "show", "table", "all")
+        ),
+        "rules": said("ip", "rule") + said("ip", "-6", "rule"),
+        "firewall": said("nft", "--stateless", "list", "ruleset"),
+        "settings": {k: v for k, v in settings.items() if not VOLATILE.match(k)},
+        "mounts": sorted(said("findmnt", "--noheadings", "--raw", "-o", "TARGET").split()),
+    }
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of bare hosts come before those that deploy to them."""
+    places = [n for n, item in enumerate(items) if HERE in item.path.parents]
+    ours = [items[n] for n in places]
+    ours.sort(key=lambda item: not item.path.name.startswith("test_bare"))
+    for n, item in zip(places, ours, strict=True):
+        items[n] = item
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[Lab]:
+    """The lab `test`, freshly booted; whoever changes a host puts it back.
+
+    LOOPBACK_TEST_LAB names a standing lab to work against instead, for whoever writes a test.
+    """
+    if standing := os.environ.get("LOOPBACK_TEST_LAB"):
+        running, _ = bring_up(standing)
+        yield running
+        return
+    with only_run():
+        yield from fresh_lab()
+
+
+@contextmanager
+def only_run() -> Iterator[None]:
+    """Two runs over one lab would take each other's hosts away."""
+    descriptor = os.open(HERE / f"{NAME}.running", os.O_RDWR | os.O_CREAT)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+        (HERE / f"{NAME}.running").unlink()
+    except BlockingIOError:
+        pytest.fail(
+            f"another test run has lab {NAME!r}; wait, or set LOOPBACK_TEST_LAB", pytrace=False
+        )
+    finally:
+        os.close(descriptor)
+
+
+def fresh_lab() -> Iterator[Lab]:
+    """Boot it, and see afterwards that it is gone and the machine is as it was."""
+    take_down(NAME)
+    before, clock = read_machine(), time.time() - time.monotonic()
+    running, _ = bring_up(NAME)
+    yield running
+    take_down(NAME)
+    assert not leftovers(NAME)
+    after = read_machine()
+    assert {k: v for k, v in after.items() if before[k] != v} == {}
+    # a host that set the machine's clock would move it by more than its own drift
+    assert abs(time.time() - time.monotonic() - clock) < 0.5
+
+
+class Deployed:
+    """The lab with `stacks/edge` deployed by the command a user types."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+
+    def loopback(self, *words: str, stack: Path | None = None) -> subprocess.CompletedProcess[str]:
+        """Run `loopback` on the operator's workstation."""
+        at = ["-C", str(stack or ROOT)] if words[0] in ("plan", "up", "destroy", "drift") else []
+        return self.lab.exec("ops", ["loopback", *words, *at], timeout_s=240)
+
+    def ask(self, client: str, vip: str, *more: str) -> dict[str, object]:
+        """One request over TLS, certificate checked; the application says what it saw."""
+        argv = ["curl", "--silent", "--show-error", "--max-time", "5"]
+        argv += ["--cacert", "/etc/ssl/certs/loopback-lab-ca.pem", *more]
+        argv += ["--resolve", f"www.example.net:443:{vip}", "https://www.example.net/"]
+        done = self.lab.exec(client, argv)
+        assert done.returncode == 0, f"{client} -> {vip}: {done.stderr}"
+        answer: dict[str, object] = json.loads(done.stdout)
+        return answer
+
+
+@pytest.fixture(scope="session")
+def fleet(lab: Lab) -> Deployed:
+    """The deployed fleet; whoever changes it puts it back."""
+    deployed = Deployed(lab)
+    done = deployed.loopback("up", "--yes")
+    assert done.returncode == 0, done.stderr
+    return deployed

@@ -1,0 +1,170 @@
+"""A lab's life: interrupted, half-made, cut off, left over; `up` and `down` always work."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from loopback_iac.lab import (
+    InstancePaths,
+    LabError,
+    bring_up,
+    cgroups,
+    leftovers,
+    namespaces,
+    open_lab,
+    take_down,
+)
+from loopback_iac.lab.instance import locked
+
+NAME = "testlife"
+UP = [
+    sys.executable,
+    "-c",
+    "from loopback_iac.cli import main; main()",
+    "lab",
+    "up",
+    "--name",
+    NAME,
+]
+
+
+@pytest.fixture
+def nothing():
+    """No lab of that name before, none after."""
+    take_down(NAME)
+    yield
+    take_down(NAME)
+    assert not leftovers(NAME)
+
+
+PATHS = InstancePaths(NAME)
+# How far `up` has come, read from the machine.
+MOMENTS = {
+    "keys": (PATHS.keys / "tls.pem").exists,
+    "disks": (PATHS.host("fra1") / "up").exists,
+    "namespaces": lambda: len(namespaces.namespaces_of(PATHS)) >= 8,
+    "boots": lambda: len(cgroups.pids(PATHS)) >= 3,
+    "waits": lambda: all(cgroups.leader(PATHS, host) for host in ("t1", "w2", "c-par")),
+}
+
+
+def interrupt_up(moment, sent):
+    """Start `up` and end it once it has come so far."""
+    reached = MOMENTS[moment]
+    with subprocess.Popen(UP, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL) as running:
+        while not reached():
+            assert running.poll() is None, f"up ended before {moment}"
+            time.sleep(0.002)
+        running.send_signal(sent)
+        # an interrupt is obeyed at once, not when every host has come up
+        assert running.wait(10) != 0
+
+
+@pytest.mark.usefixtures("nothing")
+def test_up_goes_on_where_a_killed_one_stopped():
+    for moment in ("keys", "disks", "namespaces", "boots"):
+        interrupt_up(moment, signal.SIGKILL)
+    interrupt_up("waits", signal.SIGINT)
+    lab, _ = bring_up(NAME)
+    assert {h.state for h in lab.status()} == {"running"}
+    assert all(lab.bgp()["core"].values())
+    for host in ("fra1", "w2"):
+        assert lab.exec(host, ["systemctl", "is-active", "ssh"]).stdout == "active\n"
+    assert not bring_up(NAME)[1]
+
+
+@pytest.mark.usefixtures("nothing")
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_down_removes_what_a_killed_up_left(moment):
+    interrupt_up(moment, signal.SIGKILL)
+    assert leftovers(NAME)
+    assert take_down(NAME)
+    assert not leftovers(NAME)
+
+
+@pytest.mark.usefixtures("nothing")
+def test_a_lab_survives_a_reboot_of_the_machine():
+    lab, _ = bring_up(NAME)
+    lab.exec("w1", ["sh", "-c", "echo kept > /root/kept; sync"])
+    config = lab.paths.stack_config.read_bytes()
+    # what a reboot takes: processes, namespaces, cgroups; the disk stays
+    cgroups.kill(lab.paths)
+    namespaces.remove_namespaces(lab.paths)
+    cgroups.remove(lab.paths)
+    assert {h.state for h in lab.status()} == {"absent"}
+    _, changes = bring_up(NAME)
+    assert len(changes.hosts_started) == 11
+    assert not changes.disks_made
+    assert lab.exec("w1", ["cat", "/root/kept"]).stdout == "kept\n"
+    assert lab.paths.stack_config.read_bytes() == config
+
+
+@pytest.mark.usefixtures("nothing")
+def test_a_host_cut_off_in_a_lost_namespace_is_booted_again():
+    lab, _ = bring_up(NAME)
+    cut_off = cgroups.leader(lab.paths, "w2")
+    subprocess.run(["ip", "netns", "delete", lab.paths.namespace("w2")], check=True)
+    _, changes = bring_up(NAME)
+    assert changes.hosts_started == ("w2",)
+    assert cgroups.leader(lab.paths, "w2") != cut_off
+    assert lab.exec("c-fra", ["ping", "-c1", "-W2", "2001:db8:c::22"]).returncode == 0
+    # whoever still works in the lab's networks is ended by `down`
+    lingering = subprocess.Popen([*namespaces.enter(lab.paths, "ops"), "sleep", "300"])
+    take_down(NAME)
+    assert lingering.wait(5) == -signal.SIGKILL
+
+
+def test_a_name_whose_namespace_was_never_made_is_taken_over_and_removed():
+    paths = InstancePaths(NAME)
+    other = namespaces.NAMESPACES / "someone-elses"
+    # `ip netns add` makes /run/netns and the file, then the namespace: killed in between
+    subprocess.run(["ip", "netns", "add", other.name], check=True)
+    try:
+        paths.namespace_path("t1").touch()
+        assert leftovers(NAME) == [f"network namespace {NAME}".replace(NAME, paths.namespace("t1"))]
+        take_down(NAME)
+        assert not leftovers(NAME)
+        assert other.exists()
+    finally:
+        subprocess.run(["ip", "netns", "delete", other.name], check=True)
+
+
+def test_the_lock_of_a_dead_process_holds_nobody_up():
+    paths = InstancePaths(NAME)
+    holding = (
+        "import time\nfrom loopback_iac.lab import InstancePaths\n"
+        "from loopback_iac.lab.instance import locked\n"
+        f"with locked(InstancePaths({NAME!r})): print('held', flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", holding], stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(LabError, match=f"process {holder.pid} is changing it"), locked(paths):
+            pass
+        holder.kill()
+    with locked(paths):
+        assert paths.lock.read_text() == str(os.getpid())
+    take_down(NAME)
+    assert not paths.lock.exists()
+
+
+def test_two_labs_stand_side_by_side(lab):
+    begun = time.monotonic()
+    other, _ = bring_up(NAME)
+    try:
+        assert time.monotonic() - begun < 60
+        other.exec("w1", ["sh", "-c", "echo other > /root/which"])
+        assert lab.exec("w1", ["test", "-e", "/root/which"]).returncode == 1
+        keys = [open_lab(n).paths.operator_key.read_text() for n in (NAME, lab.paths.name)]
+        assert keys[0] != keys[1]
+    finally:
+        take_down(NAME)
+    assert not leftovers(NAME)
+    assert {h.state for h in lab.status()} == {"running"}
