@@ -27,6 +27,7 @@ def render_nftables_pop(
         "nftables-pop.conf",
         pop=pop,
         ssh_port=hosts[pop].ssh_port,
+        ports=sorted({service.worker_port for service in fleet.services.values()}),
         exporters=(NODE_EXPORTER_PORT, BIRD_EXPORTER_PORT),
         families=[
             {

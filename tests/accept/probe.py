@@ -1,7 +1,8 @@
 """Small ends of packets for firewall tests, run inside a namespace.
 
 hear ADDRESS PORT KIND           answers every datagram, or every connection
-reach ADDRESS PORT KIND SOURCE   prints heard, silent, refused or forbidden
+reach ADDRESS PORT KIND SOURCE SOURCE_PORT
+                                 prints heard, silent, refused or forbidden
 talk  ADDRESS PORT tcp SOURCE    one connection: prints for each line read whether it was echoed
 """
 
@@ -45,10 +46,10 @@ def hear(address: str, port: int, kind: str) -> None:
                 ear.sendto(b"heard", sender)
 
 
-def reach(address: str, port: int, kind: str, source: str) -> str:
+def reach(address: str, port: int, kind: str, source: str, source_port: int) -> str:
     with opened(address, kind) as mouth:
         mouth.settimeout(PATIENCE_S)
-        mouth.bind((source, 0))
+        mouth.bind((source, source_port))
         try:
             mouth.connect((address, port))
             if kind == "udp":
@@ -85,4 +86,4 @@ if __name__ == "__main__":
     elif verb == "talk":
         talk(where, int(number), rest[0])
     else:
-        print(reach(where, int(number), how, rest[0]))  # noqa: T201  # its output is its answer
+        print(reach(where, int(number), how, rest[0], int(rest[1])))  # noqa: T201  # its output is its answer

@@ -24,8 +24,14 @@ def hear(space, address, port, kind="tcp"):
     wait_for(lambda: shown in space.run("ss", flag).stdout)
 
 
-def reach(space, address, port, source, kind="tcp"):
+def tracked(space):
+    """Entries of the connection table."""
+    return int(space.run("cat", "/proc/sys/net/netfilter/nf_conntrack_count").stdout)
+
+
+def reach(space, address, port, source, kind="tcp", *, source_port=0):
     words = [sys.executable, str(PROBE), "reach", address, str(port), kind, source]
+    words.append(str(source_port))
     told = space.run(*words)
     return told.stdout.strip() or told.stderr
 
@@ -127,15 +133,29 @@ def test_clients_fill_no_connection_table(pop):
     hear(fra1, VIP, 443)
     hear(fra1, HOST, 22)
 
-    def tracked():
-        return int(fra1.run("cat", "/proc/sys/net/netfilter/nf_conntrack_count").stdout)
-
-    before = tracked()
+    before = tracked(fra1)
     for _ in range(5):
         assert reach(world, VIP, 443, STRANGER) == "heard"
-    assert tracked() == before
+    assert tracked(fra1) == before
     assert reach(world, HOST, 22, ADMIN) == "heard"
-    assert tracked() > before
+    assert tracked(fra1) > before
+
+
+def test_a_worker_answers_and_opens_nothing(image):
+    """The PoP's end of a tunnel, where HAProxy's connections are not tracked either."""
+    with namespaces("fra1", "w1") as (fra1, w1):
+        cable(fra1, "lb-w1", w1, "lb-fra1")
+        fra1.ip("addr add 10.88.8.2/31 dev lb-w1")
+        w1.ip("addr add 10.88.8.3/31 dev lb-fra1")
+        load(image, fra1, "fra1")
+        for port in (22, 9100, 5000):
+            hear(fra1, "10.88.8.2", port)
+        for port in (22, 9100, 5000):
+            assert reach(w1, "10.88.8.2", port, "10.88.8.3") == "silent"
+            assert reach(w1, "10.88.8.2", port, "10.88.8.3", source_port=8443) == "silent"
+        hear(w1, "10.88.8.3", 8443)
+        assert reach(fra1, "10.88.8.3", 8443, "10.88.8.2") == "heard"
+        assert tracked(fra1) == 0
 
 
 def test_an_open_connection_is_judged_by_the_new_rules(image, pop):
