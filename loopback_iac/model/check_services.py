@@ -7,7 +7,8 @@ from loopback_iac.model.draft import Draft
 from loopback_iac.model.problem import Problem
 from loopback_iac.model.traffic import Prefix, Service
 
-RESERVED_PORTS = {22: "sshd", 179: "BGP"}  # they listen on every address of a PoP
+SSH_PORT = 22
+RESERVED_PORTS = {SSH_PORT: "sshd", 179: "BGP"}  # they listen on every address of a PoP
 
 
 def check_services(draft: Draft) -> list[Problem]:
@@ -50,6 +51,16 @@ def _ports(draft: Draft) -> list[Problem]:
                     f"{service.port} belongs to {RESERVED_PORTS[service.port]} on every PoP",
                     "another port",
                     "move the service, for example to 2222",
+                    "port-reserved",
+                )
+            )
+        if service.worker_port == SSH_PORT:
+            problems.append(
+                Problem(
+                    f"services.{name}.worker_port",
+                    f"{SSH_PORT} is where workers answer SSH",
+                    "a port of its own: it is closed to everybody but the tunnels",
+                    "let the ingress listen elsewhere, for example on 8443",
                     "port-reserved",
                 )
             )

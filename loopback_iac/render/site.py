@@ -71,11 +71,12 @@ def links(
 ) -> tuple[Link, ...]:
     """Tunnels of a host, sorted by peer.
 
-    Raises: InputRejected when a host or key is missing, or a pair shares no address family.
+    Raises: InputRejected when a host or key is missing, a pair shares no address family, or a
+        service would take the port of sshd.
     """
     at_pop = name in fleet.pops
     peers = fleet.workers if at_pop else fleet.pops
-    problems: list[Problem] = []
+    problems = check_ssh_ports(fleet, name, hosts)
     found = []
     for peer in sorted(peers):
         pair = tunnel(fleet, name, peer) if at_pop else tunnel(fleet, peer, name)
@@ -85,6 +86,26 @@ def links(
     if problems:
         raise InputRejected(name, tuple(problems))
     return tuple(found)
+
+
+def check_ssh_ports(fleet: Fleet, name: str, hosts: Mapping[str, Host]) -> list[Problem]:
+    """Findings on services that would take the port by which a host is managed."""
+    if name not in hosts:
+        return []
+    at_pop = name in fleet.pops
+    services = fleet.services if at_pop else fleet.services_of(fleet.pool_of(name))
+    field = "port" if at_pop else "worker_port"
+    return [
+        Problem(
+            f"services.{service}.{field}",
+            f"{hosts[name].ssh_port} is where {name} answers SSH",
+            "a port of its own",
+            "move the service, or let sshd of that host listen elsewhere",
+            "port-reserved",
+        )
+        for service, facts in services.items()
+        if getattr(facts, field) == hosts[name].ssh_port
+    ]
 
 
 def _link(

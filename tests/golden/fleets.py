@@ -110,7 +110,7 @@ def vip_trees(draw: st.DrawFn, prefixes: dict[str, Any]) -> dict[str, Any]:
 @st.composite
 def services(draw: st.DrawFn, vips: dict[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    ports = st.integers(1, 65535).filter(lambda port: port not in {22, 179})
+    ports = st.integers(1, 65535).filter(lambda port: port not in {22, 179, 2222})
     for vip in vips:
         for port in draw(st.lists(ports, min_size=1, max_size=2, unique=True)):
             found[f"{vip}-{port}"] = {
@@ -205,7 +205,10 @@ def host_trees(draw: st.DrawFn, names: list[str]) -> dict[str, Any]:
     common = draw(st.sampled_from([4, 6]))
     trees = {}
     for index, name in enumerate(names):
-        tree: dict[str, Any] = {"host_key": host_key(), "ssh_port": draw(st.integers(1, 65535))}
+        tree: dict[str, Any] = {
+            "host_key": host_key(),
+            "ssh_port": draw(st.sampled_from([22, 2222])),
+        }
         for family in (4, 6):
             if family == common or draw(st.booleans()):
                 address = f"198.18.{index}.11" if family == 4 else f"2001:db8:{index:x}::11"
