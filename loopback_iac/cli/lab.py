@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from loopback_iac.cli.demo import demo
@@ -40,7 +41,6 @@ _TAKES = {"image": "building the Debian image once, about half a minute"}
 @app.command()
 def image() -> None:
     """Build the Debian 13 image that every host boots from, unless it is cached."""
-
     with _errors_told(), _progress() as report:
         if not image_path().is_dir():
             report("image", 0, 1)
@@ -66,6 +66,8 @@ def up(
         f"lab {name} is up after {time.monotonic() - begun:.1f} s:"
         f" {len(changes.hosts_started)} hosts started, {changes.links_made} links made"
     )
+    if changes.disks_made and not changes.config_written:
+        _talk.print(f"  made anew, the lab's code changed: {', '.join(changes.disks_made)}")
     _talk.print(f"  stack configuration  {lab.paths.stack_config}", soft_wrap=True)
     _talk.print(f"  its passphrase       {lab.paths.passphrase}", soft_wrap=True)
     _talk.print(f"  operator's SSH key   {lab.paths.operator_key}", soft_wrap=True)
@@ -74,7 +76,6 @@ def up(
 @app.command()
 def down(name: _Name = "lab") -> None:
     """Remove everything of a lab, whole or half-made."""
-
     with _errors_told(), _progress() as report:
         report("removing", 0, 1)
         there = take_down(name)
@@ -88,7 +89,6 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Show hosts with their state, process, address and memory, and the routers' sessions."""
-
     with _errors_told():
         lab = open_lab(name)
         hosts, bgp = lab.status(), lab.bgp()
@@ -121,7 +121,6 @@ def logs(
     lines: Annotated[int, typer.Option("--lines", "-n", help="How many of the last lines.")] = 50,
 ) -> None:
     """Print the end of a host's journal, or of its console when it does not run."""
-
     with _errors_told():
         lab = open_lab(name)
         _known(lab, host)
@@ -136,7 +135,6 @@ app.command()(demo)
 
 
 def _become(name: str, host: str, command: list[str]) -> None:
-
     with _errors_told():
         lab = open_lab(name)
         _known(lab, host)
@@ -182,13 +180,14 @@ def _errors_told() -> Iterator[None]:
 @contextmanager
 def _progress() -> Iterator[Report]:
     """On a terminal one moving line with the elapsed time; elsewhere a line per step."""
-    with _talk.status("") as line:
-        begun, told = time.monotonic(), ""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=_talk, transient=True, disable=not _talk.is_terminal) as line:
+        task, told = line.add_task("looking", total=None), ""
 
         def report(step: str, done: int, total: int) -> None:
             nonlocal told
             text = _TAKES.get(step, step) if total == 1 else f"{step} {done}/{total}"
-            line.update(f"{text}  ({time.monotonic() - begun:.0f} s)")
+            line.update(task, description=text)
             if not _talk.is_terminal and step != told:
                 _talk.print(f"lab: {text}", highlight=False)
             told = step

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from loopback_iac.lab.namespaces import machine_lock, pids_in
 from loopback_iac.lab.paths import CGROUPS, InstancePaths, LabError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 # Version 1 and hybrid machines: one directory per hierarchy; `systemd` holds the services' tree.
 _HYBRID = ("systemd", "unified", "memory", "cpuacct", "pids")
@@ -49,10 +47,10 @@ def pids(paths: InstancePaths, host: str = "", part: str = "") -> list[int]:
     """
     top = hierarchies()[0] / paths.cgroup(host) / part
     found: list[int] = []
-    for listing in [top / "cgroup.procs", *top.rglob("cgroup.procs")]:
-        # hosts come and go while we look
+    for folder in _folders(top):
+        # cgroups come and go while we look
         with contextlib.suppress(OSError):
-            found += [int(pid) for pid in listing.read_text().split()]
+            found += [int(pid) for pid in (folder / "cgroup.procs").read_text().split()]
     return sorted(set(found) - {0})
 
 
@@ -91,7 +89,7 @@ def remove(paths: InstancePaths, host: str = "") -> None:
         for root in hierarchies():
             top = root / paths.cgroup(host)
             for folder in sorted(_folders(top), key=lambda p: len(p.parts), reverse=True):
-                folder.rmdir()
+                _remove_emptied(folder)
             for parent in top.relative_to(root).parents:
                 if parent.parts:
                     # another instance may be in it
@@ -113,14 +111,34 @@ def memory_bytes(paths: InstancePaths, host: str) -> int:
 
 def _enable_accounts(paths: InstancePaths) -> None:
     """Version 2 counts memory for a cgroup only when its parents say so; hybrid always does."""
-    for folder in (CGROUPS / paths.cgroup(), (CGROUPS / paths.cgroup()).parent):
+    own = CGROUPS / paths.cgroup()
+    for folder in (own.parent, own):
         control = folder / "cgroup.subtree_control"
         if control.exists():
-            control.write_text("+memory +pids")
+            # a machine whose own root does not count memory: then `status` shows none
+            with contextlib.suppress(OSError):
+                control.write_text("+memory +pids")
 
 
 def _folders(top: Path) -> list[Path]:
-    return [top, *(p for p in top.rglob("*") if p.is_dir())] if top.is_dir() else []
+    """A cgroup and all below it; os.walk passes over what vanishes meanwhile."""
+    return [Path(folder) for folder, _, _ in os.walk(top)]
+
+
+def _remove_emptied(folder: Path) -> None:
+    """The kernel lets go of a cgroup a moment after its last process."""
+    for _ in range(200):
+        try:
+            folder.rmdir()
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            if error.errno != errno.EBUSY:
+                raise
+            time.sleep(0.01)
+        else:
+            return
+    raise LabError(f"{folder} is still in use")
 
 
 def _ancestors() -> set[int]:

@@ -49,7 +49,12 @@ def read_machine() -> dict[str, object]:
         "rules": said("ip", "rule") + said("ip", "-6", "rule"),
         "firewall": said("nft", "--stateless", "list", "ruleset"),
         "settings": {k: v for k, v in settings.items() if not VOLATILE.match(k)},
-        "mounts": sorted(said("findmnt", "--noheadings", "--raw", "-o", "TARGET").split()),
+        # namespaces of other labs come and go; that ours are gone is asked of `leftovers`
+        "mounts": sorted(
+            place
+            for place in said("findmnt", "--noheadings", "--raw", "-o", "TARGET").split()
+            if not place.startswith("/run/netns")
+        ),
     }
 
 

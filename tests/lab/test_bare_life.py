@@ -17,7 +17,6 @@ from loopback_iac.lab import (
     cgroups,
     leftovers,
     namespaces,
-    open_lab,
     take_down,
 )
 from loopback_iac.lab.instance import locked
@@ -88,38 +87,6 @@ def test_down_removes_what_a_killed_up_left(moment):
     assert not leftovers(NAME)
 
 
-@pytest.mark.usefixtures("nothing")
-def test_a_lab_survives_a_reboot_of_the_machine():
-    lab, _ = bring_up(NAME)
-    lab.exec("w1", ["sh", "-c", "echo kept > /root/kept; sync"])
-    config = lab.paths.stack_config.read_bytes()
-    # what a reboot takes: processes, namespaces, cgroups; the disk stays
-    cgroups.kill(lab.paths)
-    namespaces.remove_namespaces(lab.paths)
-    cgroups.remove(lab.paths)
-    assert {h.state for h in lab.status()} == {"absent"}
-    _, changes = bring_up(NAME)
-    assert len(changes.hosts_started) == 11
-    assert not changes.disks_made
-    assert lab.exec("w1", ["cat", "/root/kept"]).stdout == "kept\n"
-    assert lab.paths.stack_config.read_bytes() == config
-
-
-@pytest.mark.usefixtures("nothing")
-def test_a_host_cut_off_in_a_lost_namespace_is_booted_again():
-    lab, _ = bring_up(NAME)
-    cut_off = cgroups.leader(lab.paths, "w2")
-    subprocess.run(["ip", "netns", "delete", lab.paths.namespace("w2")], check=True)
-    _, changes = bring_up(NAME)
-    assert changes.hosts_started == ("w2",)
-    assert cgroups.leader(lab.paths, "w2") != cut_off
-    assert lab.exec("c-fra", ["ping", "-c1", "-W2", "2001:db8:c::22"]).returncode == 0
-    # whoever still works in the lab's networks is ended by `down`
-    lingering = subprocess.Popen([*namespaces.enter(lab.paths, "ops"), "sleep", "300"])
-    take_down(NAME)
-    assert lingering.wait(5) == -signal.SIGKILL
-
-
 def test_a_name_whose_namespace_was_never_made_is_taken_over_and_removed():
     paths = InstancePaths(NAME)
     other = namespaces.NAMESPACES / "someone-elses"
@@ -155,16 +122,45 @@ def test_the_lock_of_a_dead_process_holds_nobody_up():
     assert not paths.lock.exists()
 
 
-def test_two_labs_stand_side_by_side(lab):
-    begun = time.monotonic()
-    other, _ = bring_up(NAME)
-    try:
-        assert time.monotonic() - begun < 60
-        other.exec("w1", ["sh", "-c", "echo other > /root/which"])
-        assert lab.exec("w1", ["test", "-e", "/root/which"]).returncode == 1
-        keys = [open_lab(n).paths.operator_key.read_text() for n in (NAME, lab.paths.name)]
-        assert keys[0] != keys[1]
-    finally:
+@pytest.fixture(scope="module")
+def second():
+    """A second lab beside the tier's own."""
+    take_down(NAME)
+    lab, _ = bring_up(NAME)
+    yield lab
+    # whoever still works in the lab's networks is ended with it
+    with subprocess.Popen([*namespaces.enter(lab.paths, "c-fra"), "sleep", "300"]) as lingering:
         take_down(NAME)
+        assert lingering.wait(5) == -signal.SIGKILL
     assert not leftovers(NAME)
-    assert {h.state for h in lab.status()} == {"running"}
+
+
+def test_two_labs_stand_side_by_side(lab, second):
+    second.exec("w1", ["sh", "-c", "echo second > /root/kept; sync"])
+    assert lab.exec("w1", ["test", "-e", "/root/kept"]).returncode == 1
+    assert second.paths.operator_key.read_text() != lab.paths.operator_key.read_text()
+    assert {h.state for h in [*lab.status(), *second.status()]} == {"running"}
+
+
+def test_a_host_cut_off_in_a_lost_namespace_is_booted_again(second):
+    cut_off = cgroups.leader(second.paths, "w2")
+    subprocess.run(["ip", "netns", "delete", second.paths.namespace("w2")], check=True)
+    _, changes = bring_up(NAME)
+    assert changes.hosts_started == ("w2",)
+    assert cgroups.leader(second.paths, "w2") != cut_off
+    assert second.exec("c-fra", ["ping", "-c1", "-W2", "2001:db8:c::22"]).returncode == 0
+
+
+def test_a_lab_survives_a_reboot_of_the_machine(second):
+    second.exec("w1", ["sh", "-c", "echo second > /root/kept; sync"])
+    config = second.paths.stack_config.read_bytes()
+    # what a reboot takes: processes, namespaces, cgroups; the disk stays
+    cgroups.kill(second.paths)
+    namespaces.remove_namespaces(second.paths)
+    cgroups.remove(second.paths)
+    assert {h.state for h in second.status()} == {"absent"}
+    _, changes = bring_up(NAME)
+    assert len(changes.hosts_started) == 11
+    assert not changes.disks_made
+    assert second.exec("w1", ["cat", "/root/kept"]).stdout == "second\n"
+    assert second.paths.stack_config.read_bytes() == config

@@ -12,6 +12,7 @@ from cryptography import x509
 from loopback_iac.engine.passphrase import Crypter
 from loopback_iac.lab.faults import render_silence
 from loopback_iac.lab.keys import ensure_keys, keep
+from loopback_iac.lab.machine import check_machine
 from loopback_iac.lab.paths import InstancePaths, LabError
 from loopback_iac.lab.routing import FAR, NEAR, router_sessions
 from loopback_iac.lab.seeds import SeedFile, render_seed, seed_digest, write_seed
@@ -185,3 +186,12 @@ par1_6     BGP        ---        start  2026-11-20 23:14:52.945  Active  Socket:
 core_4     BGP        ---        up     2026-11-20 23:14:53.664  Established
 """
     assert parse_sessions(text) == {"fra1_4": False, "par1_6": False, "core_4": True}
+
+
+def test_an_unfit_machine_is_refused_with_everything_it_lacks(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    with pytest.raises(LabError) as refused:
+        check_machine()
+    assert "root: namespaces" in str(refused.value)
+    assert "apt-get install iproute2 mmdebstrap nftables procps systemd" in str(refused.value)
