@@ -260,7 +260,16 @@ def _read_policies(known: analyzer_pb2.AnalyzerInfo) -> dict[str, tuple[str, dic
 
 
 def _read_initial(known: analyzer_pb2.AnalyzerInfo) -> dict[str, PolicyConfig]:
+    """
+    What the pack itself configures.
+
+    On the wire "no level given" and "advisory" are both 0; reading it as advisory would weaken a
+    mandatory policy that merely has initial properties, so 0 leaves the policy its own level.
+    """
     return {
-        name: PolicyConfig(_LEVELS.Name(config.enforcementLevel), MessageToDict(config.properties))
+        name: PolicyConfig(
+            _LEVELS.Name(config.enforcementLevel) if config.enforcementLevel else "",
+            MessageToDict(config.properties),
+        )
         for name, config in known.initialConfig.items()
     }

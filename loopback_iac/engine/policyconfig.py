@@ -27,7 +27,7 @@ _INERT = {"description", "title", "default", "examples"}
 
 @dataclass(frozen=True, slots=True)
 class PolicyConfig:
-    """Level (ADVISORY, MANDATORY, REMEDIATE, DISABLED) and properties of one policy."""
+    """Level (ADVISORY, MANDATORY, REMEDIATE, DISABLED; "" not said) and properties."""
 
     level: str
     properties: dict[str, Any] = field(default_factory=dict)
@@ -61,7 +61,7 @@ def parse_policy_config(
         level, properties = _split(given.get(name), name, problems)
         merged = {**(base.properties if base else {}), **properties}
         problems += [f"  {name}: {problem}" for problem in _check_object(merged, schema, "")]
-        settled = level or general or (base.level if base else own)
+        settled = level or general or (base.level if base else "") or own
         found[name] = PolicyConfig(settled.upper(), merged)
     if problems:
         raise UsageError(f"validating policy config {place}:\n" + "\n".join(sorted(problems)))

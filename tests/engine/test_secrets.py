@@ -1,4 +1,4 @@
-"""Secrets: encrypted at rest, unknown without the passphrase, the same ciphertext while unchanged."""
+"""Secrets: encrypted at rest, unknown without the passphrase, stable while unchanged."""
 
 from __future__ import annotations
 

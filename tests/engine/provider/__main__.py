@@ -1,3 +1,4 @@
+# ruff: noqa: N802 -- the methods have the names of the protocol
 """
 A provider for tests: instant, told by the inputs of each resource how to behave.
 
