@@ -38,6 +38,9 @@ KeyFile = Annotated[
     Path | None,
     typer.Option(help=f"Private key; else the secret {KEY_NAME}, else $SSH_AUTH_SOCK."),
 ]
+Deadline = Annotated[
+    float, typer.Option(min=1, max=600, help="Seconds in which a host has to answer.")
+]
 FIELDS = ("role", "address", "ssh_port", "ssh_user", "host_key", "digest")
 
 
@@ -57,11 +60,12 @@ def drift(
     state_dir: StateDir = None,
     config_file: ConfigFile = None,
     identity: KeyFile = None,
+    deadline: Deadline = DEADLINE_S,
     as_json: Json = False,
 ) -> None:
     """Ask every host what it serves; exit 1 when anything differs from what was applied."""
     options = make_options(cwd, stack, state_dir, config_file=config_file)
-    expected, found = guarded(lambda: _compare(options, identity))
+    expected, found = guarded(lambda: _compare(options, identity, deadline))
     if as_json:
         tree = {
             "hosts": [host.host for host in expected],
@@ -73,14 +77,16 @@ def drift(
     raise typer.Exit(1 if found else 0)
 
 
-def _compare(options: Options, file: Path | None) -> tuple[list[Expected], list[Difference]]:
+def _compare(
+    options: Options, file: Path | None, deadline_s: float
+) -> tuple[list[Expected], list[Difference]]:
     from loopback_iac.remote.drift import check_drift  # noqa: PLC0415 - SSH loads slowly
     from loopback_iac.remote.report import probe_reports  # noqa: PLC0415 - as above
     from loopback_iac.remote.ssh import IdentityError  # noqa: PLC0415 - as above
 
     try:
         expected = read_expected(options)
-        reports = probe_reports(expected, read_identity(options, file), DEADLINE_S)
+        reports = probe_reports(expected, read_identity(options, file), deadline_s)
     except (DriftUsageError, IdentityError) as cause:
         refuse(f"drift: {cause}", 2)
     return expected, check_drift(expected, reports)

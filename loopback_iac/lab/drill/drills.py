@@ -205,7 +205,8 @@ DRILLS = {
             what=f"`{AGENT} drain {DRAIN_S}` at the client's PoP, over SSH",
             repair=f"`{AGENT} undrain`",
             expects="no new connection fails but those in flight at the moment the path moves;"
-            " their packets reach a PoP that does not know them and are reset",
+            " their packets reach a PoP that does not know them and are reset, and so are"
+            " long-lived connections",
             hold_s=2,
             begin=_begin_drain,
             undo=_end_drain,

@@ -18,7 +18,12 @@ if TYPE_CHECKING:
     from loopback_iac.lab.drill.runner import Run
 
 BIN_US = 20_000
-COLOURS = {"answered": "#9db4d0", "slow (> 25 ms)": "#e8a33d", "failed": "#c8372d"}
+COLOURS = {
+    "answered": "#9db4d0",
+    "slow (> 25 ms)": "#f0cf8a",
+    "saved by a retransmission": "#e08a1e",
+    "failed": "#c8372d",
+}
 POP_COLOURS = ("#2b62b5", "#2f8f4e", "#8b4fa8", "#b5762b")
 LEAD_US, LEAST_TAIL_US = 400_000, 900_000
 
@@ -49,7 +54,7 @@ def draw_timeline(run: Run, title: str, path: Path) -> None:
         row[0].set_ylabel(f"IPv{family}: connections due per 20 ms")
     grid[-1][0].set_xlabel("ms since the fault was begun")
     grid[-1][1].set_xlabel("ms since the repair was begun")
-    figure.legend(*_legend(grid), loc="outside lower center", ncols=4, fontsize=9, frameon=False)
+    figure.legend(*_legend(grid), loc="outside lower center", ncols=5, fontsize=9, frameon=False)
     figure.suptitle(title, fontsize=11)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, metadata={"Software": None})
@@ -72,12 +77,12 @@ def _draw_window(
 ) -> None:
     """Stacked bars of what became of the connections."""
     first, last = window
-    bins = range(first - first % BIN_US, last, BIN_US)
+    # no bin straddles the moment itself
+    bins = range(zero - -(-(zero - first) // BIN_US) * BIN_US, last, BIN_US)
     shown = [a for a in attempts if _within(a, window)]
     words = {name: [0] * len(bins) for name in COLOURS}
     for attempt in shown:
-        name = "failed" if attempt.failed else "slow (> 25 ms)" if attempt.slow else "answered"
-        words[name][(attempt.due_us - bins[0]) // BIN_US] += 1
+        words[_fate(attempt)][(attempt.due_us - bins[0]) // BIN_US] += 1
     edges = [(b - zero) / 1000 for b in bins]
     floor = [0] * len(bins)
     for name, counts in words.items():
@@ -86,6 +91,14 @@ def _draw_window(
     axes.set_xlim((first - zero) / 1000, (last - zero) / 1000)
     axes.grid(axis="y", alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def _fate(attempt: Attempt) -> str:
+    if attempt.failed:
+        return "failed"
+    if attempt.hit:
+        return "saved by a retransmission"
+    return "slow (> 25 ms)" if attempt.slow else "answered"
 
 
 def _within(attempt: Attempt, window: tuple[int, int]) -> bool:

@@ -1,0 +1,102 @@
+"""Drills on the deployed fleet: what must hold did, nothing stays broken. No time is asserted."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from loopback_iac.lab.drill.drills import DRILLS
+from loopback_iac.lab.drill.ground import Ground, Pace
+from loopback_iac.lab.drill.runner import NotReadyError, await_ready, judge_runs, rehearse
+from loopback_iac.lab.faults import silenced
+from loopback_iac.lab.topology import Role
+
+LOOPBACK = Path(sys.executable).parent / "loopback"
+GENTLE = Pace(rate=100, streams=3)
+
+
+@pytest.fixture
+def ground(lab, fleet):
+    made = Ground(lab, "c-fra")
+    await_ready(made)
+    yield made
+    for host in lab.topology.having(Role.POP):
+        lab.silent(host.name, silent=False)
+    await_ready(made)
+
+
+def noteworthy(name: str, broken: dict) -> bool:
+    """On a machine with more to do than cores, connections fail before anything is broken."""
+    return bool(broken) and name != "quiet-before"
+
+
+def start_drill(lab, *words: str) -> subprocess.Popen:
+    argv = [LOOPBACK, "drill", *words, "--name", lab.paths.name, "--rate=100", "--streams=3"]
+    return subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_a_silent_pop_is_survived_and_the_record_proves_it(lab, ground, tmp_path):
+    running = start_drill(lab, "silent-pop", "--json", "--out", str(tmp_path))
+    out, complaint = running.communicate(timeout=120)
+    assert out, complaint
+    record = json.loads(out)
+    assert record == json.loads((tmp_path / "record.json").read_text())
+    assert {
+        v["name"]: v["broken"] for v in record["must_hold"] if noteworthy(v["name"], v["broken"])
+    } == {}
+    assert running.returncode == (0 if record["held"] else 1)
+    assert (record["lost"], record["conditions"]["client"]) == ("fra1", "c-fra")
+    (run,) = record["runs"]
+    for family in ("4", "6"):
+        figures = run["families"][family]
+        # an outage was really there: connections were hit, and BFD ended it
+        assert figures["during"]["failed"] + figures["during"]["retried"] > 0
+        assert figures["recovery_ms"] > 0
+        assert figures["sampled"] > 0
+        assert figures["wrong_client"] == 0
+        assert run["route_left_ms"][family] is not None
+        assert run["served_after_return"][family] == "fra1"
+        said = [s["last_error"] for s in run["sessions"]["fra1"] if str(s["family"]) == family]
+        assert all("BFD" in reason for reason in said)
+    assert (tmp_path / "run-1.png").stat().st_size > 0
+    assert "fra1" not in silenced(lab.paths, lab.topology)
+
+
+def test_a_drain_moves_clients_before_it_withdraws(ground):
+    runs = rehearse(ground, DRILLS["drain"], GENTLE, 1, lambda _: None)
+    broken = {v.name: dict(v.broken) for v in judge_runs(DRILLS["drain"], runs)
+              if noteworthy(v.name, v.broken)}  # fmt: skip
+    assert broken == {}
+    evidence = runs[0].evidence
+    assert json.loads(evidence.notes["drain"])["was_announcing"]
+
+
+def test_an_interrupted_drill_leaves_no_fault_behind(lab, ground, tmp_path):
+    running = start_drill(lab, "silent-pop", "--out", str(tmp_path))
+    deadline = time.monotonic() + 60
+    while "fra1" not in silenced(lab.paths, lab.topology):
+        assert time.monotonic() < deadline
+        assert running.poll() is None
+        time.sleep(0.05)
+    running.send_signal(signal.SIGTERM)
+    running.communicate(timeout=60)
+    assert running.returncode != 0
+    assert "fra1" not in silenced(lab.paths, lab.topology)
+    assert not (tmp_path / "record.json").exists()
+
+
+def test_nothing_is_broken_when_the_fleet_is_not_whole(lab, ground):
+    lab.silent("par1", silent=True)
+    deadline = time.monotonic() + 30
+    while any(s.established for s in ground.sessions()["par1"]):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    with pytest.raises(NotReadyError, match="session with par1 over IPv4 is not established"):
+        await_ready(ground, deadline_s=0.5)
+    assert "fra1" not in silenced(lab.paths, lab.topology)
