@@ -136,6 +136,7 @@ def run_converge(digest: str) -> None:
         _leave(digest, {"refused": told})
         raise
     _leave(digest, {"facts": facts})
+    os.unlink(f"{RUN}/bundle/{digest}.json")  # a saved copy stays where rollbacks look for it
 
 
 def _leave(digest: str, ending: dict[str, Any]) -> None:

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from .checks import check_staged
 from .drain import APPLY, drain, want_undrained
-from .files import check_space, forget_beside, put_in_place, remove, write_beside
+from .files import check_space, forget_beside, put_in_place, write_beside
 from .plan import plan_retired, plan_steps, touches_data_plane
 from .programs import boot_id, boottime_s
 from .proof import prove_set
-from .recover import arm_timer, recover_locked, return_to_confirmed
+from .recover import arm_timer, recover_locked, restore_origin, return_to_confirmed
 from .refusal import RefusedError
 from .reload import do_steps, stop_retired
 from .sets import differing, place_of, read_set, save_origin, save_set, set_path
@@ -53,11 +53,12 @@ def converge(coming: HostSet, connection: str) -> dict[str, Any]:
         _stage_and_check(coming)
         drained = _begin(coming, before, changed, connection)
         try:
+            arm_timer(coming.digest, WORK_S + coming.confirm_s)
             _swap(coming, before, changed)
             prove_set(coming)
+            _await_confirm(coming)
         except (RefusedError, OSError) as failed:
             return _give_up(failed)
-        _await_confirm(coming)
         return {"changed": changed, "state": UNCONFIRMED, "drained": drained}
 
 
@@ -168,7 +169,6 @@ def _begin(coming: HostSet, before: HostSet | None, changed: list[str], connecti
             want_undrained(APPLY)
         raise _as_refusal(failed) from failed
     _note(pending | {"phase": SWAPPING, "drained": drained})
-    arm_timer(coming.digest, WORK_S + coming.confirm_s)
     return drained
 
 
@@ -194,7 +194,7 @@ def _swap(coming: HostSet, before: HostSet | None, changed: list[str]) -> None:
     complaints = stop_retired(plan_retired(old, coming.files, coming.role))
     for path in changed:
         if path not in coming.files:
-            remove(path)
+            restore_origin(path)
     do_steps(plan_steps(changed, old, coming.files, coming.role), coming)
     if complaints:
         raise RefusedError(

@@ -8,7 +8,6 @@ the host is as enrolled, for whoever comes next.
 import base64
 import hashlib
 import json
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -75,8 +74,12 @@ class Edge:
 
     def enroll(self, **other):
         """Enroll as the components do."""
-        words = f"enroll host={HOST} instance=i-1 digest=0123456789ab"
-        return self.ssh(f"python3 -I -c '{BOOT}' {words}", json.dumps(self.request(**other)))
+        return self.ssh(self.enroll_text(HOST), json.dumps(self.request(**other)))
+
+    @staticmethod
+    def enroll_text(host: str) -> str:
+        """The command's text as the components write it."""
+        return f"python3 -I -c '{BOOT}' enroll host={host} instance=i-1 digest=0123456789ab"
 
     def bundle(self, changes: dict[str, str | None] | None = None, **other) -> dict:
         """The hand-written bundle with some texts changed (None takes a file out)."""
@@ -193,18 +196,18 @@ def baseline(edge: Edge) -> dict:
     """The bundle the host serves before and after each test."""
     bundle = edge.bundle()
     edge.converge(bundle)
+    edge.assert_serving(bundle)
     return bundle
 
 
 @pytest.fixture
+def serving_once(edge: Edge, baseline: dict) -> dict:
+    """The baseline, for tests that take it off."""
+    return baseline
+
+
+@pytest.fixture
 def serving(edge: Edge, baseline: dict) -> Iterator[dict]:
-    """The host serves the baseline when a test begins and, whatever it tried, when it ends."""
-    edge.assert_serving(baseline)
+    """The host serves the baseline when a test ends, whatever it tried: so it did when it began."""
     yield baseline
     edge.assert_serving(baseline)
-
-
-def completed(done: subprocess.CompletedProcess[str]) -> dict:
-    """The result line of a command that went well."""
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)

@@ -36,6 +36,15 @@ def test_a_restart_of_the_watch_withdraws_nothing(edge, serving):
     assert edge.bird_at_t1("show route 203.0.113.0/24 all") == changes  # same age: never touched
 
 
+def test_a_reload_of_haproxy_withdraws_nothing(edge, serving):
+    before = edge.withdrawals()
+    for _ in range(4):
+        edge.inside("systemctl reload haproxy")
+        time.sleep(0.3)
+    assert edge.withdrawals() == before
+    assert edge.gate() == "open"
+
+
 def test_an_agent_upgrade_withdraws_nothing(edge, serving):
     before = edge.withdrawals()
     edge.inside(
