@@ -17,10 +17,6 @@ $(VENV)/.dev: requirements/dev.lock pyproject.toml
 lab: $(VENV)/.run ## boot the demo fleet, deploy stacks/edge, lose a PoP, print what was measured
 	@$(VENV)/bin/loopback lab demo
 
-.PHONY: lab-down
-lab-down: $(VENV)/.run ## end the demo fleet and leave nothing behind
-	@$(VENV)/bin/loopback lab down
-
 .PHONY: check
 check: $(VENV)/.dev ## format, lint, types, import directions, unit and golden tests (<= 60 s)
 	@echo "check: ruff, mypy, import-linter, unit, golden, house"
@@ -34,8 +30,8 @@ test: $(VENV)/.dev ## everything: checks, real parsers, engine, policies, and th
 	@bash tests/run
 
 .PHONY: golden
-golden: $(VENV)/.dev ## rewrite the expected texts under tests/golden/cases
-	@UPDATE_GOLDEN=1 $(PY) -m pytest -q tests/golden
+golden: $(VENV)/.dev ## rewrite the expected texts: tests/golden/cases, components/schema.json
+	@UPDATE_GOLDEN=1 $(PY) -m pytest -q tests/golden tests/house/test_schema.py
 
 .PHONY: bench
 bench: $(VENV)/.dev ## measurements against what a user would pick instead
