@@ -190,6 +190,7 @@ class _Session:
         if not self._dry_run:
             note = stack.enter_context(self._store.locked(self._verb))
         checkpoint = self._store.load()
+        _check_owner(checkpoint, self._project.name, options.stack)
         raw = load_stack_file(self._project, options.stack, options.config_file)
         config_salt = str(raw.get("encryptionsalt") or "")
         crypter = self._open_crypter(config_salt)
@@ -285,6 +286,18 @@ class _Session:
             deferred_config=tuple(sorted(run.deferred)),
             duration_s=time.monotonic() - self._began,
         )
+
+
+def _check_owner(checkpoint: Checkpoint, project: str, stack: str) -> None:
+    """A state of another stack would be deleted as what this program no longer wants."""
+    prefix = f"urn:pulumi:{stack}::{project}::"
+    for row in checkpoint.rows:
+        if not str(row.get("urn")).startswith(prefix):
+            owner = "::".join(str(row.get("urn")).removeprefix("urn:pulumi:").split("::")[:2])
+            raise UsageError(
+                f"the state is of stack {owner}, not of {stack}::{project}; choose it with"
+                " --stack, or another --state-dir"
+            )
 
 
 def _force_interrupted(run: Run, checkpoint: Checkpoint) -> None:

@@ -20,6 +20,7 @@ _LEASH = Path(__file__).with_name("leash.py")
 _LOOPBACK = "127.0.0.1"
 START_TIMEOUT_S = 60.0
 END_TIMEOUT_S = 5.0
+_POLL_S = 0.01
 # sdk/python/lib/pulumi/runtime/_grpc_settings.py; the default of 4 MiB refuses real payloads.
 MESSAGE_BYTES = 400 * 1024 * 1024
 GRPC_OPTIONS = [
@@ -56,6 +57,7 @@ class Child:
             start_new_session=True,  # Ctrl-C reaches us alone; we decide what ends when
         )
         self._tail: deque[str] = deque(maxlen=60)
+        self._reaping = threading.Lock()
         self._readers: list[threading.Thread] = []
         if self._process.stdin is None:
             raise EngineError("a child started without its leash")
@@ -108,39 +110,49 @@ class Child:
 
     def wait(self, timeout_s: float | None = None) -> int | None:
         """The exit code, or None when it is still running after `timeout_s`."""
-        try:
-            code = self._process.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            return None
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        while not self._has_ended():
+            if deadline is not None and time.monotonic() > deadline:
+                return None
+            time.sleep(_POLL_S)
+        code = self._reap()
         for reader in self._readers:
             reader.join(END_TIMEOUT_S)
         return code
 
     def end(self) -> None:
         """End the child and everything in its group: politely, then not."""
-        stdin = self._process.stdin
         for number in (signal.SIGTERM, signal.SIGKILL):
-            with suppress(ProcessLookupError):
-                os.killpg(self._process.pid, number)
-            if self._wait_short():
+            self._signal_group(number)
+            if self.wait(END_TIMEOUT_S) is not None:
                 break
-        if stdin is not None:
-            with suppress(BrokenPipeError):
-                stdin.close()
-        with suppress(ProcessLookupError):  # what the leader left behind in its group
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self.wait(END_TIMEOUT_S)
-        for stream in (self._process.stdout, self._process.stderr):
+        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
             if stream is not None:
-                stream.close()
+                with suppress(BrokenPipeError):
+                    stream.close()
 
-    def _wait_short(self) -> bool:
-        deadline = time.monotonic() + END_TIMEOUT_S
-        while time.monotonic() < deadline:
-            if self._process.poll() is not None:
+    def _has_ended(self) -> bool:
+        """Look without reaping: a zombie keeps its number from being given to a stranger."""
+        with self._reaping:
+            if self._process.returncode is not None:
                 return True
-            time.sleep(0.01)
-        return False
+            options = os.WEXITED | os.WNOHANG | os.WNOWAIT
+            return os.waitid(os.P_PID, self._process.pid, options) is not None
+
+    def _reap(self) -> int:
+        with self._reaping:
+            if self._process.returncode is None:
+                self._signal_group_unguarded(signal.SIGKILL)  # what the leader left behind
+            return self._process.wait()
+
+    def _signal_group(self, number: signal.Signals) -> None:
+        with self._reaping:
+            if self._process.returncode is None:
+                self._signal_group_unguarded(number)
+
+    def _signal_group_unguarded(self, number: signal.Signals) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, number)
 
 
 def _child_environment() -> dict[str, str]:

@@ -2,7 +2,7 @@
 """
 A provider for tests: instant, told by the inputs of each resource how to behave.
 
-Inputs: `forceNew` (a change replaces), `deleteFirst` (the replacement deletes first), `delay` (s per
+Inputs: `forceNew` (a change replaces), `deleteFirst` (it deletes first), `delay` (seconds per
 operation), `fail` (check, diff, create, update, delete, partial, crash: that call goes wrong).
 Outputs: the inputs, plus `out`. Every call is a line in $PROBE_LOG; what exists is in $PROBE_WORLD.
 """
