@@ -132,7 +132,7 @@ def ensure_image() -> tuple[Path, bool]:
     with _cache_lock():
         if made.is_dir():
             return made, False
-        for left in cache_root().glob("image-*.building"):
+        for left in [*cache_root().glob("image-*.building"), *cache_root().glob(".apt-*")]:
             # its builder is dead: we hold the lock
             shutil.rmtree(left)
         building = made.with_suffix(".building")

@@ -21,7 +21,7 @@ from loopback_iac.lab.image import ensure_image, image_path
 from loopback_iac.lab.keys import ensure_keys, write_private
 from loopback_iac.lab.machine import check_machine
 from loopback_iac.lab.paths import InstancePaths, LabError
-from loopback_iac.lab.readiness import await_host
+from loopback_iac.lab.readiness import await_host, settled
 from loopback_iac.lab.seeds import render_seed
 from loopback_iac.lab.stackconfig import ensure_stack_config
 from loopback_iac.lab.status import HostStatus, probe_bgp, probe_hosts
@@ -258,17 +258,25 @@ def _end_silences(paths: InstancePaths, topology: Topology) -> int:
 def _start(
     paths: InstancePaths, topology: Topology, hosts: Iterable[Host], image: Path, report: Report
 ) -> list[str]:
-    """Boot what does not run, in parallel, and wait for it; give up waiting when one fails."""
+    """
+    Boot what does not run, in parallel; wait for it and for what still boots since an earlier `up`.
+
+    Out: names of the hosts that were started now.
+    Raises: LabError of the first host that does not come up; the others are not waited for.
+    """
+    hosts = list(hosts)
     started = [host for host in hosts if boot.start(paths, host.name, image)]
-    if started:
-        report("hosts", 0, len(started))
     give_up = threading.Event()
     with ThreadPoolExecutor(_PARALLEL) as pool:
+        done = pool.map(lambda host: host in started or not settled(paths, host.name), hosts)
+        awaited = [host for host, wait in zip(hosts, done, strict=True) if wait]
+        if awaited:
+            report("hosts", 0, len(awaited))
         try:
-            waits = [pool.submit(await_host, paths, topology, host, give_up) for host in started]
-            for done, wait in enumerate(as_completed(waits), 1):
+            waits = [pool.submit(await_host, paths, topology, host, give_up) for host in awaited]
+            for count, wait in enumerate(as_completed(waits), 1):
                 wait.result()
-                report("hosts", done, len(started))
+                report("hosts", count, len(awaited))
         finally:
             give_up.set()
     return [host.name for host in started]

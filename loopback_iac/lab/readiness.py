@@ -42,7 +42,7 @@ def await_host(
     while time.monotonic() < deadline:
         if cgroups.leader(paths, host.name):
             try:
-                if ready() and _settled(paths, host.name):
+                if ready() and settled(paths, host.name):
                     return
                 said = "not yet ready"
             except (OSError, LabError) as error:
@@ -65,7 +65,7 @@ def _readiness(paths: InstancePaths, topology: Topology, host: Host) -> Callable
     return lambda: True
 
 
-def _settled(paths: InstancePaths, host: str) -> bool:
+def settled(paths: InstancePaths, host: str) -> bool:
     """Whether everything its boot starts was started."""
     return not execute(
         paths, host, ["systemctl", "--quiet", "is-active", "multi-user.target"], None, 10

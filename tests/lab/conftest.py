@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-# A second run beside this one needs a name of its own.
-NAME = os.environ.get("LOOPBACK_TEST_LAB", "test")
+NAME = "test"
 # Counters and clocks of the kernel, which change on an idle machine too.
 VOLATILE = re.compile(
     r"^(fs\.(dentry-state|file-nr|inode-nr|inode-state|quota)|kernel\.(random|ns_last_pid|pty\.nr"
@@ -84,15 +83,15 @@ def lab() -> Iterator[Lab]:
 @contextmanager
 def only_run() -> Iterator[None]:
     """Two runs over one lab would take each other's hosts away."""
-    descriptor = os.open(HERE / f"{NAME}.running", os.O_RDWR | os.O_CREAT)
+    descriptor = os.open(HERE, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pytest.fail(
+                f"another test run has lab {NAME!r}; wait, or set LOOPBACK_TEST_LAB", pytrace=False
+            )
         yield
-        (HERE / f"{NAME}.running").unlink()
-    except BlockingIOError:
-        pytest.fail(
-            f"another test run has lab {NAME!r}; wait, or set LOOPBACK_TEST_LAB", pytrace=False
-        )
     finally:
         os.close(descriptor)
 
