@@ -46,10 +46,12 @@ class Daemon:
         self.descriptor = -1
 
     def look(self) -> bool:
-        """Whether it lives; a new main process is picked up."""
-        if self.descriptor >= 0 and not _readable(self.descriptor):
-            return True
-        self.forget()
+        """Whether it lives; a death is told at once, a new main process is looked for later."""
+        if self.descriptor >= 0:
+            if not _readable(self.descriptor):
+                return True
+            self.forget()
+            return False
         with contextlib.suppress(RefusedError, OSError, ValueError):
             out = run("systemctl", "show", self.unit, "-p", "MainPID", "--value", timeout_s=2).out
             if int(out.strip() or 0) > 0:

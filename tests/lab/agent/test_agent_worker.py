@@ -9,7 +9,8 @@ UNIT = (
     "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/usr/sbin/nft -f {}\n"
     "[Install]\nWantedBy=multi-user.target\n"
 )
-UNTOUCHED = "sysctl -a 2>/dev/null | grep -E '^net.ipv4.conf.(all|eth0)'; systemctl is-active chrony || true"
+SETTINGS = "sysctl -a 2>/dev/null | grep -E '^net.ipv4.conf.(all|eth0)'"
+UNTOUCHED = f"{SETTINGS}; systemctl is-active chrony || true"
 GUARD = "/etc/loopback/nftables.conf"
 FILES = {
     "/etc/sysusers.d/loopback.conf": 'u loopback-watch - "Loopback health gate"\n',
