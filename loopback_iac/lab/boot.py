@@ -45,14 +45,20 @@ def prepare_disk(paths: InstancePaths, host: str, image: Path, seed: Seed) -> bo
     return True
 
 
+def runs(paths: InstancePaths, host: str) -> bool:
+    """Whether a host has a PID 1, in the namespace that bears the host's name now."""
+    running = cgroups.leader(paths, host)
+    return running is not None and holds(paths, host, running)
+
+
 def start(paths: InstancePaths, host: str, image: Path) -> bool:
     """
     Boot a host whose disk and namespace exist.
 
-    Out: False when it was running.
+    Out: False when it was running. A reboot from inside ends like a power-off: the namespace would
+    keep routes and tables that a machine forgets, so only the lab boots a host again.
     """
-    running = cgroups.leader(paths, host)
-    if running and holds(paths, host, running):
+    if runs(paths, host):
         return False
     # left of a boot that was interrupted, or cut off in a namespace that somebody removed
     cgroups.kill(paths, host)

@@ -106,6 +106,7 @@ class Lab:
     def power_on(self, host: str) -> None:
         """Boot a host again from its disk, as after a power failure, and wait until it is there."""
         with locked(self.paths):
+            _forget_kernels(self.paths, self.topology)
             namespaces.wire(self.paths, self.topology)
             boot.start(self.paths, host, _recorded(self.paths)[1])
             await_host(self.paths, self.topology, self.topology.host(host), threading.Event())
@@ -146,6 +147,7 @@ def bring_up(name: str, topology: str = "demo", report: Report = _silent) -> tup
             if boot.prepare_disk(paths, host.name, image, render_seed(plan, host, keys))
         ]
         report("network", 0, 1)
+        _forget_kernels(paths, plan)
         wired = namespaces.wire(paths, plan) + _end_silences(paths, plan)
         started = _start(paths, plan, booted, image, report)
     return Lab(paths, plan), Changes(built, wired, tuple(made), tuple(started), written)
@@ -245,6 +247,14 @@ def _recorded(paths: InstancePaths) -> tuple[str, Path]:
         )
     record = json.loads(paths.record.read_text())
     return record["topology"], Path(record["image"])
+
+
+def _forget_kernels(paths: InstancePaths, topology: Topology) -> None:
+    """A host that does not run has no routes, rules or tables: whatever is left goes."""
+    for host in topology.hosts:
+        if host.booted and not boot.runs(paths, host.name):
+            cgroups.kill(paths, host.name)
+            namespaces.remove_namespace(paths, topology, host.name)
 
 
 def _end_silences(paths: InstancePaths, topology: Topology) -> int:

@@ -118,3 +118,15 @@ def test_up_ends_faults_that_a_killed_drill_left(lab):
     assert reaches(lab, "par1", "2001:db8:ff:3::")
     assert reaches(lab, "c-par", "198.18.2.11")
     assert not bring_up(lab.paths.name)[1]
+
+
+def test_a_host_switched_off_from_inside_is_booted_cold(lab):
+    lab.exec("w2", ["nft", "add", "table", "inet", "forgotten"])
+    lab.exec("w2", ["systemctl", "poweroff"])
+    deadline = time.monotonic() + 20
+    while {h.name: h.state for h in lab.status()}["w2"] != "off" and time.monotonic() < deadline:
+        time.sleep(0.1)
+    _, changes = bring_up(lab.paths.name)
+    assert changes.hosts_started == ("w2",)
+    assert lab.exec("w2", ["nft", "list", "ruleset"]).stdout == ""
+    assert reaches(lab, "c-fra", "2001:db8:c::22")
