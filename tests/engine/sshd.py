@@ -11,9 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import asyncssh
+from asyncssh.channel import SSHServerChannel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from asyncssh.packet import SSHPacket
 
 ACCEPTED = ("GIVEN", "PULUMI_COMMAND_STDOUT", "PULUMI_COMMAND_STDERR")
 
@@ -27,7 +30,6 @@ class _Server(asyncssh.SSHServer):
 
 
 async def _run(process: asyncssh.SSHServerProcess[bytes]) -> None:
-    accepted = {key: value for key, value in process.env.items() if key in ACCEPTED}
     child = await asyncio.create_subprocess_exec(
         "/bin/sh",
         "-c",
@@ -35,11 +37,13 @@ async def _run(process: asyncssh.SSHServerProcess[bytes]) -> None:
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        env={"PATH": "/usr/bin:/bin", **accepted},
+        env={"PATH": "/usr/bin:/bin", **process.env},
     )
-    await process.redirect(stdin=child.stdin, stdout=child.stdout, stderr=child.stderr)
+    # Not redirected: asyncssh would close the channel at the end of output, before the exit status.
+    out, err = await child.communicate(await process.stdin.read())
+    process.stdout.write(out)
+    process.stderr.write(err)
     code = await child.wait()
-    await process.stdout.drain()
     if code < 0:
         process.exit_with_signal({-15: "TERM", -9: "KILL"}[code])
     else:
@@ -81,7 +85,19 @@ def running_sshd(folder: Path) -> Iterator[Sshd]:
         process.kill()
 
 
+def _accept_some(channel: SSHServerChannel[bytes], packet: SSHPacket) -> bool:
+    """Answer `env` requests as sshd's AcceptEnv does; asyncssh itself accepts every name."""
+    name = packet.get_string().decode()
+    value = packet.get_string()
+    packet.check_end()
+    if name not in ACCEPTED:
+        return False
+    channel._env[name.encode()] = value
+    return True
+
+
 async def listen(folder: Path) -> None:
+    SSHServerChannel._process_env_request = _accept_some
     server = await asyncssh.listen(
         "127.0.0.1",
         0,

@@ -126,6 +126,31 @@ def test_through_a_bastion(stack: Stack, deploy: Any, sshd: Sshd) -> None:
     assert stack.up().plain_outputs == {"a": "through"}
 
 
+def test_a_variable_the_server_refuses_keeps_the_command_from_running(
+    stack: Stack, deploy: Any, tmp_path: Path
+) -> None:
+    made = tmp_path / "made"
+    deploy({"a": {"create": f"touch {made}", "environment": {"REFUSED": "x", "GIVEN": "y"}}})
+    said = errors(stack)
+    assert 'could not set environment variable "REFUSED": ssh: setenv failed' in said
+    assert not made.exists()
+
+
+def test_the_previous_output_is_offered_but_not_insisted_on(
+    stack: Stack, deploy: Any, tmp_path: Path
+) -> None:
+    made = tmp_path / "made"
+    text = {"create": "echo before", "update": f'echo "was $PULUMI_COMMAND_STDOUT" > {made}'}
+    deploy({"a": text})
+    stack.up()
+    deploy({"a": {**text, "stdin": "changed"}})
+    stack.up()
+    assert made.read_text() == "was before\n"
+    deploy({"a": {**text, "stdin": "again", "add_previous_output_in_env": False}})
+    stack.up()
+    assert made.read_text() == "was \n"
+
+
 def test_a_timeout_ends_the_command(stack: Stack, deploy: Any) -> None:
-    deploy({"a": {"create": "sleep 60", "timeouts": {"create": "1s"}}})
+    deploy({"a": {"create": "sleep 12", "timeouts": {"create": "1s"}}})
     assert "did not end within its timeout of 1 s" in errors(stack)

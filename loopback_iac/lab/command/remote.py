@@ -53,6 +53,10 @@ class _Session(asyncssh.SSHClientSession[bytes]):
         for line in lines:
             self.job.on_line(line.decode(errors="replace"), error)
 
+    def eof_received(self) -> bool:
+        """Keep the channel open: how the command ended may come after its output."""
+        return True
+
     def flush(self) -> None:
         """Report last lines without a newline."""
         for error, rest in self._partial.items():
