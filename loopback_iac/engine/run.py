@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from loopback_iac.engine.errors import StoppedError
+from loopback_iac.engine.errors import StoppedError, UsageError
 from loopback_iac.engine.results import (
     Change,
     Diagnostic,
@@ -83,12 +83,22 @@ class Run:
                 self._by_urn[old.resource.urn] = old
 
     def find_old(self, urn: str, aliases: Iterable[str] = ()) -> Old | None:
-        """The row a resource had before, under its URN or a former one."""
-        for candidate in (urn, *aliases):
-            found = self._by_urn.get(candidate)
-            if found is not None:
-                return found
-        return None
+        """
+        The row a resource had before, under its URN or a former one.
+
+        Raises: UsageError when an alias of another resource has taken it.
+        """
+        found = self._by_urn.get(urn)
+        if found is not None and found.taken:
+            raise UsageError(f"{urn}: another resource took over its state through an alias")
+        if found is not None:
+            return found
+        candidates = (self._by_urn.get(alias) for alias in aliases)
+        return next((old for old in candidates if old is not None and not old.taken), None)
+
+    def get_row(self, urn: str) -> Old | None:
+        """The row of the old state under a URN, whatever became of it."""
+        return self._by_urn.get(urn)
 
     def add_new(self, resource: Resource) -> None:
         """Note a resource as part of the new state."""

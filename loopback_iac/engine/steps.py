@@ -169,7 +169,7 @@ class Registrar:
     def _changes_provider(self, new: Resource, old: Old, provider: AnyProvider) -> bool:
         if new.provider == old.resource.provider or not old.resource.provider:
             return False
-        former = self.run.find_old(old.resource.provider_urn)
+        former = self.run.get_row(old.resource.provider_urn)
         current = self.run.news[new.provider_urn]
         olds: Values = former.resource.inputs if former else {}
         return bool(provider.diff_config(current.urn, olds, current.inputs).replaces)
