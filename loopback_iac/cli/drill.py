@@ -18,14 +18,15 @@ if TYPE_CHECKING:
 TALK = Console(stderr=True, highlight=False)
 FIGURE_WORDS = {
     "recovery_ms": "recovery, ms",
-    "proved_ms": "first answer named another PoP, ms",
-    "last_hit_ms": "last connection hit, due at ms",
+    "proved_ms": "first proof of another PoP, ms",
+    "last_hit_ms": "last hit was due at, ms",
     "failed_during": "new connections failed",
     "failed_in_flight": ".. in flight at the fault",
     "failed_after": ".. while it returned",
     "retried": "saved by a retransmission",
     "slow": "slower than 25 ms",
     "streams_lost": "long-lived connections lost",
+    "stream_gap_ms": ".. longest silence of one that lived, ms",
     "median_ms_before": "median answer before, ms",
 }
 
@@ -119,7 +120,7 @@ def print_record(record: dict[str, Any], console: Console) -> None:
     )
     for figure, words in FIGURE_WORDS.items():
         table.add_row(words, *(_spread(record["summary"][f][figure]) for f in record["summary"]))
-    for words, key in (("route moved at the upstream, ms", "route_left_ms"),
+    for words, key in (("route moved away, ms", "route_left_ms"),
                        ("route back after the repair, ms", "route_back_ms")):  # fmt: skip
         table.add_row(words, *(_several([r[key][f] for r in runs]) for f in record["summary"]))
     console.print(table)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 SLOW_US = 25_000  # what a person calls instant, and far above a healthy answer over the tunnels
 RETRY_US = 190_000  # Linux repeats data after 200 ms at the earliest, a SYN after 1 s
 CLOCKS_APART_NS = 50_000_000  # more between two readings of one clock means it was stepped
+SURVIVED = "survived"
 LATE_US = 5_000  # above this at the 99th percentile the generator, not the network, is measured
 
 
@@ -127,6 +128,7 @@ class FamilyFigures:
     last_hit_ms: float | None
     median_ms_before: float | None
     streams: Mapping[str, int]
+    stream_gap_ms: float | None  # longest silence of a long-lived connection that survived
     sampled: int
     wrong_client: int
 
@@ -197,7 +199,7 @@ def _refuse_foreign_clock(load: Clock, fault: Fault) -> None:
 
 
 def _measure_family(
-    attempts: Sequence[Attempt], streams: Iterable[Stream], lost: str, at_us: int, undone_us: int
+    attempts: Sequence[Attempt], streams: Sequence[Stream], lost: str, at_us: int, undone_us: int
 ) -> FamilyFigures:
     before = [a for a in attempts if a.due_us < at_us and a.due_us + a.answer_us <= at_us]
     in_flight = [a for a in attempts if a.due_us < at_us < a.due_us + a.answer_us]
@@ -220,6 +222,9 @@ def _measure_family(
         last_hit_ms=(hits[-1] - at_us) / 1000 if hits else None,
         median_ms_before=statistics.median(answered) / 1000 if answered else None,
         streams=dict(sorted(Counter(s.outcome for s in streams).items())),
+        stream_gap_ms=max(
+            (s.longest_gap_us / 1000 for s in streams if s.outcome == SURVIVED), default=None
+        ),
         sampled=len(sampled),
         wrong_client=sum(a.client_right is False for a in sampled),
     )
@@ -274,7 +279,8 @@ FIGURES: Mapping[str, Callable[[FamilyFigures], float | None]] = {
     "failed_after": lambda f: f.after.failed,
     "retried": lambda f: f.during.retried + f.in_flight.retried,
     "slow": lambda f: f.during.slow,
-    "streams_lost": lambda f: sum(n for word, n in f.streams.items() if word != "survived"),
+    "streams_lost": lambda f: sum(n for word, n in f.streams.items() if word != SURVIVED),
+    "stream_gap_ms": lambda f: f.stream_gap_ms,
     "median_ms_before": lambda f: f.median_ms_before,
 }
 

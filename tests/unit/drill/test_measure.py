@@ -169,9 +169,11 @@ def test_a_generator_that_fell_behind_says_so():
 def test_streams_and_client_addresses_are_counted():
     attempts = outage(T0)
     attempts[0] = attempt(0, pop="fra1", client_right=False)
-    lives = [Stream(4, "survived", "fra1", 9, 0), Stream(4, "reset", "fra1", 9, 0)]
+    lives = [Stream(4, "survived", "fra1", 9, 250_000), Stream(4, "reset", "fra1", 9, 900_000)]
     seen = figures(attempts, streams=[*lives, Stream(6, "silent", "fra1", 0, 0)])
     assert seen.streams == {"reset": 1, "survived": 1}
+    assert seen.stream_gap_ms == 250.0
+    assert figures(attempts).stream_gap_ms is None
     assert (seen.sampled, seen.wrong_client) == (40, 1)
 
 
