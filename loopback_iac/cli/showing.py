@@ -131,19 +131,17 @@ def _indent(text: str) -> str:
 
 def show_result(console: Console, result: Result) -> None:
     """Say what a run came to."""
-    screen = Screen(console, details=True)
-    for change in result.changes:
-        # A component often registers its inputs as outputs too: once is enough.
-        outputs = tuple(part for part in change.outputs if part not in change.properties)
-        if outputs:
-            title = f" ~ {change.type} {change.name}, outputs"
-            console.print(Text(title, style="yellow"), soft_wrap=True)
-            screen.show_properties(outputs, short=change.op is Op.CREATE)
+    planned = result.verb == "plan"
+    _show_outputs(console, result, planned=planned)
     if result.deferred_config:
         console.print("unknown in this plan, for want of their secret text:", style="cyan")
         for key in result.deferred_config:
             console.print(Text(f"  {key}"))
-    planned = result.verb == "plan"
+    for each in result.diagnostics:
+        # said where it happened as well, which may be screens ago
+        if each.severity is Severity.ERROR and not result.ok:
+            text = f"error: {_about(each)}{each.message}"
+            console.print(Text(text, style="bold red"), soft_wrap=True)
     words = [
         f"{count} {'to ' + op if planned and op != 'same' else _DONE[Op(op)]}"
         for op, count in result.counts.items()
@@ -153,6 +151,19 @@ def show_result(console: Console, result: Result) -> None:
         Text(f"{result.verb} {end}: {', '.join(words) or 'nothing'} in {result.duration_s:.1f} s"),
         style="bold" if result.ok else "bold red",
     )
+
+
+def _show_outputs(console: Console, result: Result, *, planned: bool) -> None:
+    """What components will hand out, or handed out; news of what was just made only in a plan."""
+    screen = Screen(console, details=True)
+    for change in result.changes:
+        made = change.op is Op.CREATE
+        # A component often registers its inputs as outputs too: once is enough.
+        outputs = tuple(part for part in change.outputs if part not in change.properties)
+        if outputs and (planned or not made):
+            title = f" {'+' if made else '~'} {change.type} {change.name}, outputs"
+            console.print(Text(title, style="green" if made else "yellow"), soft_wrap=True)
+            screen.show_properties(outputs, short=made)
 
 
 def render_property(part: PropertyChange, *, short: bool = False) -> Iterator[str]:
@@ -184,7 +195,7 @@ def _spread(path: str, old: object, new: object) -> Iterator[tuple[str, Any, Any
         yield path, old, new
         return
     left, right = (dict(iter_leaves(side)) if side is not None else {} for side in (olds, news))
-    for key in {**left, **right}:
+    for key in sorted({**left, **right}, key=render_path):
         if left.get(key) != right.get(key) or (key in left) != (key in right):
             inner = render_path(key)
             joint = "" if inner.startswith("[") or not inner else "."

@@ -36,7 +36,7 @@ def compare(old: Values, new: Values) -> list[Part]:
 
 
 def _compare_maps(old: Values, new: Values, path: Path) -> Iterator[Part]:
-    for key in {**old, **new}:
+    for key in sorted({**old, **new}):
         if key in _INTERNAL:
             continue
         here = (*path, key)
