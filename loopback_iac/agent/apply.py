@@ -15,7 +15,7 @@ from typing import Any
 
 from .bundle import FORMAT, HostSet, parse_bundle
 from .files import read_on_disk, replace
-from .programs import must, run, unit_properties
+from .programs import run, unit_properties
 from .refusal import RefusedError
 from .sets import differing, read_set
 from .state import RUN, read_enrolled, read_state, standing
@@ -151,8 +151,3 @@ def stage_again(kept: HostSet) -> dict[str, Any]:
     unit = f"loopback-apply-{kept.digest[:12]}"
     _start(unit, kept)
     return _follow(unit, kept.digest)
-
-
-def stop_unit(unit: str) -> None:
-    """Stop a transient unit of ours."""
-    must("systemctl", "stop", unit)

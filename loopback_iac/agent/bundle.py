@@ -144,9 +144,16 @@ def parse_bundle(content: bytes, *, host: str, digest: str, role: str) -> HostSe
         files,
         _parse_sources(_wanted(bundle, "admin_sources", list)),
         int(_wanted(bundle, "ssh_port", (int, float))),
-        float(_wanted(bundle, "drain_s", (int, float))),
-        float(_wanted(bundle, "confirm_s", (int, float))),
+        _parse_seconds(bundle, "drain_s"),
+        _parse_seconds(bundle, "confirm_s"),
     )
+
+
+def _parse_seconds(bundle: dict[str, Any], name: str) -> float:
+    value = float(_wanted(bundle, name, (int, float)))
+    if not 0 <= value <= 3600:
+        raise RefusedError(f"the bundle's {name!r} is {value:g}; 0 to 3600 seconds are possible")
+    return value
 
 
 def _parse_file(path: str, entry: Any, role: str, secrets: dict[str, str]) -> SetFile:  # noqa: ANN401 - JSON

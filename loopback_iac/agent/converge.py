@@ -154,14 +154,15 @@ def _begin(coming: HostSet, before: HostSet | None, changed: list[str], connecti
         save_origin(coming, known | set(confirmed.files if confirmed else ()))
         if not state["pending"]:
             _note(pending)
-        drained = False
-        if coming.role == "pop" and touches_data_plane(changed, coming.role):
-            drained = drain(APPLY, coming.drain_s)
+        # all that may fail for want of room comes before the first flow is disturbed
         save_set(coming)
         for path in changed:
             if path in coming.files:
                 file = coming.files[path]
                 write_beside(path, file.content, file.mode, *file.ids)
+        drained = False
+        if coming.role == "pop" and touches_data_plane(changed, coming.role):
+            drained = drain(APPLY, coming.drain_s)
     except (OSError, RefusedError) as failed:
         forget_beside(changed)
         if not state["pending"]:

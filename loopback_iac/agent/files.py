@@ -105,8 +105,15 @@ def _waiting_name(name: str) -> str:
 def write_beside(path: str, content: bytes, mode: int, uid: int = 0, gid: int = 0) -> None:
     """Write the new content next to `path`, synced, not yet in its place.
 
-    Raises: OSError (no space, read-only) with nothing left behind.
+    Raises: OSError (no space, read-only) that names the path, with nothing left behind.
     """
+    try:
+        _write_beside(path, content, mode, uid, gid)
+    except OSError as failed:
+        raise OSError(failed.errno, failed.strerror, path) from failed
+
+
+def _write_beside(path: str, content: bytes, mode: int, uid: int, gid: int) -> None:
     with parent_of(path, create=True) as (folder, name):
         waiting = _waiting_name(name)
         with contextlib.suppress(FileNotFoundError):
@@ -136,7 +143,7 @@ def forget_beside(paths: Iterable[str]) -> None:
     """Remove waiting copies that will not be put in place."""
     for path in paths:
         with (
-            contextlib.suppress(FileNotFoundError, RefusedError),
+            contextlib.suppress(OSError, RefusedError),  # one that cannot go may not keep others
             parent_of(path) as (folder, name),
         ):
             os.unlink(_waiting_name(name), dir_fd=folder)

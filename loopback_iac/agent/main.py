@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import sys
+import traceback
 from typing import Any
 
-from .refusal import DONE, USAGE, RefusedError, render_refusal
+from .refusal import DONE, REFUSED, USAGE, RefusedError, render_refusal
 
 _USAGE = """usage: loopback-agent VERB [WORDS]
   enroll host=H instance=I digest=D    make this host ready (JSON request on stdin)
@@ -46,6 +47,13 @@ def main(argv: list[str]) -> int:
 
         sys.stderr.write(render_refusal(verb, refused, standing()))
         return refused.code
+    except Exception as broken:  # noqa: BLE001 -- a bug too has to say how the host stands
+        from .state import standing
+
+        traceback.print_exc()
+        told = RefusedError(f"{type(broken).__name__}: {broken}", host=standing())
+        sys.stderr.write(render_refusal(verb, told, ""))
+        return REFUSED
     if result is not None:
         sys.stdout.write(json.dumps(result, sort_keys=True) + "\n")
     return DONE

@@ -52,8 +52,10 @@ def check_secret(name: str, value: str) -> None:
 
     Raises: RefusedError naming the mark and the kind of character, not the value.
     """
-    if not value:
-        raise RefusedError(f"the secret {name!r} is empty", fix=f"pass a value for {name}")
+    if not isinstance(value, str) or not value:
+        raise RefusedError(
+            f"the secret {name!r} is empty or no text", fix=f"pass a value for {name}"
+        )
     found = _BREAKING.search(value)
     if found:
         kind = (

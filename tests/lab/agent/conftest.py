@@ -59,7 +59,14 @@ class Edge:
 
     def inside(self, command: str) -> str:
         """A shell line inside the host, without SSH; it has to succeed."""
-        done = self.lab.exec(HOST, ["sh", "-c", command])
+        return self._enter(HOST, ["sh", "-c", command])
+
+    def _enter(self, host: str, argv: list[str]) -> str:
+        for _ in range(5):
+            done = self.lab.exec(host, argv)
+            # nsenter's own complaint: the process it was to follow had ended, nothing was run
+            if not done.stderr.startswith("nsenter: "):
+                break
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -145,7 +152,7 @@ class Edge:
 
     def bird_at_t1(self, command: str) -> str:
         """BIRD's answer on the upstream router."""
-        return self.lab.exec("t1", ["birdc", *command.split()]).stdout
+        return self._enter("t1", ["birdc", *command.split()])
 
     def withdrawals(self) -> int:
         """How many withdrawals the upstream router got from this PoP since the session came up."""

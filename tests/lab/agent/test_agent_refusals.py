@@ -109,6 +109,21 @@ def test_a_full_disk_is_refused_before_anything_is_changed(edge, serving, folder
         edge.inside(f"umount {folder}; rm -rf /run/aside")
 
 
+def test_a_write_that_fails_while_the_copies_are_laid_out_changes_nothing(edge, serving):
+    """Room enough, but one of three folders is read-only: no copy stays, no drain begins."""
+    before = edge.withdrawals()
+    texts = edge.bundle()["files"]
+    remark = {path: texts[path]["text"] + "# 2\n" for path in (BIRD, HAPROXY, SSHD)}
+    edge.inside("mount --bind /etc/ssh/sshd_config.d /etc/ssh/sshd_config.d")
+    edge.inside("mount -o remount,bind,ro /etc/ssh/sshd_config.d")
+    try:
+        refuse(edge, serving, edge.bundle(remark), SSHD, "read-only")
+    finally:
+        edge.inside("umount /etc/ssh/sshd_config.d")
+    assert edge.inside("find /etc -name '*loopback-new*'") == ""
+    assert edge.withdrawals() == before
+
+
 def test_a_firewall_that_would_lock_this_connection_out_is_refused(edge, serving):
     text = edge.bundle()["files"][NFT]["text"].replace("198.18.251.2", "198.18.251.77")
     bundle = edge.bundle({NFT: text}, admin_sources=["198.18.251.77/32"])
