@@ -40,7 +40,7 @@ def drill(
     name: Annotated[str, typer.Argument(help="silent-pop or drain")],
     *,
     runs: Annotated[int, typer.Option(min=1, max=50, help="how often")] = 1,
-    rate: Annotated[int, typer.Option(min=20, max=2000, help="new connections a second")] = 500,
+    rate: Annotated[int, typer.Option(min=20, max=2000, help="new connections a second")] = 250,
     streams: Annotated[int, typer.Option(min=0, max=100, help="long-lived, per family")] = 10,
     client: Annotated[
         str, typer.Option(help="who asks; its PoP is the one that is lost")

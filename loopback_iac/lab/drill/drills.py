@@ -102,6 +102,9 @@ def _stopped_by_bfd(family: int, evidence: Evidence) -> str:
     sessions = [s for s in evidence.sessions[evidence.fault.pop] if s.family == family]
     if not sessions:
         return "the router has no session with the lost PoP"
+    # it stood before the fault, so the error is of this fall and not of an earlier one
+    if any(s.established for s in sessions):
+        return "the session still stands"
     said = [s.last_error or "no error" for s in sessions if "BFD" not in s.last_error]
     return f"the session fell for another reason: {', '.join(said)}" if said else ""
 

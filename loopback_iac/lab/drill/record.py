@@ -140,6 +140,7 @@ def _describe_run(run: Run) -> dict[str, Any]:
         "route_left_ms": {str(f): v for f, v in evidence.route_left_ms.items()},
         "route_back_ms": {str(f): v for f, v in evidence.route_back_ms.items()},
         "route_changes": [dataclasses.asdict(c) for c in run.changes],
+        "bfd_before": [dataclasses.asdict(s) for s in evidence.bfd],
         "sessions": {p: [dataclasses.asdict(s) for s in v] for p, v in evidence.sessions.items()},
         "served_after_return": {str(f): v for f, v in evidence.served_after_return.items()},
         "notes": dict(evidence.notes),

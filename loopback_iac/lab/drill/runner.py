@@ -33,6 +33,7 @@ AFTER_S = 1.5  # load after the PoP came back
 RETURN_DEADLINE_S = 60.0
 READY_DEADLINE_S = 60.0
 LOAD_BOUND_S = 180.0  # the load ends by itself if the drill's own process dies
+SLOW_BFD_S = 1.0  # RFC 5880 section 6.8.3: what a session that is not up sends at, or slower
 CHECKED = Pace(rate=20, sample_every=1, streams=0, timeout_ms=2000)
 
 
@@ -118,11 +119,24 @@ def _missing(ground: Ground) -> list[str]:
         for family in FAMILIES
         if not any(s.established and s.family == family for s in sessions)
     ]
+    found += _unwatched(ground)
     for family in FAMILIES:
         towards = ground.route_towards(family)
         if towards != ground.pop:
             found.append(f"{ground.upstream} routes IPv{family} to {towards}, not to {ground.pop}")
     return found or _unserved(ground)
+
+
+def _unwatched(ground: Ground) -> list[str]:
+    """A BGP session stands some time before its BFD session runs at full speed."""
+    found = []
+    for pop, sessions in ground.sessions().items():
+        bfd = {s.neighbor: s for s in ground.bfd(pop)}
+        for session in sessions:
+            seen = bfd.get(session.neighbor)
+            if seen is None or not seen.up or seen.interval_s >= SLOW_BFD_S:
+                found.append(f"{ground.upstream}: no quick BFD with {pop} over IPv{session.family}")
+    return found
 
 
 def _unserved(ground: Ground) -> list[str]:

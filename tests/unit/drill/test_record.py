@@ -110,6 +110,11 @@ def test_each_check_can_fail_and_names_its_family():
         "stopped-by-bfd": "IPv4: the session fell for another reason: Hold timer expired;"
         " IPv6: the router has no session with the lost PoP"
     }
+    stale = Session("fra1_4", "192.0.2.1", 4, established=True, last_error="BFD session down")
+    run = make_run(sessions={"fra1": (stale, replace(stale, family=6))})
+    assert broken(run) == {
+        "stopped-by-bfd": "IPv4: the session still stands; IPv6: the session still stands"
+    }
 
 
 def test_checks_on_figures_can_fail_too():
