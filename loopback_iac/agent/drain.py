@@ -60,12 +60,19 @@ def drain(who: str, seconds: float | None = None) -> bool:
     want_drained(who, hold_s)
     if not was_announcing:
         return False
-    end = time.monotonic() + hold_s + SLACK_S
-    while announcing(watch):
-        if time.monotonic() > end or "loopback-watch" not in active_units("loopback-watch"):
-            close_gates(watch)
-        time.sleep(0.05)
+    _wait_withdrawn(watch, hold_s + SLACK_S)
     return True
+
+
+def _wait_withdrawn(watch: Watch, longest_s: float) -> None:
+    end, asked = time.monotonic() + longest_s, 0.0
+    while announcing(watch):
+        now = time.monotonic()
+        if now - asked > 0.5:
+            asked = now
+            if now > end or "loopback-watch" not in active_units("loopback-watch"):
+                close_gates(watch)
+        time.sleep(0.05)
 
 
 def close_gates(watch: Watch) -> None:

@@ -100,7 +100,7 @@ class Edge:
         bundle = {
             "format": 1, "host": HOST, "role": "pop", "files": files,
             "secrets": {"md5-par1": self.md5}, "admin_sources": ["198.18.251.2/32"],
-            "ssh_port": 22, "drain_s": 0.5, "confirm_s": 30,
+            "ssh_port": 22, "drain_s": 0.3, "confirm_s": 30,
         } | other  # fmt: skip
         text = json.dumps(bundle, sort_keys=True)
         return bundle | {"digest": other.get("digest", hashlib.sha256(text.encode()).hexdigest())}
@@ -124,6 +124,14 @@ class Edge:
         confirmed = self.confirm(bundle)
         assert confirmed.returncode == 0, confirmed.stderr
         return json.loads(applied.stdout)
+
+    def take_off(self) -> None:
+        """Nothing of ours on the host, whatever a test left there."""
+        self.ssh(f"{AGENT} rollback")
+        active = self.report()["active"]
+        if active:
+            done = self.ssh(f"{AGENT} release host={HOST} digest={active}")
+            assert done.returncode == 0, done.stderr
 
     def report(self) -> dict:
         """The host's own account."""
@@ -189,12 +197,9 @@ def edge(lab) -> Iterator[Edge]:
     host.start_worker()
     enrolled = host.enroll()
     assert enrolled.returncode == 0, enrolled.stderr
+    host.take_off()
     yield host
-    host.ssh(f"{AGENT} rollback")
-    active = host.report()["active"]
-    if active:
-        done = host.ssh(f"{AGENT} release host={HOST} digest={active}")
-        assert done.returncode == 0, done.stderr
+    host.take_off()
     host.inside("systemctl stop stand-in-worker")
 
 

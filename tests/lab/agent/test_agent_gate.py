@@ -98,7 +98,12 @@ def test_drain_prefers_others_first_then_withdraws_and_survives(edge, serving):
     edge.eventually(lambda: edge.gate() == "closed", 5)
     edge.eventually(lambda: not edge.announced())
     edge.inside("systemctl restart loopback-watch bird")
-    time.sleep(2)
+    time.sleep(1)
+    assert edge.gate() == "closed"
+    edge.lab.power_off("par1")
+    edge.lab.power_on("par1")
+    edge.start_worker()
+    edge.eventually(lambda: "up Established" in edge.report()["bgp"].values(), 30)
     assert edge.gate() == "closed"
     assert edge.report()["drain"] == ["operator"]
     assert "200 OK" in edge.inside("curl -s -i --max-time 5 http://203.0.113.10:443/ | head -1")
