@@ -56,9 +56,18 @@ def pids(paths: InstancePaths, host: str = "", part: str = "") -> list[int]:
 
 def leader(paths: InstancePaths, host: str) -> int | None:
     """Process id of a host's PID 1; None when it is not running."""
-    found = pids(paths, host, "payload/init.scope")
-    # version 1 starts with the payload's first process not yet in a scope of its own
-    return found[0] if found else None
+    return next((p for p in pids(paths, host, "payload/init.scope") if _is_first(p)), None)
+
+
+def _is_first(pid: int) -> bool:
+    """Whether it is number 1 where it lives; the lowest number is not, once numbers wrapped."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return any(
+        line.startswith("NSpid:") and line.split()[-1] == "1" for line in status.splitlines()
+    )
 
 
 def kill(paths: InstancePaths, host: str = "", timeout_s: float = 10) -> int:
