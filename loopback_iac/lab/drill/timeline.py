@@ -68,8 +68,9 @@ def _fault_window(run: Run, family: int, marks: dict[str, int]) -> tuple[int, in
 
 
 def _return_window(run: Run, family: int, marks: dict[str, int]) -> tuple[int, int]:
-    back_us = int((run.evidence.route_back_ms[family] or 0) * 1000)
-    return marks["undone"] - LEAD_US, marks["undone"] + back_us + LEAST_TAIL_US
+    """Around the moment the route came back, which may be long after the repair began."""
+    moment = marks["undone"] + int((run.evidence.route_back_ms[family] or 0) * 1000)
+    return moment - LEAD_US, moment + LEAST_TAIL_US
 
 
 def _draw_window(
@@ -130,7 +131,8 @@ def _mark_fault(axes: Axes, run: Run, family: int) -> None:
 
 
 def _mark_return(axes: Axes, run: Run, family: int) -> None:
-    _line(axes, 0, "repair", "#1c2430")
+    if axes.get_xlim()[0] < 0:
+        _line(axes, 0, "repair", "#1c2430")
     back = run.evidence.route_back_ms[family]
     if back is not None:
         _line(axes, back, f"route back {back:.0f} ms", "#5b6675", 0.84)
