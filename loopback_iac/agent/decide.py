@@ -25,6 +25,10 @@ _LEVEL = {CLOSED: 0, DEPREFER: 1, OPEN: 2}
 _NAME = (CLOSED, DEPREFER, OPEN)
 # One look may race a reload; two in a row are a fact.
 LOOKS = 2
+# Five looks are a second: a machine that stalls fails every check at once, and moving a PoP's
+# traffic away for it costs clients more than the second. Connections go to unchecked workers
+# meanwhile.
+UNREACHED_LOOKS = 5
 # With no gate file yet (boot, first apply) nothing was announced: no flow can be disturbed and
 # nothing has flapped.
 FIRST_HOLD_S = 1.0
@@ -165,6 +169,6 @@ def _service_target(
             f"{name}: haproxy's runtime socket does not answer; nothing is concluded from that",
         )
     if not sight.workers.get(service.backend):
-        level = 1 if memory.unreached >= LOOKS or here < 2 else here
+        level = 1 if memory.unreached >= UNREACHED_LOOKS or here < 2 else here
         return level, f"{name}: no worker is reachable"
     return 2, "healthy"

@@ -6,6 +6,8 @@ from __future__ import annotations
 class EngineError(Exception):
     """Something a user can read and act on; the text says what, and what to do."""
 
+    urn: str = ""  # the resource it is about, once a step has caught it
+
 
 class UsageError(EngineError, ValueError):
     """The command, the project file or the stack file is not usable as given."""

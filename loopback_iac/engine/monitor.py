@@ -175,7 +175,7 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
                 self._refuse(context, EngineError(f"the engine itself failed:\n{text}"))
 
     def _refuse(self, context: grpc.ServicerContext, error: EngineError) -> NoReturn:
-        self._run.fail(str(error))
+        self._run.fail(str(error), error.urn)
         # The only code that ends a Python program without a traceback.
         context.abort(grpc.StatusCode.UNAVAILABLE, _LOST_WORDS)
 

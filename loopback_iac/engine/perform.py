@@ -217,7 +217,8 @@ class Performer:
         self.run.report_start(change)
         try:
             yield
-        except EngineError:
+        except EngineError as error:
+            error.urn = error.urn or change.urn
             self.run.report_failed(change)
             raise
         self.run.report_done(change)

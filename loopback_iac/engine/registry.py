@@ -241,7 +241,9 @@ def raise_failures(failures: list[Failure], kind: str, name: str, run: Run, urn:
     ]
     for text in texts[:-1]:
         run.fail(text, urn)
-    raise StepError(texts[-1])
+    error = StepError(texts[-1])
+    error.urn = urn
+    raise error
 
 
 def _without_internal(inputs: Values) -> Values:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).parents[2]
 VIPS = {4: "203.0.113.10", 6: "[2001:db8:100::10]"}
 PREFIXES = ("203.0.113.0/24", "2001:db8:100::/48")
 POPS, WORKERS, UPSTREAMS = ("fra1", "par1"), ("w1", "w2"), ("t1", "t2")
@@ -141,6 +143,14 @@ def test_the_second_up_changes_nothing_and_touches_no_host(fleet):
     result = json.loads(done.stdout)
     assert {change["op"] for change in result["changes"]} == {"same"}
     assert logins() == before
+
+
+def test_the_policy_pack_judges_the_plan(fleet):
+    done = fleet.loopback("plan", "--json", f"--policy-pack={ROOT / 'policies'}")
+    assert done.returncode == 0, done.stderr
+    found = {(v["policy"], v["level"]) for v in json.loads(done.stdout)["violations"]}
+    # the lab announces documentation space; nothing else may be found
+    assert found == {("no-documentation-addresses", "advisory")}
 
 
 def test_drift_is_silent_on_a_fleet_as_applied_and_names_what_somebody_changed(fleet):

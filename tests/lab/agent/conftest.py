@@ -186,7 +186,7 @@ class Edge:
         assert "200 OK" in self.inside("curl -s -i --max-time 5 http://203.0.113.10:443/ | head -1")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def edge(lab) -> Iterator[Edge]:
     """The host enrolled, with a stand-in worker on itself; released at the end."""
     host = Edge(lab)
@@ -199,7 +199,7 @@ def edge(lab) -> Iterator[Edge]:
     host.inside("systemctl stop stand-in-worker")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def baseline(edge: Edge) -> dict:
     """The bundle the host serves before and after each test."""
     bundle = edge.bundle()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from loopback_iac.agent.decide import Drain, Memory, Sight, decide
+from loopback_iac.agent.decide import UNREACHED_LOOKS, Drain, Memory, Sight, decide
 from loopback_iac.agent.gates import CLOSED, DEPREFER, OPEN
 from loopback_iac.agent.watchfile import Announcement, Service
 
@@ -105,7 +105,8 @@ def test_one_look_without_a_listener_may_be_a_reload_two_are_not():
 
 def test_no_worker_depreferences_and_never_withdraws():
     gate = Gate(OPEN)
-    assert gate.see(**NO_WORKER) == OPEN
+    for _ in range(UNREACHED_LOOKS - 1):
+        assert gate.see(**NO_WORKER) == OPEN
     assert gate.see(**NO_WORKER) == DEPREFER
     assert gate.see_for(600, **NO_WORKER) == DEPREFER
     assert gate.see_for(HOLD_S - 0.4) == DEPREFER
@@ -125,9 +126,18 @@ def test_no_answer_changes_nothing_however_long(position):
     assert "nothing is concluded" in gate.reason
 
 
-def test_a_look_without_an_answer_does_not_make_two_looks_in_a_row_three():
+def test_a_machine_that_stalls_for_less_than_a_second_moves_nobody():
     gate = Gate(OPEN)
-    gate.see(**NO_WORKER)
+    for _ in range(20):
+        for _ in range(UNREACHED_LOOKS - 1):
+            assert gate.see(**NO_WORKER) == OPEN
+        assert gate.see() == OPEN
+
+
+def test_a_look_without_an_answer_neither_counts_nor_contradicts():
+    gate = Gate(OPEN)
+    for _ in range(UNREACHED_LOOKS - 1):
+        gate.see(**NO_WORKER)
     assert gate.see(**NO_ANSWER) == OPEN
     assert gate.see(**NO_WORKER) == DEPREFER  # it was never contradicted
 
