@@ -31,6 +31,9 @@ def demo(
     """Boot the fleet, deploy the program, ask it from both sides, lose a PoP under load."""
     from loopback_iac.lab import open_lab  # noqa: PLC0415 - after `up` there is one to open
 
+    if not (PROJECT / "stacks/edge").is_dir():
+        TALK.print(f"demo: no stacks/edge in {PROJECT}; run it from a checkout of the project")
+        raise typer.Exit(2)
     begun = time.monotonic()
     _step("boot two PoPs, two upstreams, two workers and two clients as Debian hosts")
     _loopback("lab", "up", "--name", name)
