@@ -152,6 +152,11 @@ def _print_conditions(record: dict[str, Any], console: Console) -> None:
             f" {max(g['late_p99_ms'] for g in late):.0f} ms): this machine was too busy for the"
             " figures to be the network's alone"
         )
+    early = [why for r in record["runs"] for why in r["false_starts"]]
+    if early:
+        console.print(
+            f"begun again {len(early)} times, because clients were moved before anything was broken"
+        )
 
 
 def _several(values: list[float | None]) -> str:

@@ -55,6 +55,8 @@ def render_seed(topology: Topology, host: Host, keys: Keys) -> Seed:
         seed |= _workload(keys)
     if host.role in ROUTERS:
         seed["etc/bird/bird.conf"] = SeedFile(render_bird(topology, host, keys.md5), 0o640)
+        # a carrier's router has a processor of its own for this
+        seed["etc/systemd/system/bird.service.d/lab.conf"] = SeedFile("[Service]\nNice=-15\n")
         seed |= _enabled("bird.service")
     if host.role is Role.SERVICE:
         seed |= _services(topology)

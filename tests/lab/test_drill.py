@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -13,7 +14,14 @@ import pytest
 
 from loopback_iac.lab.drill.drills import DRILLS
 from loopback_iac.lab.drill.ground import Ground, Pace
-from loopback_iac.lab.drill.runner import NotReadyError, await_ready, judge_runs, rehearse
+from loopback_iac.lab.drill.runner import (
+    MovedError,
+    NotReadyError,
+    await_ready,
+    judge_runs,
+    rehearse,
+    run_once,
+)
 from loopback_iac.lab.faults import silenced
 from loopback_iac.lab.topology import Role
 
@@ -75,6 +83,20 @@ def test_a_drain_moves_clients_before_it_withdraws(ground):
     assert broken == {}
     evidence = runs[0].evidence
     assert json.loads(evidence.notes["drain"])["was_announcing"]
+
+
+def test_nothing_is_broken_when_the_client_was_moved_before(lab, ground):
+    """The upstream forgets the near PoP while the load already runs: no fault is made."""
+    closing = f"disable {ground.pop}_4"
+    mover = threading.Timer(1.0, lambda: lab.exec(ground.upstream, ["birdc", *closing.split()]))
+    mover.start()
+    try:
+        with pytest.raises(MovedError, match="IPv4 to par1"):
+            run_once(ground, DRILLS["silent-pop"], GENTLE)
+    finally:
+        mover.join()
+        lab.exec(ground.upstream, ["birdc", "enable", f"{ground.pop}_4"])
+    assert ground.pop not in silenced(lab.paths, lab.topology)
 
 
 def test_an_interrupted_drill_leaves_no_fault_behind(lab, ground, tmp_path):

@@ -125,6 +125,7 @@ def _describe_run(run: Run) -> dict[str, Any]:
     fault = evidence.fault
     return {
         "load_average": list(run.load_average),
+        "false_starts": list(run.false_starts),
         "generator": {
             "cpu_s": run.records.generator_cpu_s,
             "late_p99_ms": evidence.figures.late_p99_ms,

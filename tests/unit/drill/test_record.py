@@ -141,3 +141,12 @@ def test_a_drain_must_ask_to_leave_and_keep_its_sessions():
     assert [name for name, ok in held.items() if not ok] == [
         "asked-to-leave-first", "sessions-stay",
     ]  # fmt: skip
+
+
+def test_a_run_begun_again_is_counted_and_told(tmp_path):
+    run = replace(make_run(), false_starts=("before the fault t1 already routed IPv4 to par1",))
+    record = record_drill(DRILLS["silent-pop"], CONDITIONS, [run], tmp_path)
+    assert record["runs"][0]["false_starts"] == ["before the fault t1 already routed IPv4 to par1"]
+    told = io.StringIO()
+    print_record(record, Console(file=told, width=160))
+    assert "begun again 1 times" in told.getvalue()
