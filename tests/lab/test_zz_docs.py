@@ -39,5 +39,6 @@ def test_printed_command(fleet, line):
         # The verdict of a drill at full rate depends on what else the machine does; that it ran to
         # its end and kept a record does not. test_drill.py holds the verdicts, at a gentle rate.
         assert "record: " in said, said
+        assert done.returncode == 0 or "BROKEN" in said, said
     else:
         assert done.returncode == 0, said
