@@ -23,6 +23,7 @@ FIGURE_WORDS = {
     "failed_during": "new connections failed",
     "failed_in_flight": ".. in flight at the fault",
     "failed_after": ".. while it returned",
+    "failed_moving": ".. of all these, as the path moved",
     "retried": "saved by a retransmission",
     "slow": "slower than 25 ms",
     "streams_lost": "long-lived connections lost",
@@ -74,7 +75,7 @@ def drill(
         typer.echo(json.dumps(record, indent=2, sort_keys=True))
     else:
         print_record(record, Console())
-        TALK.print(f"record: {place}/record.json, pictures beside it", markup=False)
+    TALK.print(f"record: {place}/record.json, pictures beside it", markup=False)
     raise typer.Exit(0 if record["held"] else 1)
 
 
@@ -152,11 +153,8 @@ def _print_conditions(record: dict[str, Any], console: Console) -> None:
             f" {max(g['late_p99_ms'] for g in late):.0f} ms): this machine was too busy for the"
             " figures to be the network's alone"
         )
-    early = [why for r in record["runs"] for why in r["false_starts"]]
-    if early:
-        console.print(
-            f"begun again {len(early)} times, because clients were moved before anything was broken"
-        )
+    for aside in record["set_aside"]:
+        console.print(f"set aside and repeated: {aside['why']}", markup=False)
 
 
 def _several(values: list[float | None]) -> str:

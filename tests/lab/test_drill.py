@@ -77,7 +77,7 @@ def test_a_silent_pop_is_survived_and_the_record_proves_it(lab, ground, tmp_path
 
 
 def test_a_drain_moves_clients_before_it_withdraws(ground):
-    runs = rehearse(ground, DRILLS["drain"], GENTLE, 1, lambda _: None)
+    runs = rehearse(ground, DRILLS["drain"], GENTLE, 1, lambda _: None).runs
     broken = {v.name: dict(v.broken) for v in judge_runs(DRILLS["drain"], runs)
               if noteworthy(v.name, v.broken)}  # fmt: skip
     assert broken == {}

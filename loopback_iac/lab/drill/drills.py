@@ -115,6 +115,11 @@ def _sessions_stay(family: int, evidence: Evidence) -> str:
     return f"{', '.join(down)} fell, though the PoP only drained" if down else ""
 
 
+def _only_moving_fail(family: int, evidence: Evidence) -> str:
+    failed = evidence.figures.families[family].failed_unmoved
+    return f"{failed} connections failed while no route was changing" if failed else ""
+
+
 def _asked_to_leave_first(family: int, evidence: Evidence) -> str:
     said = evidence.notes.get(f"route from the PoP, IPv{family}", "")
     return "" if GSHUT in said else "the route was not marked GRACEFUL_SHUTDOWN before it went"
@@ -191,7 +196,7 @@ DRILLS = {
             repair="packets pass again",
             expects="BFD notices after its detection time, then BGP and the kernel take"
             " milliseconds; a SYN that was lost meanwhile is repeated by the client after 1 s",
-            hold_s=3,
+            hold_s=2,
             begin=_begin_silence,
             undo=_end_silence,
             must_hold=(
@@ -215,6 +220,11 @@ DRILLS = {
             undo=_end_drain,
             must_hold=(
                 *_COMMON,
+                Check(
+                    "only-moving-fail",
+                    "no connection failed, out or back, but those under way as the path moved",
+                    _each_family(_only_moving_fail),
+                ),
                 Check(
                     "asked-to-leave-first",
                     "the PoP marked its routes GRACEFUL_SHUTDOWN before it withdrew them",

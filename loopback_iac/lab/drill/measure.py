@@ -11,6 +11,8 @@ recovery    from T0 to the answer of the first connection, by due time, that was
             have gone through another PoP counts
 proved      from T0 to the first answer that names another PoP (only sampled connections name one)
 last hit    from T0 to when the last hit connection was due
+moving      failed, and under way at a moment when the router next to the client changed its route:
+            its packets reach a PoP that does not know the connection, which resets it
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ SLOW_US = 25_000  # what a person calls instant, and far above a healthy answer 
 RETRY_US = 190_000  # Linux repeats data after 200 ms at the earliest, a SYN after 1 s
 CLOCKS_APART_NS = 50_000_000  # more between two readings of one clock means it was stepped
 SURVIVED = "survived"
+MOVE_US = 2_000  # from the router's new route to a packet that follows it, and back
 LATE_US = 5_000  # above this at the 99th percentile the generator, not the network, is measured
 
 
@@ -131,6 +134,8 @@ class FamilyFigures:
     stream_gap_ms: float | None  # longest silence of a long-lived connection that survived
     sampled: int
     wrong_client: int
+    failed_moving: int
+    failed_unmoved: int  # after T0 and not moving
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,9 +163,11 @@ def parse_records(tree: Mapping[str, Any]) -> Records:
     )
 
 
-def measure_run(records: Records, fault: Fault) -> RunFigures:
+def measure_run(records: Records, fault: Fault, moves: Mapping[int, Sequence[int]]) -> RunFigures:
     """Figures of one run.
 
+    In: moves, by family, when the router next to the client changed its route.
+    Units: moves in ns of the monotonic clock.
     Raises: MeasurementRefusedError for another machine's or a stepped clock, a fault outside the
     load, and a family that had no traffic before or during the fault.
     """
@@ -177,8 +184,8 @@ def measure_run(records: Records, fault: Fault) -> RunFigures:
             sorted((a for a in records.attempts if a.family == family), key=lambda a: a.due_us),
             [s for s in records.streams if s.family == family],
             fault.pop,
-            at_us,
-            undone_us,
+            (at_us, undone_us),
+            [(move - records.clock.monotonic_ns) // 1000 for move in moves.get(family, ())],
         )
         for family in sorted({a.family for a in records.attempts})
     }
@@ -199,11 +206,17 @@ def _refuse_foreign_clock(load: Clock, fault: Fault) -> None:
 
 
 def _measure_family(
-    attempts: Sequence[Attempt], streams: Sequence[Stream], lost: str, at_us: int, undone_us: int
+    attempts: Sequence[Attempt],
+    streams: Sequence[Stream],
+    lost: str,
+    fault_us: tuple[int, int],
+    moves_us: Sequence[int],
 ) -> FamilyFigures:
+    at_us, undone_us = fault_us
     before = [a for a in attempts if a.due_us < at_us and a.due_us + a.answer_us <= at_us]
     in_flight = [a for a in attempts if a.due_us < at_us < a.due_us + a.answer_us]
     during = [a for a in attempts if at_us <= a.due_us < undone_us]
+    after = [a for a in attempts if a.due_us >= undone_us]
     for name, phase in (("before", before), ("during", during)):
         if not phase:
             family = attempts[0].family
@@ -212,11 +225,13 @@ def _measure_family(
     proofs = [a.due_us + a.answer_us for a in during if not a.failed and a.pop not in (None, lost)]
     answered = [a.answer_us for a in before if not a.failed]
     sampled = [a for a in attempts if a.client_right is not None]
+    failed = [a for a in (*in_flight, *during, *after) if a.failed]
+    moving = sum(_moving(a, moves_us) for a in failed)
     return FamilyFigures(
         before=_phase(before),
         in_flight=_phase(in_flight),
         during=_phase(during),
-        after=_phase(a for a in attempts if a.due_us >= undone_us),
+        after=_phase(after),
         recovery_ms=_recovery_ms(during, lost, at_us),
         proved_ms=(min(proofs) - at_us) / 1000 if proofs else None,
         last_hit_ms=(hits[-1] - at_us) / 1000 if hits else None,
@@ -227,7 +242,14 @@ def _measure_family(
         ),
         sampled=len(sampled),
         wrong_client=sum(a.client_right is False for a in sampled),
+        failed_moving=moving,
+        failed_unmoved=len(failed) - moving,
     )
+
+
+def _moving(attempt: Attempt, moves_us: Iterable[int]) -> bool:
+    begun, ended = attempt.due_us - MOVE_US, attempt.due_us + attempt.answer_us + MOVE_US
+    return any(begun <= move <= ended for move in moves_us)
 
 
 def _phase(attempts: Iterable[Attempt]) -> Phase:
@@ -277,6 +299,8 @@ FIGURES: Mapping[str, Callable[[FamilyFigures], float | None]] = {
     "failed_during": lambda f: f.during.failed,
     "failed_in_flight": lambda f: f.in_flight.failed,
     "failed_after": lambda f: f.after.failed,
+    "failed_moving": lambda f: f.failed_moving,
+    "failed_unmoved": lambda f: f.failed_unmoved,
     "retried": lambda f: f.during.retried + f.in_flight.retried,
     "slow": lambda f: f.during.slow,
     "streams_lost": lambda f: sum(n for word, n in f.streams.items() if word != SURVIVED),

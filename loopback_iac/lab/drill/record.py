@@ -18,20 +18,20 @@ from loopback_iac.lab.paths import LabError
 from loopback_iac.lab.topology import Role
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
     from loopback_iac.lab.drill.drills import Drill
     from loopback_iac.lab.drill.ground import Ground, Pace
     from loopback_iac.lab.drill.measure import Spread
-    from loopback_iac.lab.drill.runner import Run
+    from loopback_iac.lab.drill.runner import Rehearsal, Run
 
-SCHEMA = 1
+SCHEMA = 2
 DAEMONS = ("bird2", "haproxy", "wireguard-go", "wireguard-tools")
 
 
 def record_drill(
-    drill: Drill, conditions: Mapping[str, Any], runs: Sequence[Run], out: Path
+    drill: Drill, conditions: Mapping[str, Any], done: Rehearsal, out: Path
 ) -> dict[str, Any]:
     """Write `record.json`, `run-N.json.gz` and `run-N.png` to a directory.
 
@@ -39,7 +39,7 @@ def record_drill(
     Out: the record.
     """
     out.mkdir(parents=True, exist_ok=True)
-    record = describe_drill(drill, conditions, runs)
+    record, runs = describe_drill(drill, conditions, done), done.runs
     (out / "record.json").write_text(json.dumps(record, indent=2, sort_keys=True) + "\n")
     for number, run in enumerate(runs, 1):
         raw = json.dumps(dataclasses.asdict(run.records), separators=(",", ":")).encode()
@@ -50,10 +50,9 @@ def record_drill(
     return record
 
 
-def describe_drill(
-    drill: Drill, conditions: Mapping[str, Any], runs: Sequence[Run]
-) -> dict[str, Any]:
+def describe_drill(drill: Drill, conditions: Mapping[str, Any], done: Rehearsal) -> dict[str, Any]:
     """Out: the record as plain JSON values."""
+    runs = done.runs
     verdicts = judge_runs(drill, runs)
     return {
         "schema": SCHEMA,
@@ -80,6 +79,10 @@ def describe_drill(
             for family, figures in summarize_runs([r.evidence.figures for r in runs]).items()
         },
         "runs": [_describe_run(run) for run in runs],
+        "set_aside": [
+            {"why": aside.why, "run": _describe_run(aside.run) if aside.run else None}
+            for aside in done.aside
+        ],
     }
 
 
@@ -125,7 +128,7 @@ def _describe_run(run: Run) -> dict[str, Any]:
     fault = evidence.fault
     return {
         "load_average": list(run.load_average),
-        "false_starts": list(run.false_starts),
+        "machine_pauses": [dataclasses.asdict(p) for p in run.pauses],
         "generator": {
             "cpu_s": run.records.generator_cpu_s,
             "late_p99_ms": evidence.figures.late_p99_ms,

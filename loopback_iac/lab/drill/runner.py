@@ -7,12 +7,13 @@ import signal
 import threading
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from loopback_iac.lab.drill.drills import Evidence
 from loopback_iac.lab.drill.ground import PREFIXES, LoadProcess, Pace, read_clock
 from loopback_iac.lab.drill.measure import Fault, measure_run
+from loopback_iac.lab.drill.metronome import Metronome, spoiling
 from loopback_iac.lab.drill.witness import RouteWatch
 from loopback_iac.lab.paths import LabError
 
@@ -22,19 +23,20 @@ if TYPE_CHECKING:
     from loopback_iac.lab.drill.drills import Drill
     from loopback_iac.lab.drill.ground import Ground
     from loopback_iac.lab.drill.measure import Records
+    from loopback_iac.lab.drill.metronome import Pause
     from loopback_iac.lab.drill.witness import RouteChange
 
     Say = Callable[[str], None]
 
 FAMILIES = (4, 6)
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
-BEFORE_S = 2.0  # load before the fault, so that there is something to compare with
-AFTER_S = 1.5  # load after the PoP came back
+BEFORE_S = 1.5  # load before the fault, so that there is something to compare with
+AFTER_S = 1.0  # load after the PoP came back
 RETURN_DEADLINE_S = 60.0
 READY_DEADLINE_S = 60.0
 LOAD_BOUND_S = 180.0  # the load ends by itself if the drill's own process dies
 SLOW_BFD_S = 1.0  # RFC 5880 section 6.8.3: what a session that is not up sends at, or slower
-FALSE_STARTS = 5  # per run; a machine that stalls more often cannot carry this rate
+SET_ASIDE = 6  # per run; a machine that pauses more often cannot be measured on
 CHECKED = Pace(rate=20, sample_every=1, streams=0, timeout_ms=2000)
 
 
@@ -54,7 +56,28 @@ class Run:
     records: Records
     changes: tuple[RouteChange, ...]
     load_average: tuple[float, float, float]
-    false_starts: tuple[str, ...] = ()  # why it was begun again, each before anything was broken
+    pauses: tuple[Pause, ...]  # of the machine itself, not of the fleet
+
+    @property
+    def spoiled(self) -> str:
+        """Why this run says nothing about the fleet, or nothing."""
+        return spoiling(self.pauses)
+
+
+@dataclass(frozen=True)
+class Aside:
+    """A run that is not judged: what broke it was not the drill."""
+
+    why: str
+    run: Run | None  # None: nothing had been broken yet
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """The runs of a drill, and those that were set aside and repeated."""
+
+    runs: tuple[Run, ...]
+    aside: tuple[Aside, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -71,26 +94,36 @@ class Verdict:
         return not self.broken
 
 
-def rehearse(ground: Ground, drill: Drill, pace: Pace, runs: int, say: Say) -> list[Run]:
+def rehearse(ground: Ground, drill: Drill, pace: Pace, runs: int, say: Say) -> Rehearsal:
     """Run a drill several times; whatever happens, the fault is undone.
 
+    A run in which the machine was paused, or in which clients were moved before anything was
+    broken, is set aside and repeated, whatever came out of it.
+
     Raises: NotReadyError when the fleet is not whole before a run; LabError when something of the
-    lab fails; MeasurementRefusedError when the records cannot carry figures.
+    lab fails or too many runs were set aside; MeasurementRefusedError when the records cannot
+    carry figures.
     """
     done: list[Run] = []
-    for number in range(1, runs + 1):
-        false_starts: tuple[str, ...] = ()
-        while len(done) < number:
-            say(f"run {number} of {runs}: waiting until the fleet is whole")
-            await_ready(ground)
-            say(f"run {number} of {runs}: {drill.what}")
-            try:
-                done.append(replace(run_once(ground, drill, pace), false_starts=false_starts))
-            except MovedError as moved:
-                false_starts += (str(moved),)
-                if len(false_starts) > FALSE_STARTS:
-                    raise
-    return done
+    aside: list[Aside] = []
+    while len(done) < runs:
+        count = f"run {len(done) + 1} of {runs}"
+        say(f"{count}: waiting until the fleet is whole")
+        await_ready(ground)
+        say(f"{count}: {drill.what}")
+        try:
+            run = run_once(ground, drill, pace)
+        except MovedError as moved:
+            aside.append(Aside(str(moved), None))
+        else:
+            if run.spoiled:
+                aside.append(Aside(run.spoiled, run))
+            else:
+                done.append(run)
+        if len(aside) > SET_ASIDE * runs:
+            said = "\n  - ".join(a.why for a in aside)
+            raise LabError(f"{len(aside)} runs had to be set aside:\n  - {said}")
+    return Rehearsal(tuple(done), tuple(aside))
 
 
 def judge_runs(drill: Drill, runs: Sequence[Run]) -> tuple[Verdict, ...]:
@@ -177,7 +210,8 @@ def run_once(ground: Ground, drill: Drill, pace: Pace) -> Run:
     pop = ground.pop
     bfd = tuple(ground.bfd(pop))
     watch = RouteWatch(ground.lab.paths.namespace_path(ground.upstream), PREFIXES)
-    with watch, LoadProcess(ground, pace, LOAD_BOUND_S) as load:
+    metronome = Metronome()
+    with metronome, watch, LoadProcess(ground, pace, LOAD_BOUND_S) as load:
         time.sleep(BEFORE_S)
         _check_unmoved(ground)
         begun = read_clock()
@@ -200,7 +234,7 @@ def run_once(ground: Ground, drill: Drill, pace: Pace) -> Run:
     step_ns = begun.realtime_ns - begun.monotonic_ns
     evidence = Evidence(
         fault=fault,
-        figures=measure_run(records, fault),
+        figures=measure_run(records, fault, _moves(watch.changes, step_ns)),
         sessions=sessions,
         bfd=bfd,
         route_left_ms=_first_ms(
@@ -215,7 +249,12 @@ def run_once(ground: Ground, drill: Drill, pace: Pace) -> Run:
         served_after_return=_served_last(records),
         notes=notes,
     )
-    return Run(evidence, records, watch.changes, average)
+    return Run(evidence, records, watch.changes, average, metronome.pauses)
+
+
+def _moves(changes: Sequence[RouteChange], step_ns: int) -> dict[int, list[int]]:
+    """By family, when the router's route changed, on the monotonic clock."""
+    return {f: [c.realtime_ns - step_ns for c in changes if c.family == f] for f in FAMILIES}
 
 
 def _check_unmoved(ground: Ground) -> None:

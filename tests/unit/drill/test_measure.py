@@ -69,7 +69,7 @@ def outage(until_us: int, outcome="timeout"):
 
 
 def figures(attempts, **more):
-    return measure_run(records(attempts, **more), FAULT).families[4]
+    return measure_run(records(attempts, **more), FAULT, {}).families[4]
 
 
 def test_an_outage_is_measured_to_the_first_answer_after_the_last_failure():
@@ -138,30 +138,30 @@ def test_failures_of_the_return_are_not_failures_of_the_fault():
 
 def test_no_traffic_is_refused():
     with pytest.raises(MeasurementRefusedError, match="did not run"):
-        measure_run(records([]), FAULT)
+        measure_run(records([]), FAULT, {})
     with pytest.raises(MeasurementRefusedError, match="no IPv4 connection during"):
-        measure_run(records(healthy(end=900_000)), FAULT)
+        measure_run(records(healthy(end=900_000)), FAULT, {})
     with pytest.raises(MeasurementRefusedError, match="no IPv6 connection before"):
-        measure_run(records(healthy() + healthy(start=1_500_000, family=6)), FAULT)
+        measure_run(records(healthy() + healthy(start=1_500_000, family=6)), FAULT, {})
 
 
 def test_a_foreign_or_stepped_clock_is_refused():
     load = healthy()
     with pytest.raises(MeasurementRefusedError, match="different machines"):
-        measure_run(records(load, clock=Clock(START, EPOCH, "b1")), FAULT)
+        measure_run(records(load, clock=Clock(START, EPOCH, "b1")), FAULT, {})
     with pytest.raises(MeasurementRefusedError, match="stepped by 60 ms"):
-        measure_run(records(load, clock=Clock(START, EPOCH + 60_000_000, BOOT)), FAULT)
+        measure_run(records(load, clock=Clock(START, EPOCH + 60_000_000, BOOT)), FAULT, {})
 
 
 def test_a_repair_before_the_fault_is_refused():
     with pytest.raises(MeasurementRefusedError, match="undone before"):
-        measure_run(records(healthy()), replace(FAULT, restored_ns=START))
+        measure_run(records(healthy()), replace(FAULT, restored_ns=START), {})
 
 
 def test_a_generator_that_fell_behind_says_so():
-    punctual = measure_run(records(outage(T0)), FAULT)
+    punctual = measure_run(records(outage(T0)), FAULT, {})
     assert punctual.punctual
-    late = measure_run(records([replace(a, late_us=40_000) for a in outage(T0)]), FAULT)
+    late = measure_run(records([replace(a, late_us=40_000) for a in outage(T0)]), FAULT, {})
     assert not late.punctual
     assert late.late_p99_ms == 40.0
 
@@ -177,14 +177,24 @@ def test_streams_and_client_addresses_are_counted():
     assert (seen.sampled, seen.wrong_client) == (40, 1)
 
 
+def test_only_what_was_under_way_as_the_route_moved_is_excused():
+    attempts = healthy()
+    for due, took in ((1_500_000, 3_000), (1_510_000, 3_000), (1_480_000, 3_000_000)):
+        attempts[due // 10_000] = attempt(due, "reset", took)
+    move = START + 1_504_500_000  # 1.5 ms after the first of them was reset
+    seen = measure_run(records(attempts), FAULT, {4: [move]}).families[4]
+    assert (seen.failed_moving, seen.failed_unmoved) == (2, 1)
+    assert measure_run(records(attempts), FAULT, {6: [move]}).families[4].failed_unmoved == 3
+
+
 def test_families_are_measured_apart():
     six = [replace(a, family=6) for a in outage(1_500_000)]
-    seen = measure_run(records(outage(1_140_000) + six), FAULT).families
+    seen = measure_run(records(outage(1_140_000) + six), FAULT, {}).families
     assert (seen[4].recovery_ms, seen[6].recovery_ms) == (141.0, 501.0)
 
 
 def test_a_summary_keeps_what_is_missing():
-    runs = [measure_run(records(outage(us)), FAULT) for us in (1_100_000, 1_200_000, UNDONE)]
+    runs = [measure_run(records(outage(us)), FAULT, {}) for us in (1_100_000, 1_200_000, UNDONE)]
     found = summarize_runs(runs)[4]["recovery_ms"]
     assert (found.least, found.median, found.most, found.missing) == (101.0, 151.0, 201.0, 1)
     assert spread([None]).median is None

@@ -12,8 +12,9 @@ from rich.console import Console
 from loopback_iac.cli.drill import print_record
 from loopback_iac.lab.drill.drills import DRILLS, Evidence
 from loopback_iac.lab.drill.measure import Attempt, Clock, Fault, Records, Stream, measure_run
+from loopback_iac.lab.drill.metronome import Pause
 from loopback_iac.lab.drill.record import record_drill
-from loopback_iac.lab.drill.runner import Run, judge_runs
+from loopback_iac.lab.drill.runner import Aside, Rehearsal, Run, judge_runs
 from loopback_iac.lab.drill.witness import BfdSession, RouteChange, Session
 
 START, EPOCH = 10**15, 17 * 10**17
@@ -50,7 +51,7 @@ def make_run(**changed) -> Run:
     down = Session("fra1_4", "192.0.2.1", 4, established=False, last_error="BFD session down")
     evidence = Evidence(
         fault=fault,
-        figures=measure_run(records, fault),
+        figures=measure_run(records, fault, {}),
         sessions={"fra1": (down, replace(down, protocol="fra1_6", family=6))},
         bfd=(BfdSession("192.0.2.1", up=True, interval_s=0.05, timeout_s=0.15),),
         route_left_ms={4: 139.0, 6: 140.0},
@@ -59,7 +60,11 @@ def make_run(**changed) -> Run:
         notes={},
     )
     changes = (RouteChange(EPOCH + 1139 * 10**6, 4, "par1"),)
-    return Run(replace(evidence, **changed), records, changes, (0.5, 0.4, 0.3))
+    return Run(replace(evidence, **changed), records, changes, (0.5, 0.4, 0.3), ())
+
+
+def two_runs() -> Rehearsal:
+    return Rehearsal((make_run(), make_run()))
 
 
 def broken(run: Run) -> dict[str, str]:
@@ -67,10 +72,10 @@ def broken(run: Run) -> dict[str, str]:
 
 
 def test_the_record_says_what_held_and_carries_every_figure(tmp_path):
-    record = record_drill(DRILLS["silent-pop"], CONDITIONS, [make_run(), make_run()], tmp_path)
+    record = record_drill(DRILLS["silent-pop"], CONDITIONS, two_runs(), tmp_path)
     assert record["held"]
     assert record == json.loads((tmp_path / "record.json").read_text())
-    assert record["schema"] == 1
+    assert record["schema"] == 2
     assert record["summary"]["4"]["recovery_ms"]["median"] == 140.9
     assert record["summary"]["6"]["streams_lost"]["most"] == 1
     assert len(record["runs"]) == 2
@@ -81,13 +86,13 @@ def test_the_record_says_what_held_and_carries_every_figure(tmp_path):
 
 
 def test_the_same_run_draws_the_same_picture(tmp_path):
-    record_drill(DRILLS["silent-pop"], CONDITIONS, [make_run(), make_run()], tmp_path)
+    record_drill(DRILLS["silent-pop"], CONDITIONS, two_runs(), tmp_path)
     assert (tmp_path / "run-1.json.gz").read_bytes() == (tmp_path / "run-2.json.gz").read_bytes()
 
 
 def test_the_table_shows_figures_and_what_broke(tmp_path):
     run = make_run(served_after_return={4: "par1", 6: "fra1"})
-    record = record_drill(DRILLS["silent-pop"], CONDITIONS, [run], tmp_path)
+    record = record_drill(DRILLS["silent-pop"], CONDITIONS, Rehearsal((run,)), tmp_path)
     assert not record["held"]
     told = io.StringIO()
     print_record(record, Console(file=told, width=160))
@@ -136,17 +141,45 @@ def test_a_drain_must_ask_to_leave_and_keep_its_sessions():
     sessions = {"fra1": (up, replace(up, protocol="fra1_6", family=6))}
     notes = {f"route from the PoP, IPv{f}": "BGP.community: (65535,0)" for f in (4, 6)}
     drain = DRILLS["drain"]
-    assert all(v.held for v in judge_runs(drain, [make_run(sessions=sessions, notes=notes)]))
+    lossy = make_run(sessions=sessions, notes=notes)
+    families = {
+        f: replace(figures, failed_unmoved=0, failed_moving=1)
+        for f, figures in lossy.evidence.figures.families.items()
+    }
+    good = make_run(
+        sessions=sessions,
+        notes=notes,
+        figures=replace(lossy.evidence.figures, families=families),
+    )
+    assert all(v.held for v in judge_runs(drain, [good]))
+    assert {v.name: v.broken for v in judge_runs(drain, [lossy]) if v.broken} == {
+        "only-moving-fail": {
+            1: "; ".join(f"IPv{f}: 14 connections failed while no route was changing"
+                         for f in (4, 6))
+        }
+    }  # fmt: skip
     held = {v.name: v.held for v in judge_runs(drain, [make_run()])}
     assert [name for name, ok in held.items() if not ok] == [
-        "asked-to-leave-first", "sessions-stay",
+        "only-moving-fail", "asked-to-leave-first", "sessions-stay",
     ]  # fmt: skip
 
 
-def test_a_run_begun_again_is_counted_and_told(tmp_path):
-    run = replace(make_run(), false_starts=("before the fault t1 already routed IPv4 to par1",))
-    record = record_drill(DRILLS["silent-pop"], CONDITIONS, [run], tmp_path)
-    assert record["runs"][0]["false_starts"] == ["before the fault t1 already routed IPv4 to par1"]
+def test_a_run_set_aside_is_told_and_kept(tmp_path):
+    at = START + 500 * 10**6
+    paused = replace(make_run(), pauses=(Pause(at, 60 * 10**6), Pause(at + 70 * 10**6, 50 * 10**6)))
+    assert paused.spoiled == "this machine stood still for 110 ms"
+    aside = (Aside(paused.spoiled, paused), Aside("t1 already routed IPv4 to par1", None))
+    done = Rehearsal((make_run(),), aside)
+    record = record_drill(DRILLS["silent-pop"], CONDITIONS, done, tmp_path)
+    assert record["held"]
+    assert len(record["runs"]) == 1
+    assert [a["why"] for a in record["set_aside"]] == [a.why for a in aside]
+    assert record["set_aside"][0]["run"]["machine_pauses"][0]["lasted_ns"] == 60 * 10**6
     told = io.StringIO()
     print_record(record, Console(file=told, width=160))
-    assert "begun again 1 times" in told.getvalue()
+    assert "set aside and repeated: this machine stood still for 110 ms" in told.getvalue()
+
+
+def test_pauses_far_apart_spoil_nothing():
+    pauses = tuple(Pause(START + n * 10**9, 90 * 10**6) for n in range(5))
+    assert replace(make_run(), pauses=pauses).spoiled == ""
