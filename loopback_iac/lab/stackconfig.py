@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 PROJECT = "loopback-edge"
 LEGAL_OWNER = "Example Edge GmbH"
 PROVIDER = "own-metal"
+# A drill waits for the return of each PoP; the defaults of 30 and 10 s suit a fleet with users.
+ROLL = {"drain_s": 5, "return_hold_s": 3}
 
 
 def ensure_stack_config(paths: InstancePaths, topology: Topology, keys: Keys) -> bool:
@@ -42,11 +44,12 @@ def render_facts(topology: Topology, keys: Keys) -> dict[str, Any]:
     The plain part of the configuration.
 
     Out: machines (name -> how to reach it, where it stands), links (PoP -> upstream -> the order
-    form of the BGP session), adminSources (the workstation).
+    form of the BGP session), adminSources (the workstation), roll (waits of a change).
     """
     ops = topology.uplink(OPS)
     return {
         "adminSources": [f"{a.ip}/{a.network.max_prefixlen}" for a in (ops.v4, ops.v6) if a],
+        "roll": ROLL,
         "machines": {h.name: _machine(topology, keys, h.name) for h in topology.having(*MACHINES)},
         "links": {
             pop.name: {
