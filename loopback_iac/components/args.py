@@ -195,6 +195,26 @@ class HealthArgs(TypedDict):
     """Time between two checks. Default follows from rtt_ms."""
 
 
+class RateArgs(TypedDict):
+    """So many in a second on average, and so many at once."""
+
+    rate_per_s: int
+    """New connections per second, on average."""
+    burst: NotRequired[int]
+    """How many may come at once after a quiet time. Default: as many as `rate_per_s`."""
+
+
+class ServiceLimitsArgs(TypedDict):
+    """What a PoP lets through before HAProxy. A client is an IPv4 address or an IPv6 /64."""
+
+    new_connections_per_client: NotRequired[RateArgs]
+    """Connections one client may open. What is above is dropped, and its SYN sent again later."""
+    new_connections: NotRequired[RateArgs]
+    """Connections all clients of the service together may open at this PoP."""
+    concurrent_per_client: NotRequired[int]
+    """Connections one client may hold open at once; the next one is closed."""
+
+
 class ServiceArgs(TypedDict):
     """A TCP port of an anycast address, forwarded to a pool. TLS is never opened at the PoP."""
 
@@ -212,6 +232,8 @@ class ServiceArgs(TypedDict):
     """`shared` (default), `own` (it alone gates its prefix) or `none` (it never withdraws)."""
     max_connections: NotRequired[int]
     """Concurrent connections per PoP. Default 20000."""
+    limits: NotRequired[ServiceLimitsArgs]
+    """Rate limits, counted by each PoP for itself. Default: none, new connections are counted."""
 
 
 class RollArgs(TypedDict):

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 from loopback_iac.model.bgp import Upstream
+from loopback_iac.model.check_limits import check_limits
 from loopback_iac.model.check_nodes import check_nodes
 from loopback_iac.model.check_services import check_services
 from loopback_iac.model.check_space import check_space
@@ -48,7 +49,7 @@ def parse_fleet(name: str, tree: Mapping[str, object]) -> Fleet:
         services=_parts(Service, "services", sections, problems),
         named={key: frozenset(items) for key, items in sections.items()},
     )
-    for check in (check_space, check_nodes, check_services, check_upstreams):
+    for check in (check_space, check_nodes, check_services, check_limits, check_upstreams):
         problems += check(draft)
     if name_problem := _fleet_name(name):
         problems.append(name_problem)

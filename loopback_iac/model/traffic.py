@@ -17,6 +17,7 @@ from loopback_iac.model.fields import (
     refuse,
 )
 
+FASTEST_PER_S = 1_000_000  # far above what one PoP opens; nft itself takes more
 LONGEST_V4, LONGEST_V6 = 24, 48  # longer prefixes are filtered by most networks (RFC 7454 6.1.3)
 
 
@@ -57,6 +58,35 @@ class Health(Value):
     interval_ms: Int | None = Field(None, ge=1, le=60_000)
 
 
+class Rate(Value):
+    """So many in a second on average, and so many at once after a quiet time."""
+
+    rate_per_s: Int = Field(ge=1, le=FASTEST_PER_S)
+    burst: Int | None = Field(None, ge=1, le=FASTEST_PER_S)
+
+    @property
+    def at_once(self) -> int:
+        """The burst; without one, what a second brings."""
+        return self.burst or self.rate_per_s
+
+
+class ServiceLimits(Value):
+    """What a PoP lets through before HAProxy; each PoP counts for itself.
+
+    A client is an IPv4 address or an IPv6 /64. None by default: behind one address of a carrier's
+    NAT stand thousands of people, and only the operator knows what is too much for them.
+    """
+
+    new_connections_per_client: Rate | None = None
+    new_connections: Rate | None = None
+    concurrent_per_client: Int | None = Field(None, ge=1, le=500_000)
+
+    @property
+    def declared(self) -> tuple[str, ...]:
+        """Names of the limits that hold, sorted."""
+        return tuple(sorted(n for n in type(self).model_fields if getattr(self, n) is not None))
+
+
 class Service(Value):
     """A port of a VIP, forwarded in TCP to a pool; TLS is not opened on the way."""
 
@@ -67,6 +97,7 @@ class Service(Value):
     health: Health | None = None
     gate: Literal["shared", "own", "none"] = "shared"
     max_connections: Int = Field(20_000, ge=1, le=500_000)
+    limits: ServiceLimits | None = None
 
 
 class Worker(Value):

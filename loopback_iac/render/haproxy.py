@@ -39,6 +39,7 @@ class Forwarding:
     backend: str
     listeners: tuple[tuple[str, int], ...]
     max_connections: int
+    concurrent_per_client: int | None
     checked_in: str
     connect_ms: int
     servers: tuple[Server, ...]
@@ -100,6 +101,7 @@ def _forwarding(fleet: Fleet, pop: str, name: str, service: Service) -> Forwardi
         backend=backend_name(service, name),
         listeners=listeners(fleet, service),
         max_connections=service.max_connections,
+        concurrent_per_client=service.limits.concurrent_per_client if service.limits else None,
         checked_in=backend_name(fleet.services[checked], checked),
         connect_ms=max(server.connect_ms for server in servers),
         servers=servers,

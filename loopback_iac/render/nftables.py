@@ -7,12 +7,17 @@ refused at once, so the agent's confirmation proves what it says.
 from collections.abc import Mapping
 
 from loopback_iac.model import Fleet, Host
+from loopback_iac.model.traffic import ServiceLimits
 from loopback_iac.render.haproxy import listeners
 from loopback_iac.render.site import Link, own, sessions
 from loopback_iac.render.text import render_text
 
 NODE_EXPORTER_PORT = 9100
 BIRD_EXPORTER_PORT = 9324
+# Clients remembered per service and family. The 65,537th is let through: a flood of forged sources
+# is for the limit of the service and for SYN cookies, and must not shut real clients out.
+CLIENTS = 65536
+CLIENT_MEMORY_S = 60
 
 
 def render_nftables_pop(
@@ -40,6 +45,9 @@ def render_nftables_pop(
             }
             for number in (4, 6)
         ],
+        services=[_service(fleet, name) for name in fleet.services],
+        clients=CLIENTS,
+        client_memory_s=CLIENT_MEMORY_S,
         sessions=[
             {
                 "ip": "ip" if s.family == 4 else "ip6",
@@ -56,14 +64,27 @@ def render_nftables_pop(
     )
 
 
-def _listeners(fleet: Fleet, family: int) -> list[str]:
-    found = {
-        (address, port)
-        for service in fleet.services.values()
+def _listeners(fleet: Fleet, family: int) -> list[tuple[str, str]]:
+    """(address . port as nft writes it, service), sorted by address and port."""
+    found = sorted(
+        (address, port, name)
+        for name, service in fleet.services.items()
         for address, port in listeners(fleet, service)
         if (":" in address) == (family == 6)
+    )
+    return [(f"{address} . {port}", name) for address, port, name in found]
+
+
+def _service(fleet: Fleet, name: str) -> dict[str, object]:
+    """What the chain of one service counts and drops."""
+    service = fleet.services[name]
+    limits = service.limits or ServiceLimits()
+    return {
+        "name": name,
+        "families": sorted({6 if ":" in a else 4 for a, _ in listeners(fleet, service)}),
+        "per_client": limits.new_connections_per_client,
+        "together": limits.new_connections,
     }
-    return [f"{address} . {port}" for address, port in sorted(found)]
 
 
 def render_nftables_worker(

@@ -70,10 +70,27 @@ def ask_once(address: str, port: int, source: str) -> object:
         return type(failed).__name__
 
 
+def hold(address: str, port: int, source: str, count: int) -> list[object]:
+    """Answers to `count` connections, each kept open until all were made."""
+    kept = []
+    answers: list[object] = []
+    for _ in range(count):
+        try:
+            connection = socket.create_connection((address, port), 5, (source, 0))
+            kept.append(connection)
+            text = connection.recv(4096)
+            answers.append(json.loads(text) if text else "Empty")
+        except OSError as failed:
+            answers.append(type(failed).__name__)
+    return answers
+
+
 if __name__ == "__main__":
     verb, *words = sys.argv[1:]
     if verb == "serve":
         serve(words[0], words[1], int(words[2]))
+    elif verb == "hold":
+        print(json.dumps(hold(words[0], int(words[1]), words[2], int(words[3]))))  # noqa: T201  # its output is its answer
     else:
         answers = [ask_once(words[0], int(words[1]), words[2]) for _ in range(int(words[3]))]
         print(json.dumps(answers))  # noqa: T201  # its output is its answer

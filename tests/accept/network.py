@@ -60,6 +60,11 @@ class Namespace:
         words = [sys.executable, str(ENDS), "ask", address, str(port), source, str(count)]
         return json.loads(self.run(*words).stdout)
 
+    def hold(self, address: str, port: int, source: str, count: int) -> list[Any]:
+        """As `ask`, with each connection kept open until the last has its answer."""
+        words = [sys.executable, str(ENDS), "hold", address, str(port), source, str(count)]
+        return json.loads(self.run(*words).stdout)
+
 
 def wait_for(happened: Callable[[], bool], deadline_s: float = 10.0) -> None:
     """Raises: AssertionError when it has not happened within the deadline."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
+import sys
 
 import pytest
 
@@ -20,9 +21,11 @@ SOCKET = "/run/haproxy/loopback.sock"
 class Pop:
     """HAProxy of fra1 with both workers' tunnel addresses on the same loopback."""
 
-    def __init__(self, image, space):
+    def __init__(self, image, space, limits=None):
         self.space, self.image = space, image
         case = golden.load("two-pops")
+        if limits:
+            case.fleet["services"]["https"]["limits"] = limits
         fleet = parse_fleet(golden.NAME, case.fleet)
         stage(image, golden.render(case)["fra1"])
         self.workers = {w: str(tunnel(fleet, "fra1", w).worker_v4) for w in fleet.workers}
@@ -99,3 +102,37 @@ def test_without_the_last_resort_it_closes_at_once(pop):
     pop.daemon.send_signal(signal.SIGUSR2)  # the master: nsenter and chroot became it
     wait_for(lambda: set(pop.states().values()) <= {"DOWN"} and pop.states() != {})
     assert pop.space.ask(VIPS[0], 443, CLIENTS[0], 2) == ["Empty", "Empty"]
+
+
+def test_a_client_holds_so_many_connections_and_no_more(image):
+    with namespaces("pop") as (space,):
+        pop = Pop(image, space, {"concurrent_per_client": 3})
+        for vip, client in zip(VIPS, CLIENTS, strict=True):
+            answers = pop.space.hold(vip, 443, client, 5)
+            assert [isinstance(a, dict) for a in answers] == [True, True, True, False, False]
+        # the same /64, and another one that has its own count
+        space.ip("addr add 2001:db8:c1::3/128 dev lo nodad")
+        space.ip("addr add 2001:db8:c2::2/128 dev lo nodad")
+        held = pop.space.start(
+            sys.executable, "-c", HOLD.format(vip=VIPS[1], client=CLIENTS[1], count=3)
+        )
+        assert held.stdout.readline() == "held\n"
+        (sibling,) = pop.space.ask(VIPS[1], 443, "2001:db8:c1::3")
+        assert not isinstance(sibling, dict)
+        (stranger,) = pop.space.ask(VIPS[1], 443, "2001:db8:c2::2")
+        assert stranger["client"] == "2001:db8:c2::2"
+        # what was closed makes room again
+        held.kill()
+        held.wait()
+        wait_for(lambda: isinstance(pop.space.ask(VIPS[1], 443, CLIENTS[1])[0], dict))
+        front = next(r for r in pop.stat() if (r["pxname"], r["svname"]) == ("https", "FRONTEND"))
+        assert int(front["dcon"]) >= 5
+
+
+HOLD = """
+import socket, time
+kept = [socket.create_connection(("{vip}", 443), 5, ("{client}", 0)) for _ in range({count})]
+assert all(one.recv(4096) for one in kept)
+print("held", flush=True)
+time.sleep(60)
+"""

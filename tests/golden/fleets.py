@@ -118,12 +118,29 @@ def services(draw: st.DrawFn, vips: dict[str, Any]) -> dict[str, Any]:
                 "port": port,
                 "pool": "web",
                 "worker_port": draw(ports),
-                "max_connections": draw(st.integers(1, 50_000)),
+                "max_connections": draw(st.integers(300, 50_000)),
             }
+            if draw(st.booleans()):
+                found[f"{vip}-{port}"]["limits"] = draw(limits())
     if draw(st.booleans()):
         last = draw(st.sampled_from(sorted(found)))
         found[last]["health"] = {"interval_ms": draw(st.integers(1, 2000))}
     return found
+
+
+def limits() -> st.SearchStrategy[dict[str, Any]]:
+    """At least one of the three, one client's below everybody's."""
+
+    def rates(lowest: int, highest: int) -> st.SearchStrategy[dict[str, int]]:
+        rate = {"rate_per_s": st.integers(lowest, highest)}
+        return st.fixed_dictionaries(rate, optional={"burst": st.integers(1, 1_000_000)})
+
+    every = {
+        "new_connections_per_client": rates(1, 1000),
+        "new_connections": rates(1000, 1_000_000),
+        "concurrent_per_client": st.integers(1, 300),
+    }
+    return st.fixed_dictionaries({}, optional=every).filter(bool)
 
 
 @st.composite

@@ -197,6 +197,27 @@ def v6_only(rendered):
     assert "ip saddr @admin4" not in text(rendered, "fra1", NFT)
 
 
+def limits(rendered):
+    nft = text(rendered, "fra1", NFT)
+    https = re.search(r"chain new-https {\n(.*?)\n\t}", nft, re.DOTALL)[1]
+    # counted first, so that what was dropped can be compared with what came
+    assert https.splitlines()[0].strip() == 'counter name "new-https"'
+    assert "ip saddr limit rate over 50/second burst 100 packets" in https
+    assert "ip6 saddr & ffff:ffff:ffff:ffff:: limit rate over 50/second" in https  # a /64
+    assert "rate over 2000/second burst 2000 packets" in nft  # the burst is a second's worth
+    # only the packet that opens a connection is looked at: what is established is never dropped
+    assert nft.count("tcp flags & (fin | syn | rst | ack) == syn") == 2
+    assert nft.index("vmap @new4") < nft.index("@listen4 accept")
+    # without limits: counted, never dropped, and no memory of clients
+    smtp = re.search(r"chain new-smtp {\n(.*?)\n\t}", nft, re.DOTALL)[1]
+    assert smtp.strip() == 'counter name "new-smtp"'
+    assert "203.0.113.25 . 25 : jump new-smtp" in nft
+    assert "clients6-https" in nft
+    haproxy = text(rendered, "fra1", HAPROXY)
+    assert "reject if { sc0_conn_cur gt 200 }" in haproxy
+    assert haproxy.count("stick-table") == 1
+
+
 MEANINGS = {
     f.__name__.replace("_", "-"): f
     for f in (
@@ -209,6 +230,7 @@ MEANINGS = {
         full_table,
         v4_only,
         v6_only,
+        limits,
     )
 }
 

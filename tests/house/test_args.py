@@ -21,6 +21,8 @@ PAIRS = [
     (args.WorkerArgs, traffic.Worker),
     (args.PoolArgs, traffic.Pool),
     (args.HealthArgs, traffic.Health),
+    (args.RateArgs, traffic.Rate),
+    (args.ServiceLimitsArgs, traffic.ServiceLimits),
     (args.ServiceArgs, traffic.Service),
     (args.RollArgs, fleet.Roll),
 ]

@@ -1,0 +1,126 @@
+"""Rate limits in a real kernel: what is above is dropped and counted, nothing else."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.accept.firewall import (
+    STRANGER,
+    STRANGER6,
+    VIP,
+    VIP6,
+    counters,
+    edge_and_world,
+    hear,
+    load,
+    reach,
+    tracked,
+)
+from tests.golden import case as golden
+
+FLOOD = Path(__file__).parent / "flood.py"
+OTHER, SIBLING6, OTHER6 = "198.51.100.3", "2001:db8:c1::3", "2001:db8:c2::2"
+FORGED = "198.18.128.0/17"  # nobody in the world answers for it
+SLOW = {"rate_per_s": 1, "burst": 10}
+
+
+@pytest.fixture
+def pop(image):
+    with edge_and_world(image) as (fra1, world):
+        for address in (OTHER, SIBLING6, OTHER6):
+            world.ip(f"addr add {address} dev lo")
+        for address in (VIP, VIP6):
+            hear(fra1, address, 443)
+        yield fra1, world
+
+
+def limited(**limits):
+    """The fleet of the golden case with other limits on its service."""
+    case = golden.load("limits")
+    case.fleet["services"]["https"]["limits"] = limits
+    return case
+
+
+def flood(space, verb, *words):
+    """Starts a flood; its answer, while what it opened stays open."""
+    process = space.start(sys.executable, str(FLOOD), verb, *map(str, words))
+    return json.loads(process.stdout.readline())
+
+
+def test_a_client_above_its_rate_is_dropped_and_counted_and_others_pass(image, pop):
+    fra1, world = pop
+    load(image, fra1, "fra1", limited(new_connections_per_client=SLOW))
+    taken = flood(world, "burst", VIP, 443, STRANGER, 40)[STRANGER]
+    seen = counters(image, fra1)
+    # the burst, and one more for each second that the kernel needed for it
+    assert 10 <= taken < 40
+    assert seen["client-https"] >= 40 - taken
+    assert seen["new-https"] - seen["client-https"] == taken
+    # another one is served at the same moment
+    assert reach(world, VIP, 443, OTHER) == "heard"
+    # what was established before is not touched: its packets open nothing
+    assert tracked(fra1) == 0
+
+
+def test_a_client_of_ipv6_is_its_whole_network(image, pop):
+    fra1, world = pop
+    load(image, fra1, "fra1", limited(new_connections_per_client=SLOW))
+    taken = flood(world, "burst", VIP6, 443, f"{STRANGER6},{SIBLING6}", 20)
+    assert 10 <= sum(taken.values()) < 40
+    assert reach(world, VIP6, 443, OTHER6) == "heard"
+
+
+def test_a_service_above_its_rate_drops_whoever_comes(image, pop):
+    fra1, world = pop
+    load(image, fra1, "fra1", limited(new_connections=SLOW))
+    taken = flood(world, "burst", VIP, 443, f"{STRANGER},{OTHER}", 20)
+    assert 10 <= sum(taken.values()) < 40
+    seen = counters(image, fra1)
+    assert seen["new-https"] - seen["service-https"] == sum(taken.values())
+    # both families draw on the same limit
+    before = seen["service-https"]
+    six = flood(world, "burst", VIP6, 443, STRANGER6, 40)[STRANGER6]
+    assert six < 40
+    assert counters(image, fra1)["service-https"] > before
+
+
+def test_without_a_limit_all_come_through_and_are_counted(image, pop):
+    fra1, world = pop
+    load(image, fra1, "fra1")
+    assert flood(world, "burst", VIP, 443, STRANGER, 40)[STRANGER] == 40
+    assert counters(image, fra1) == {"new-https": 40}
+
+
+def test_a_full_memory_of_clients_shuts_nobody_out(image, pop):
+    """Forged sources fill it; a client that finds no room is let through, not dropped."""
+    fra1, world = pop
+    slow = limited(new_connections_per_client=SLOW)
+    load(image, fra1, "fra1", slow, lambda text: text.replace("size 65536", "size 2"))
+    flood(world, "syns", VIP, 443, FORGED, 50)
+    assert flood(world, "burst", VIP, 443, STRANGER, 40)[STRANGER] == 40
+    assert counters(image, fra1)["client-https"] == 0
+
+
+@pytest.mark.parametrize(("cookies", "answer"), [("0", "silent"), ("1", "heard")])
+def test_syn_cookies_answer_when_the_backlog_is_full(image, pop, cookies, answer):
+    """The kernel's own: no table, so they work where connections are not tracked."""
+    fra1, world = pop
+    load(image, fra1, "fra1")
+    fra1.run("sysctl", "-qw", f"net.ipv4.tcp_syncookies={cookies}")
+    flood(world, "syns", VIP, 443, FORGED, 2000)  # the ear's backlog is 128
+    assert reach(world, VIP, 443, STRANGER) == answer
+    assert (cookies_sent(fra1) > 0) == (cookies == "1")
+    assert tracked(fra1) == 0
+
+
+def cookies_sent(space):
+    head, row = (
+        line.split()
+        for line in space.run("cat", "/proc/net/netstat").stdout.splitlines()
+        if line.startswith("TcpExt:")
+    )
+    return int(dict(zip(head, row, strict=True))["SyncookiesSent"])
