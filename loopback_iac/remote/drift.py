@@ -75,7 +75,7 @@ def _check_digest(expected: Expected, report: Report) -> Iterator[Difference]:
 
 def _check_service(name: str, report: Report) -> Iterator[Difference]:
     for who in report.drain:
-        fix = "`loopback-agent undrain` on the host, when the work on it is done"
+        fix = f"`loopback undrain {name}`, when the work on it is done"
         yield Difference(name, "not-drained", f"drained by {who}", "in service", fix)
     for gate, state in sorted(report.gates.items()):
         if state.position != OPEN and not report.drain:

@@ -59,9 +59,10 @@ class Report(_Value):
 
 
 class Silence(_Value):
-    """A host that gave no report, and why."""
+    """A host that gave no report, and why; `unreachable` when it gave no answer at all."""
 
     why: str
+    unreachable: bool = False
 
 
 def probe_reports(
@@ -83,7 +84,7 @@ def parse_answers(answers: Mapping[str, Answer]) -> dict[str, Report | Silence]:
 
 def _parse_answer(answer: Answer) -> Report | Silence:
     if answer.unreachable:
-        return Silence(why=answer.unreachable)
+        return Silence(why=answer.unreachable, unreachable=True)
     if answer.exit_status:
         said = (answer.stderr or answer.stdout).strip().splitlines()
         return Silence(why=f"no report (exit {answer.exit_status}): {' '.join(said[:3])[:400]}")

@@ -19,7 +19,10 @@ ENDED_BY_SIGNAL = -1
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """A host as the state knows it: how to reach it, and what it was converged to."""
+    """A host as the state knows it: how to reach it, and what it was converged to.
+
+    `host_key` may be several, one per line: any of them is the host.
+    """
 
     host: str
     role: str
@@ -92,7 +95,7 @@ async def _ask(
     except TimeoutError:
         return Answer(unreachable=f"no answer within {deadline_s:g} s")
     except asyncssh.HostKeyNotVerifiable:
-        return Answer(unreachable="it shows another host key than the one pinned in the state")
+        return Answer(unreachable="it shows another host key than the one that is pinned")
     except asyncssh.PermissionDenied:
         return Answer(unreachable=f"it refuses this key for user {host.user}")
     except OSError as cause:
@@ -105,12 +108,12 @@ async def _ask(
 async def _talk(
     host: Expected, words: Sequence[str], keys: list[asyncssh.SSHKey], agent: str
 ) -> Answer:
-    pinned = asyncssh.import_public_key(host.host_key)
+    pinned = [asyncssh.import_public_key(key) for key in host.host_key.splitlines()]
     async with asyncssh.connect(
         host.address,
         host.ssh_port,
         username=host.user,
-        known_hosts=([pinned], [], []),
+        known_hosts=(pinned, [], []),
         client_keys=keys or None,
         agent_path=agent or None,
         config=None,  # a file in somebody's home must not decide what we trust

@@ -8,7 +8,8 @@ import json
 import pytest
 from rich.console import Console
 
-from loopback_iac.cli.drift import DriftUsageError, parse_expected, print_differences
+from loopback_iac.cli.access import AccessError, parse_expected
+from loopback_iac.cli.drift import print_differences
 from loopback_iac.remote.drift import check_drift
 from loopback_iac.remote.report import Report, Silence, parse_answers
 from loopback_iac.remote.ssh import Answer, Expected
@@ -115,7 +116,7 @@ def test_expected_hosts_come_from_the_output_of_the_stack():
              "host_key": "ssh-ed25519 AAAA", "digest": DIGEST}  # fmt: skip
     (host,) = parse_expected({"fra1": facts})
     assert (host.ssh_port, host.user, host.digest) == (2222, "admin", DIGEST)
-    with pytest.raises(DriftUsageError, match="fra1 lacks"):
+    with pytest.raises(AccessError, match="fra1 lacks"):
         parse_expected({"fra1": {"role": "pop"}})
 
 

@@ -90,6 +90,16 @@ def test_another_host_key_is_never_talked_to(namespace, keys):
     assert answer.stdout == ""
 
 
+def test_any_of_several_pinned_keys_is_the_host(namespace, keys):
+    pinned = "".join((keys / f"{name}.pub").read_text() for name in ("other", "host"))
+    assert not ask(namespace, keys, [host(keys, host_key=pinned)])["fra1"].unreachable
+
+
+def test_no_pinned_key_means_nobody_is_trusted(namespace, keys):
+    answer = ask(namespace, keys, [host(keys, host_key="")])["fra1"]
+    assert "another host key" in answer.unreachable
+
+
 def test_a_key_that_is_not_allowed_is_named_as_the_reason(namespace, keys):
     answer = ask(namespace, keys, [host(keys)], key="other")["fra1"]
     assert answer.unreachable == "it refuses this key for user root"
