@@ -1,0 +1,145 @@
+"""Taking a PoP out of traffic and back with nothing but SSH: no Pulumi, no state, no CI.
+
+The PoP's own agent does it: it notes the intention, which outlives this connection and a reboot,
+and its watch carries it out.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from loopback_iac.remote.report import Report, Silence, probe_reports
+from loopback_iac.remote.ssh import ask_hosts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from loopback_iac.remote.ssh import Answer, Expected, Identity
+
+POP = "pop"
+CLOSED = "closed"
+REPORT_S = 10.0  # a host that does not answer by then is not waited for
+
+
+class DrainError(Exception):
+    """The PoP was not brought to what was asked; the text says how it stands and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """How the PoP stands. `announces` is what it reports afterwards; None: it gives no report."""
+
+    pop: str
+    drained: bool
+    announces: bool | None
+    standing: str  # in the agent's words, or why it gave no report
+    took_s: float
+
+
+def drain_pop(
+    pop: Expected,
+    others: Iterable[Expected],
+    identity: Identity,
+    wait_s: float,
+    seconds: int | None,
+) -> Drained:
+    """Drain a PoP and wait until it announces nothing.
+
+    In: other PoPs of the fleet, of which one has to announce; an empty list asks for none. How long
+        to announce with GSHUT (RFC 8326) first: None is what the fleet declares.
+    Raises: DrainError; IdentityError.
+    """
+    rest = list(others)
+    reports = probe_reports([pop, *rest], identity, REPORT_S)
+    _check_itself(pop, reports[pop.host])
+    if rest and not any(_announces(reports[other.host]) for other in rest):
+        told = "; ".join(f"{other.host} {_standing(reports[other.host])}" for other in rest)
+        raise DrainError(
+            f"no other PoP is known to announce ({told}): draining {pop.host} would take the fleet"
+            " off the net\n  fix: bring another PoP back first, or say --last"
+        )
+    words = ("drain",) if seconds is None else ("drain", str(seconds))
+    return _change(pop, words, identity, wait_s + (seconds or 0))
+
+
+def undrain_pop(pop: Expected, identity: Identity, wait_s: float) -> Drained:
+    """Take the intention back and wait until the PoP announces again.
+
+    Raises: DrainError, with the watch's own reasons when it does not announce; IdentityError.
+    """
+    _check_itself(pop, probe_reports([pop], identity, REPORT_S)[pop.host])
+    return _change(pop, ("undrain",), identity, wait_s)
+
+
+def _check_itself(pop: Expected, report: Report | Silence) -> None:
+    """A host that is somebody else is left alone; one that cannot say is taken at its key."""
+    if isinstance(report, Silence):
+        if not report.unreachable:
+            return  # a broken report must not keep anybody from draining
+        raise DrainError(
+            f"{pop.host} cannot be reached: {report.why}\n"
+            "  fix: its console, and there `loopback-agent drain` or `systemctl stop bird`; what is"
+            " off announces nothing once its neighbors' hold timers have ended"
+        )
+    if (report.host, report.role) != (pop.host, POP):
+        raise DrainError(
+            f"{pop.address} says it is {report.role} {report.host!r}, not PoP {pop.host!r}: left"
+            " as it is\n  fix: correct the name or the address"
+        )
+
+
+def _announces(report: Report | Silence) -> bool:
+    if isinstance(report, Silence) or report.drain:
+        return False
+    return any(gate.position not in (CLOSED, None) for gate in report.gates.values())
+
+
+def _standing(report: Report | Silence) -> str:
+    if isinstance(report, Silence):
+        return f"gave no report: {report.why}"
+    if report.drain:
+        return f"is drained by {' and '.join(report.drain)}"
+    return "announces nothing"
+
+
+def _change(pop: Expected, words: tuple[str, ...], identity: Identity, wait_s: float) -> Drained:
+    begun = time.monotonic()
+    drained = _parse_drained(pop, words[0], ask_hosts([pop], words, identity, wait_s)[pop.host])
+    took_s = round(time.monotonic() - begun, 2)
+    report = probe_reports([pop], identity, REPORT_S)[pop.host]
+    if isinstance(report, Silence):
+        return Drained(pop.host, drained, None, f"no report: {report.why}", took_s)
+    gates = any(gate.position not in (CLOSED, None) for gate in report.gates.values())
+    if gates == drained:
+        raise DrainError(
+            f"{pop.host}: {words[0]} is noted, but it {'still announces' if gates else 'announces'}"
+            f"{'' if gates else ' nothing yet'}: {report.standing}; {_reasons(report)}"
+        )
+    return Drained(pop.host, drained, gates, report.standing, took_s)
+
+
+def _reasons(report: Report) -> str:
+    return "; ".join(
+        f"{name} is {gate.position or 'withdrawn'} ({gate.reason or 'no reason given'})"
+        for name, gate in sorted(report.gates.items())
+    )
+
+
+def _parse_drained(pop: Expected, verb: str, answer: Answer) -> bool:
+    if answer.unreachable:
+        raise DrainError(
+            f"{pop.host}: {answer.unreachable}; the {verb} may be under way, its intention is noted"
+            f" first\n  fix: say `loopback {verb} {pop.host}` again: twice is as good as once"
+        )
+    if answer.exit_status:
+        said = (answer.stderr or answer.stdout).strip()[:2000]
+        raise DrainError(f"{pop.host} (exit {answer.exit_status}): {said}")
+    try:
+        return bool(json.loads(answer.stdout)["drained"])
+    except (ValueError, KeyError, TypeError):
+        raise DrainError(
+            f"{pop.host} answered something else than an agent does: {answer.stdout[:200]!r}"
+        ) from None
