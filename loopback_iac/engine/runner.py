@@ -14,6 +14,7 @@ import os
 import runpy
 import sys
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +24,14 @@ from pulumi.runtime import Settings, configure, run_in_stack
 from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS
 from pulumi.runtime.config import get_config, set_all_config
 from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc
+from pulumi.runtime.settings import SETTINGS, _get_rpc_manager
 
 # Stands in plain values for a secret whose text is not at hand; the engine makes it an unknown.
 MARK = "loopback-unknown-4f1d2c9e-6a0b-47f6-9a3e-config"
 NOTE = "loopback-deferred-config:"
 # Programs with long dependency chains recurse once per link inside the SDK.
 _RECURSION_LIMIT = 20_000
+_THREADS_PER_PLACE = 4
 
 
 class _Engine:
@@ -74,16 +77,21 @@ def main() -> None:
     sys.setrecursionlimit(_RECURSION_LIMIT)
     # A failed run leaves futures nobody awaited; asyncio's complaints would bury the real error.
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
-    sys.exit(_run(program))
+    sys.exit(_run(program, order["parallel"]))
 
 
-def _run(program: Path) -> int:
+def _run(program: Path, parallel: int) -> int:
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
+    # Each registration in flight holds a thread; as many as the language host gives.
+    loop.set_default_executor(ThreadPoolExecutor(_THREADS_PER_PLACE * parallel))
+
+    async def run() -> None:
+        runpy.run_path(str(program), run_name="__main__")
+        await _settle()
+
     try:
-        loop.run_until_complete(
-            run_in_stack(lambda: _discard(runpy.run_path(str(program), run_name="__main__")))
-        )
+        loop.run_until_complete(run_in_stack(run))
     except pulumi.RunError as error:
         pulumi.log.error(str(error))
     except SystemExit as error:
@@ -98,8 +106,22 @@ def _run(program: Path) -> int:
     return 1
 
 
-def _discard(_: object) -> None:
-    """run_in_stack awaits what the program returns; a module's globals are nothing to await."""
+async def _settle() -> None:
+    """
+    Wait for what the program has registered, before the SDK does.
+
+    The SDK waits anew on all open outputs for each one that is done: seconds of its own time per
+    thousand resources, unless its debug lines (which we do not send) hold the loop up. Here each
+    output is waited for once; a failure ends the wait, and the SDK tells it.
+    """
+    while True:
+        await asyncio.sleep(0)
+        with SETTINGS.lock:
+            known = {*SETTINGS.outputs, *_get_rpc_manager().rpcs}
+        ended = {task for task in known if task.done()}
+        if ended == known or any(task.cancelled() or task.exception() for task in ended):
+            return
+        await asyncio.wait(known - ended, return_when=asyncio.FIRST_EXCEPTION)
 
 
 def _render_failure(error: BaseException) -> str:

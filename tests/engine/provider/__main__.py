@@ -3,7 +3,8 @@
 A provider for tests: instant, told by the inputs of each resource how to behave.
 
 Inputs: `forceNew` (a change replaces), `deleteFirst` (it deletes first), `delay` (seconds per
-operation), `fail` (check, diff, create, update, delete, partial, crash: that call goes wrong).
+operation), `meet` (wait until so many operations are under way at once), `fail` (check, diff,
+create, update, delete, partial, crash: that call goes wrong).
 Outputs: the inputs, plus `out`. Every call is a line in $PROBE_LOG; what exists is in $PROBE_WORLD.
 """
 
@@ -28,6 +29,8 @@ LOG = Path(os.environ["PROBE_LOG"])
 WORLD = Path(os.environ["PROBE_WORLD"])
 SECRETS = os.environ.get("PROBE_SECRETS") == "1"
 GUARD = threading.Lock()
+MEETING_TIMEOUT_S = 30
+MEETINGS: dict[int, threading.Barrier] = {}
 
 
 def note(call: str, name: str) -> None:
@@ -188,6 +191,13 @@ class Probe(provider_pb2_grpc.ResourceProviderServicer):
         if inputs.get("fail") == what:
             complain(context, f"{what} told to fail")
         time.sleep(float(inputs.get("delay", 0)))
+        if number := int(inputs.get("meet", 0)):
+            with GUARD:
+                meeting = MEETINGS.setdefault(number, threading.Barrier(number))
+            try:
+                meeting.wait(MEETING_TIMEOUT_S)
+            except threading.BrokenBarrierError:
+                complain(context, f"fewer than {number} operations came together")
 
 
 def main() -> None:
