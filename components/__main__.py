@@ -1,8 +1,14 @@
 """Hosts the components for every Pulumi language; the classes stand in the library."""
 
+from importlib.metadata import version
+
 from pulumi.provider.experimental import component_provider_host
 
 from loopback_iac.components import AnycastEdge, BareMetalHost
 
 if __name__ == "__main__":
-    component_provider_host(components=[AnycastEdge, BareMetalHost], name="loopback-iac")
+    component_provider_host(
+        components=[AnycastEdge, BareMetalHost],
+        name="loopback-iac",
+        version=version("loopback-iac"),
+    )

@@ -9,7 +9,11 @@ from loopback_iac.lab.drill.picture import draw_fleet
 from loopback_iac.lab.topology import demo
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted((ROOT / "components").rglob("*.md")),
+]
 
 
 def test_the_readme_shows_the_program_that_runs():
