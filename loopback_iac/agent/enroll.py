@@ -8,7 +8,6 @@ import base64
 import hashlib
 import os
 import platform
-import re
 import sys
 from typing import Any
 
@@ -16,27 +15,14 @@ from .allowed import ROLES
 from .authorized import restrict_key
 from .bundle import FORMAT, parse_json
 from .files import read_on_disk, replace
-from .programs import active_units, must, run
+from .packages import install_packages, parse_packages
+from .programs import active_units, must
 from .refusal import RefusedError
 from .state import ENROLLED, LIBRARY
 
 KEYS = "/etc/loopback/keys"
 AGENTS = "/usr/local/lib/loopback"
 LINK = "/usr/local/sbin/loopback-agent"
-POLICY = "/usr/sbin/policy-rc.d"
-# An update of one of these touches flows; they are updated by a drained apply, never by
-# unattended-upgrades.
-DATA_PLANE_PACKAGES = frozenset(
-    {"bird2", "haproxy", "wireguard-tools", "wireguard-go", "nftables", "chrony"}
-)
-# Debian enables a daemon at installation; these stay off until their configuration of ours stands.
-_SERVICES = {
-    "bird2": ("bird",),
-    "haproxy": ("haproxy",),
-    "prometheus-node-exporter": ("prometheus-node-exporter",),
-    "prometheus-bird-exporter": ("prometheus-bird-exporter",),
-}
-_PACKAGE = re.compile(r"[a-z0-9][a-z0-9.+-]+")
 
 _RECOVER = """\
 [Unit]
@@ -99,13 +85,14 @@ def enroll(content: bytes, agent: bytes) -> dict[str, Any]:
         raise RefusedError(
             "enroll needs root", fix="log in as root, or let the login user be root for this host"
         )
-    packages = _parse_packages(request.get("packages") or [])
+    packages = parse_packages(request.get("packages") or [])
     epochs = [int(epoch) for epoch in request.get("key_epochs") or []]
     try:
-        install_agent(agent)
+        # first, because it fetches before it changes anything: refused, the host is as it was
         installed = install_packages(packages)
         if installed:
             sys.stderr.write(f"loopback-agent enroll: installed {' '.join(installed)}\n")
+        install_agent(agent)
         _make_folders()
         keys = {str(epoch): wireguard_key(epoch) for epoch in sorted(epochs)}
         _install_units()
@@ -159,13 +146,6 @@ def check_system(wanted: list[str]) -> str:
     return f"{found['ID']} {found['VERSION_ID']}"
 
 
-def _parse_packages(names: list[Any]) -> list[str]:
-    for name in names:
-        if not isinstance(name, str) or not _PACKAGE.fullmatch(name):
-            raise RefusedError(f"{name!r} is no Debian package name")
-    return sorted(names)
-
-
 def install_agent(agent: bytes) -> None:
     """Put this agent beside older ones and point the one name everybody calls at it."""
     path = f"{AGENTS}/agent-{hashlib.sha256(agent).hexdigest()[:12]}.pyz"
@@ -187,56 +167,6 @@ def install_agent(agent: bytes) -> None:
             os.unlink(f"{AGENTS}/{name}")
     if "loopback-watch" in active_units("loopback-watch"):
         must("systemctl", "restart", "loopback-watch")  # adopts its gates: nothing is withdrawn
-
-
-def install_packages(packages: list[str]) -> list[str]:
-    """Install what is missing; no daemon starts, and what carries traffic is held.
-
-    Out: the packages that were missing.
-    Raises: RefusedError with apt's complaint.
-    """
-    asked = (
-        run("dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\n", *packages).out
-        if packages
-        else ""
-    )
-    there = {line.split()[0] for line in asked.splitlines() if line.endswith(" installed")}
-    missing = [name for name in packages if name not in there]
-    if missing:
-        _apt_install(missing)
-        idle = [unit for name in missing for unit in _SERVICES.get(name, ())]
-        if idle:
-            must("systemctl", "disable", "--quiet", *idle)
-    held = sorted(DATA_PLANE_PACKAGES & set(packages))
-    if held:
-        must("apt-mark", "hold", *held)
-    return missing
-
-
-def _apt_install(missing: list[str]) -> None:
-    """policy-rc.d 101 keeps maintainer scripts from starting daemons (invoke-rc.d); the host's own
-    one is kept.
-    """
-    before = read_on_disk(POLICY)
-    quiet = {"DEBIAN_FRONTEND": "noninteractive"}
-    replace(POLICY, b"#!/bin/sh\nexit 101\n", 0o755)
-    try:
-        updated = run("apt-get", "update", "-qq", timeout_s=300, environment=quiet)
-        done = run("apt-get", "install", "-y", "-qq", "--no-install-recommends",
-                   "-o", "Dpkg::Options::=--force-confold", "-o", "DPkg::Lock::Timeout=120",
-                   *missing, timeout_s=900, environment=quiet)  # fmt: skip
-    finally:
-        if before is None:
-            os.unlink(POLICY)
-        else:
-            replace(POLICY, before.content, before.mode, before.uid, before.gid)
-    if done.code:
-        raise RefusedError(
-            f"apt could not install {', '.join(missing)}: {done.complaint}"
-            + (f"\n    (apt-get update: {updated.complaint})" if updated.code else ""),
-            fix="check the host's apt sources, then enroll again",
-            host="serving as before; the agent is installed, the packages are not",
-        )
 
 
 def _make_folders() -> None:

@@ -59,10 +59,15 @@ def ensure_running(kept: HostSet) -> None:
 
 
 def _start(service: str) -> None:
-    if run("systemctl", "is-enabled", service).out.strip() in ("masked", "masked-runtime"):
-        must("systemctl", "unmask", "--quiet", service)
+    _unmask(service)
     run("systemctl", "reset-failed", service)
     _systemctl("start", service)
+
+
+def _unmask(service: str) -> None:
+    """Enroll masks a daemon whose package it installs, until there is a configuration."""
+    if run("systemctl", "is-enabled", service).out.strip() in ("masked", "masked-runtime"):
+        must("systemctl", "unmask", "--quiet", service)
 
 
 def _systemctl(verb: str, unit: str) -> None:
@@ -77,6 +82,7 @@ def _log(unit: str) -> str:
 
 
 def _restart(unit: str) -> None:
+    _unmask(unit)
     run("systemctl", "reset-failed", unit)
     _systemctl("restart", unit)
 

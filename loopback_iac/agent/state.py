@@ -69,6 +69,13 @@ def alone(*, wait: bool = False) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def alone_with_packages() -> Iterator[None]:
+    """Hold the lock that every change of packages takes; waits for whoever has it."""
+    with _locked("packages", wait=True):
+        yield
+
+
+@contextlib.contextmanager
 def _locked(name: str, *, wait: bool) -> Iterator[None]:
     Path(f"{RUN}/lock").mkdir(mode=0o755, parents=True, exist_ok=True)
     descriptor = os.open(f"{RUN}/lock/{name}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

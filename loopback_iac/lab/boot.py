@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from loopback_iac.lab import cgroups
 from loopback_iac.lab.keys import write_private
 from loopback_iac.lab.namespaces import holds
-from loopback_iac.lab.seeds import Seed, seed_digest, write_seed
+from loopback_iac.lab.seeds import MIRROR_FOLDER, Seed, seed_digest, write_seed
+from loopback_iac.lab.topology import MIRROR
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,6 +71,9 @@ def start(paths: InstancePaths, host: str, image: Path) -> bool:
     boot += [f"--network-namespace-path={paths.namespace_path(host)}", "--bind=/dev/net/tun"]
     # a host with this capability could set the machine's clock
     boot += ["--capability=all", "--drop-capability=CAP_SYS_TIME"]
+    if host == MIRROR:
+        paths.mirror.mkdir(exist_ok=True)
+        boot += [f"--bind-ro={paths.mirror}:/{MIRROR_FOLDER}"]
     private = ["unshare", "--mount", "--propagation", "private"]
     mount = ["sh", "-c", _MOUNT_AND_BOOT, "sh", str(image), str(folder)]
     with (folder / "console.log").open("ab") as console:

@@ -1,4 +1,8 @@
-"""The Debian 13 root every host boots from: built once, kept in the cache, shared by all."""
+"""The Debian 13 roots hosts boot from: built once, kept in the cache, shared by all.
+
+Two of them: the full one has every daemon of the lab, so that hosts come up in seconds; the bare
+one has what a hoster delivers, and the rest has to be installed from the lab's own mirror.
+"""
 
 from __future__ import annotations
 
@@ -10,17 +14,19 @@ import shutil
 import subprocess
 import tempfile
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loopback_iac.lab import sources
 from loopback_iac.lab.machine import check_machine
 from loopback_iac.lab.paths import LabError, cache_root
+from loopback_iac.render import packages_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PACKAGES = [
+PACKAGES = (
     "systemd",
     "systemd-sysv",
     "dbus",
@@ -45,7 +51,17 @@ PACKAGES = [
     "prometheus-bird-exporter",
     "python3",
     "stayrtr",
-]
+)
+# What a hoster's installer leaves: a system that boots, SSH and Python. wireguard-go stands for the
+# kernel module that a real host brings along.
+BARE_PACKAGES = (
+    "systemd",
+    "systemd-sysv",
+    "dbus",
+    "openssh-server",
+    "python3",
+    "wireguard-go",
+)
 # Installed, and started by nobody until somebody configured it: a real host gets them that way.
 WAITING = [
     "bird.service",
@@ -76,7 +92,31 @@ MASKED = [
     "systemd-journal-flush.service",
     "sshd-keygen.service",
 ]
-_PRESET = "".join(f"disable {unit}\n" for unit in WAITING)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One kind of root.
+
+    `waiting`: units that nothing starts; `pool`: packages that the lab's mirror offers to hosts of
+    this kind, with everything they need.
+    """
+
+    name: str
+    packages: tuple[str, ...]
+    waiting: tuple[str, ...]
+    pool: tuple[str, ...] = ()
+
+
+FULL = Variant("image", PACKAGES, tuple(WAITING))
+# no preset and nothing disabled but sshd, which the seed starts: that no daemon runs before its
+# configuration is the agent's to see to
+BARE = Variant(
+    "bare",
+    BARE_PACKAGES,
+    ("ssh.service",),
+    tuple(sorted({*packages_of("pop"), *packages_of("worker")})),
+)
 # A host may not set the machine's clock (it has no CAP_SYS_TIME), so chronyd measures and serves
 # time without steering it, and its unit must not be skipped for the missing capability.
 _CHRONY = """\
@@ -88,8 +128,8 @@ ExecStart=!/usr/sbin/chronyd -x $DAEMON_OPTS
 """
 # Logs of a host that lives for minutes stay in memory and small.
 _JOURNAL = "[Journal]\nStorage=volatile\nRuntimeMaxUse=16M\n"
+PRESET = "usr/lib/systemd/system-preset/00-loopback-lab.preset"
 FILES = {
-    "usr/lib/systemd/system-preset/00-loopback-lab.preset": _PRESET,
     "etc/systemd/system/chrony.service.d/loopback-lab.conf": _CHRONY,
     "etc/systemd/journald.conf.d/loopback-lab.conf": _JOURNAL,
     "etc/hostname": "",
@@ -104,27 +144,33 @@ REMOVED = (
 )
 
 
-def image_key() -> str:
-    """Digest of what goes into an image: package list and the two modules that build it."""
-    digest = hashlib.sha256(" ".join(PACKAGES).encode())
+def image_key(variant: Variant = FULL) -> str:
+    """Digest of what goes into an image: its packages and the two modules that build it."""
+    listed = " ".join((variant.name, *variant.packages, "/", *variant.pool))
+    digest = hashlib.sha256(listed.encode())
     for module in (__file__, sources.__file__):
         digest.update(Path(module).read_bytes())
     return digest.hexdigest()[:16]
 
 
-def image_path() -> Path:
+def image_path(variant: Variant = FULL) -> Path:
     """Where the image of this version stands or would stand."""
-    return cache_root() / f"image-{image_key()}"
+    return cache_root() / f"{variant.name}-{image_key(variant)}"
 
 
-def ensure_image() -> tuple[Path, bool]:
+def pool_path(variant: Variant) -> Path:
+    """Where the packages stand that hosts of this image may install."""
+    return cache_root() / f"pool-{image_key(variant)}"
+
+
+def ensure_image(variant: Variant = FULL) -> tuple[Path, bool]:
     """
     Build the image unless it is cached.
 
     Out: its root directory, and whether it was built now.
     Raises: LabError with the last lines of the build's complaint.
     """
-    made = image_path()
+    made = image_path(variant)
     if made.is_dir():
         return made, False
     check_machine()
@@ -132,12 +178,16 @@ def ensure_image() -> tuple[Path, bool]:
     with _cache_lock():
         if made.is_dir():
             return made, False
-        for left in [*cache_root().glob("image-*.building"), *cache_root().glob(".apt-*")]:
+        for left in [*cache_root().glob("*-*.building"), *cache_root().glob(".apt-*")]:
             # its builder is dead: we hold the lock
             shutil.rmtree(left)
         building = made.with_suffix(".building")
-        _bootstrap(building)
-        _finish(building)
+        pool = pool_path(variant)
+        _bootstrap(variant, building, pool.with_suffix(".building"))
+        _finish(variant, building)
+        if variant.pool:
+            shutil.rmtree(pool, ignore_errors=True)
+            pool.with_suffix(".building").rename(pool)
         building.rename(made)
     return made, True
 
@@ -165,7 +215,16 @@ def _cache_lock() -> Iterator[None]:
         os.close(descriptor)
 
 
-def _bootstrap(root: Path) -> None:
+# mmdebstrap runs it with its own apt configuration at hand; "$1" is the root.
+_FETCH = """\
+set -e; mkdir -p "$LOOPBACK_POOL"; rm -f "$1"/var/cache/apt/archives/*.deb
+env APT_CONFIG="$MMDEBSTRAP_APT_CONFIG" apt-get -qq --yes --no-install-recommends \\
+  --download-only install $LOOPBACK_PACKAGES
+cp "$1"/var/cache/apt/archives/*.deb "$LOOPBACK_POOL"
+"""
+
+
+def _bootstrap(variant: Variant, root: Path, pool: Path) -> None:
     """Run mmdebstrap in its own process and mount namespace: killed, it leaves no mount behind."""
     # PR_SET_PDEATHSIG via setpriv: when this process is killed, so is the build
     alone = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork"]
@@ -179,17 +238,22 @@ def _bootstrap(root: Path) -> None:
         mirrors.touch(0o600)
         mirrors.write_text("\n".join(machine_mirrors()) + "\n")
         build = ["mmdebstrap", "--quiet", "--mode=root", "--variant=minbase"]
-        build += [f"--aptopt={options}", f"--include={','.join(PACKAGES)}"]
+        build += [f"--aptopt={options}", f"--include={','.join(variant.packages)}"]
+        if variant.pool:
+            build += [f"--customize-hook={_FETCH}"]
+        wanted = {"LOOPBACK_POOL": str(pool), "LOOPBACK_PACKAGES": " ".join(variant.pool)}
         done = subprocess.run(
             [*alone, *build, sources.SUITE, str(root), str(mirrors)],
             stdin=subprocess.DEVNULL,
+            env=os.environ | wanted,
             capture_output=True,
             text=True,
             timeout=900,
             check=False,
         )
     if done.returncode:
-        shutil.rmtree(root, ignore_errors=True)
+        for left in (root, pool):
+            shutil.rmtree(left, ignore_errors=True)
         said = "\n".join(done.stderr.strip().splitlines()[-8:])
         raise LabError(f"building the Debian {sources.SUITE} image failed:\n{said}")
 
@@ -208,7 +272,7 @@ def _machine_apt_options() -> str:
     return done.stdout
 
 
-def _finish(root: Path) -> None:
+def _finish(variant: Variant, root: Path) -> None:
     """Take away what is the machine's, put in what is every host's."""
     for name in REMOVED:
         (root / name).unlink(missing_ok=True)
@@ -217,12 +281,15 @@ def _finish(root: Path) -> None:
         *(root / "etc/apt/sources.list.d").iterdir(),
     ):
         made.unlink()
-    for name, text in FILES.items():
+    files = dict(FILES)
+    if variant is FULL:
+        files[PRESET] = "".join(f"disable {unit}\n" for unit in variant.waiting)
+    for name, text in files.items():
         path = root / name
         path.unlink(missing_ok=True)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    for verb, units in (("disable", WAITING), ("mask", MASKED)):
+    for verb, units in (("disable", variant.waiting), ("mask", MASKED)):
         subprocess.run(
             ["systemctl", f"--root={root}", "--quiet", verb, *units],
             capture_output=True,

@@ -11,15 +11,16 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loopback_iac.lab import boot, cgroups, faults, namespaces
 from loopback_iac.lab.entering import execute
-from loopback_iac.lab.image import ensure_image, image_path
+from loopback_iac.lab.image import BARE, FULL, ensure_image, image_path, pool_path
 from loopback_iac.lab.keys import ensure_keys, write_private
 from loopback_iac.lab.machine import check_machine
+from loopback_iac.lab.mirror import publish
 from loopback_iac.lab.paths import InstancePaths, LabError
 from loopback_iac.lab.readiness import await_host, settled
 from loopback_iac.lab.seeds import render_seed
@@ -108,7 +109,8 @@ class Lab:
         with locked(self.paths):
             _forget_kernels(self.paths, self.topology)
             namespaces.wire(self.paths, self.topology)
-            boot.start(self.paths, host, _recorded(self.paths)[1])
+            image = _recorded(self.paths).image_of(self.topology.host(host))
+            boot.start(self.paths, host, image)
             await_host(self.paths, self.topology, self.topology.host(host), threading.Event())
 
 
@@ -119,7 +121,7 @@ def open_lab(name: str) -> Lab:
     Raises: LabError when there is none of that name.
     """
     paths = InstancePaths(name)
-    return Lab(paths, _planned(_recorded(paths)[0]))
+    return Lab(paths, _planned(_recorded(paths).topology))
 
 
 def bring_up(name: str, topology: str = "demo", report: Report = _silent) -> tuple[Lab, Changes]:
@@ -132,24 +134,30 @@ def bring_up(name: str, topology: str = "demo", report: Report = _silent) -> tup
     """
     check_machine()
     paths, plan = InstancePaths(name), _planned(topology)
-    if not image_path().is_dir():
-        report("image", 0, 1)
-    image, built = ensure_image()
+    built = False
+    for variant in {BARE if host.bare else FULL for host in plan.hosts}:
+        if not image_path(variant).is_dir():
+            report("image", 0, 1)
+        built |= ensure_image(variant)[1]
     with locked(paths):
         report("keys and configuration", 0, 1)
-        _adopt(paths, topology, image)
+        record = _adopt(paths, topology)
         keys = ensure_keys(paths, plan)
+        if keys.mirror_public and not paths.mirror.exists():
+            publish(paths, sorted(pool_path(BARE).iterdir()))
         written = ensure_stack_config(paths, plan, keys)
         booted = [host for host in plan.hosts if host.booted]
         made = [
             host.name
             for host in booted
-            if boot.prepare_disk(paths, host.name, image, render_seed(plan, host, keys))
+            if boot.prepare_disk(
+                paths, host.name, record.image_of(host), render_seed(plan, host, keys)
+            )
         ]
         report("network", 0, 1)
         _forget_kernels(paths, plan)
         wired = namespaces.wire(paths, plan) + _end_silences(paths, plan)
-        started = _start(paths, plan, booted, image, report)
+        started = _start(paths, plan, booted, record, report)
     return Lab(paths, plan), Changes(built, wired, tuple(made), tuple(started), written)
 
 
@@ -228,25 +236,37 @@ def _planned(topology: str) -> Topology:
     return TOPOLOGIES[topology]()
 
 
-def _adopt(paths: InstancePaths, topology: str, image: Path) -> None:
+@dataclass(frozen=True)
+class _Record:
+    """What an instance was made from; disks are layers over these images."""
+
+    topology: str
+    image: str
+    bare: str = ""
+
+    def image_of(self, host: Host) -> Path:
+        return Path(self.bare if host.bare else self.image)
+
+
+def _adopt(paths: InstancePaths, topology: str) -> _Record:
     """Write down what the instance is made from; refuse to turn one topology into another."""
-    if paths.record.exists() and _recorded(paths)[0] != topology:
+    if paths.record.exists() and (there := _recorded(paths).topology) != topology:
         raise LabError(
-            f"lab {paths.name!r} has topology {_recorded(paths)[0]!r}, asked for {topology!r}\n"
+            f"lab {paths.name!r} has topology {there!r}, asked for {topology!r}\n"
             f"  fix: loopback lab down --name {paths.name}"
         )
     paths.root.mkdir(exist_ok=True, mode=0o755)
-    record = {"topology": topology, "image": str(image)}
-    write_private(paths.record, json.dumps(record) + "\n", 0o644)
+    record = _Record(topology, str(image_path(FULL)), str(image_path(BARE)))
+    write_private(paths.record, json.dumps(asdict(record)) + "\n", 0o644)
+    return record
 
 
-def _recorded(paths: InstancePaths) -> tuple[str, Path]:
+def _recorded(paths: InstancePaths) -> _Record:
     if not paths.record.exists():
         raise LabError(
             f"there is no lab {paths.name!r}\n  fix: loopback lab up --name {paths.name}"
         )
-    record = json.loads(paths.record.read_text())
-    return record["topology"], Path(record["image"])
+    return _Record(**json.loads(paths.record.read_text()))
 
 
 def _forget_kernels(paths: InstancePaths, topology: Topology) -> None:
@@ -266,7 +286,7 @@ def _end_silences(paths: InstancePaths, topology: Topology) -> int:
 
 
 def _start(
-    paths: InstancePaths, topology: Topology, hosts: Iterable[Host], image: Path, report: Report
+    paths: InstancePaths, topology: Topology, hosts: Iterable[Host], record: _Record, report: Report
 ) -> list[str]:
     """
     Boot what does not run, in parallel; wait for it and for what still boots since an earlier `up`.
@@ -275,7 +295,7 @@ def _start(
     Raises: LabError of the first host that does not come up; the others are not waited for.
     """
     hosts = list(hosts)
-    started = [host for host in hosts if boot.start(paths, host.name, image)]
+    started = [host for host in hosts if boot.start(paths, host.name, record.image_of(host))]
     give_up = threading.Event()
     with ThreadPoolExecutor(_PARALLEL) as pool:
         done = pool.map(lambda host: host in started or not settled(paths, host.name), hosts)

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.x509.oid import NameOID
 
+from loopback_iac.lab.mirror import ensure_signing_key
 from loopback_iac.lab.topology import MACHINES, Role
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class Keys:
     ca_certificate: str
     site_certificate: str
     passphrase: str
+    mirror_public: str = ""
 
 
 def ensure_keys(paths: InstancePaths, topology: Topology) -> Keys:
@@ -75,6 +77,7 @@ def ensure_keys(paths: InstancePaths, topology: Topology) -> Keys:
         ca_certificate=ca[ca.index(_MARK) :],
         site_certificate=site,
         passphrase=keep(paths.passphrase, lambda: secrets.token_urlsafe(32)),
+        mirror_public=ensure_signing_key(paths) if any(h.bare for h in topology.hosts) else "",
     )
     write_private(paths.ca_certificate, keys.ca_certificate, 0o644)
     write_private(paths.known_hosts, _render_known_hosts(topology, host_keys), 0o644)

@@ -82,6 +82,11 @@ class InstancePaths:
         return self.keys / "ca.pem"
 
     @property
+    def mirror(self) -> Path:
+        """What the lab's package mirror serves."""
+        return self.root / "mirror"
+
+    @property
     def operator_key(self) -> Path:
         """The operator's private SSH key (OpenSSH format)."""
         return self.keys / "operator"

@@ -9,9 +9,10 @@ import shutil
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from loopback_iac.lab.mirror import KEYRING, SOURCES, render_sources
 from loopback_iac.lab.routing import RTR_PORT, render_bird, render_roas
 from loopback_iac.lab.templating import read, render
-from loopback_iac.lab.topology import MACHINES, ROUTERS, Role
+from loopback_iac.lab.topology import MACHINES, MIRROR, MIRROR_PORT, ROUTERS, Role
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Interface, IPv6Interface
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from loopback_iac.lab.keys import Keys
     from loopback_iac.lab.topology import Host, Topology
 
+MIRROR_FOLDER = "srv/mirror"
 _UNITS = "etc/systemd/system"
 _WANTED = f"{_UNITS}/multi-user.target.wants"
 
@@ -51,6 +53,9 @@ def render_seed(topology: Topology, host: Host, keys: Keys) -> Seed:
     }
     if host.role in MACHINES:
         seed |= _machine(host, keys)
+    if host.bare:
+        seed[KEYRING] = SeedFile(keys.mirror_public)
+        seed[SOURCES] = SeedFile(render_sources(topology))
     if host.role is Role.WORKER:
         seed |= _workload(keys)
     if host.role in ROUTERS:
@@ -60,6 +65,10 @@ def render_seed(topology: Topology, host: Host, keys: Keys) -> Seed:
         seed |= _enabled("bird.service")
     if host.role is Role.SERVICE:
         seed |= _services(topology)
+    if host.name == MIRROR:
+        unit = render("mirror.service.j2", port=MIRROR_PORT, folder=MIRROR_FOLDER)
+        seed[f"{_UNITS}/mirror.service"] = SeedFile(unit)
+        seed |= _enabled("mirror.service", "/etc/systemd/system")
     if host.role is Role.CLIENT:
         seed["etc/ssl/certs/loopback-lab-ca.pem"] = SeedFile(keys.ca_certificate)
     return seed

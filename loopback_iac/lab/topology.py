@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network
@@ -15,6 +16,9 @@ OPS = "ops"
 UPLINK = "eth0"
 UPSTREAMS = (("t1", 64496, "c-fra"), ("t2", 64497, "c-par"))
 CACHES = ("svc1", "svc2")
+# Serves Debian packages to hosts that are told to ask it.
+MIRROR = "svc1"
+MIRROR_PORT = 8080
 
 
 class Role(StrEnum):
@@ -44,6 +48,7 @@ class Host:
     country: str = ""
     site: str = ""
     near: str = ""
+    bare: bool = False
 
     @property
     def booted(self) -> bool:
@@ -140,11 +145,14 @@ class Topology:
         raise KeyError(f"{host!r} has no {UPLINK}")
 
 
-def build_topology(name: str, pops: tuple[tuple[str, str], ...], workers: int) -> Topology:
+def build_topology(
+    name: str, pops: tuple[tuple[str, str], ...], workers: int, *, bare: bool = False
+) -> Topology:
     """
     Lay out a fleet of this size on the address plan all sizes share.
 
-    In: pops as (name, country), at most 4; workers, at most 9 (w1 to w9).
+    In: pops as (name, country), at most 5; workers, at most 9 (w1 to w9); bare: PoPs are delivered
+    without any package of ours.
     Out: a Topology whose first two PoPs and workers have the same addresses in every size.
     """
     upstreams = tuple(
@@ -152,8 +160,8 @@ def build_topology(name: str, pops: tuple[tuple[str, str], ...], workers: int) -
         for i, (up, asn, _) in enumerate(UPSTREAMS)
     )
     owned = tuple(
-        Host(pop, Role.POP, EDGE_ASN, country, f"{pop}-colo", UPSTREAMS[i % len(UPSTREAMS)][0])
-        for i, (pop, country) in enumerate(pops)
+        Host(pop, Role.POP, EDGE_ASN, country, f"{pop}-colo", near, bare)
+        for (pop, country), (near, _, _) in zip(pops, itertools.cycle(UPSTREAMS), strict=False)
     ) + tuple(
         Host(f"w{i}", Role.WORKER, 0, ("DE", "FR")[(i - 1) % 2], f"dc{i}")
         for i in range(1, workers + 1)
@@ -177,6 +185,20 @@ def demo() -> Topology:
     return build_topology("demo", (("fra1", "DE"), ("par1", "FR")), 2)
 
 
+def bare() -> Topology:
+    """The demo fleet, but a PoP is what a hoster delivers; packages come from the lab's mirror."""
+    return build_topology("bare", (("fra1", "DE"), ("par1", "FR")), 2, bare=True)
+
+
+def bench5() -> Topology:
+    """Five PoPs, two workers: a fleet that grows by its fifth PoP."""
+    return build_topology(
+        "bench5",
+        (("fra1", "DE"), ("par1", "FR"), ("ams1", "NL"), ("waw1", "PL"), ("mad1", "ES")),
+        2,
+    )
+
+
 def bench10() -> Topology:
     """Four PoPs, six workers: the fleet measurements are scaled up on."""
     return build_topology(
@@ -184,7 +206,7 @@ def bench10() -> Topology:
     )
 
 
-TOPOLOGIES = {"demo": demo, "bench10": bench10}
+TOPOLOGIES = {"demo": demo, "bare": bare, "bench5": bench5, "bench10": bench10}
 
 
 def _transit_links(pops: tuple[tuple[str, str], ...]) -> tuple[Link, ...]:
@@ -193,7 +215,9 @@ def _transit_links(pops: tuple[tuple[str, str], ...]) -> tuple[Link, ...]:
     for i, (up, _, client) in enumerate(UPSTREAMS):
         for j, (pop, _) in enumerate(pops):
             n = i * len(pops) + j
-            links.append(_pair(up, pop, 2 * n, f"2001:db8:ff:{n:x}::"))
+            # 192.0.2.16 to .31 are the core's
+            last = 2 * n if n < 8 else 2 * n + 16
+            links.append(_pair(up, pop, last, f"2001:db8:ff:{n:x}::"))
         links.append(_pair(up, CORE, 16 + 2 * i, f"2001:db8:ff:{0x10 + i:x}::"))
         gateway = (
             IPv4Interface(f"198.51.100.{64 * i + 1}/26"),

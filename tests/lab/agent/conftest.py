@@ -15,9 +15,11 @@ from pathlib import Path
 import pytest
 
 from loopback_iac.agent import BOOT, agent_sha256, build
+from loopback_iac.lab import bring_up, leftovers, take_down
 
 FILES = Path(__file__).parent / "par1"
 AGENT = "/usr/local/sbin/loopback-agent"
+BARE = "testbare"
 HOST, ADDRESS, NEIGHBOR = "par1", "198.18.2.11", "par1_4"
 MODES = {"etc/wireguard": "0600", "etc/ssh": "0600", "etc/bird": "0640", "etc/haproxy": "0640"}
 GROUPS = {"etc/bird": "bird", "etc/haproxy": "haproxy"}
@@ -183,7 +185,8 @@ class Edge:
         applied = "".join(bundle["files"][path]["text"] for path in paths)
         assert texts == applied.replace("@{secret:md5-par1}", self.md5)
         self.eventually(self.announced)
-        assert "200 OK" in self.inside("curl -s -i --max-time 5 http://203.0.113.10:443/ | head -1")
+        ask = "from urllib.request import urlopen as u; print(u('http://203.0.113.10:443/').status)"
+        assert self.inside(f'timeout 9 python3 -c "{ask}"') == "200\n"
 
 
 @pytest.fixture(scope="package")
@@ -197,6 +200,16 @@ def edge(lab) -> Iterator[Edge]:
     yield host
     host.take_off()
     host.inside("systemctl stop stand-in-worker")
+
+
+@pytest.fixture(scope="module")
+def bare() -> Iterator[Edge]:
+    """The same PoP as a hoster delivers it: no package of ours, and a mirror inside the lab."""
+    take_down(BARE)
+    lab, _ = bring_up(BARE, "bare")
+    yield Edge(lab)
+    take_down(BARE)
+    assert not leftovers(BARE)
 
 
 @pytest.fixture(scope="package")
