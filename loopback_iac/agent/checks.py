@@ -10,7 +10,8 @@ import re
 from typing import TYPE_CHECKING
 
 from .allowed import parse_place, tunnel_of
-from .programs import run
+from .holes import check_elements, parse_holes
+from .programs import memory_kib, run
 from .refusal import RefusedError
 from .routes import parse_routes
 from .watchfile import parse_watch
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from .bundle import HostSet
 
 GATES = "/run/loopback/gate"
+# Two full buffers (tune.bufsize 16384) and what HAProxy keeps of an idle connection, measured
+CONNECTION_KIB = 36
+HAPROXY_SHARE = 0.75
 
 
 def check_staged(stage: str, staged: HostSet) -> None:
@@ -59,8 +63,28 @@ def _check_bird(stage: str, path: str, _: HostSet) -> None:
     _ask(path, stage, "bird", "-p", "-c", stage + path)
 
 
-def _check_haproxy(stage: str, path: str, _: HostSet) -> None:
+def _check_haproxy(stage: str, path: str, staged: HostSet) -> None:
     _ask(path, stage, "haproxy", "-c", "-f", stage + path)
+    lacking = check_memory(staged.files[path].text, memory_kib()["total"])
+    if lacking:
+        _refuse(path, "the agent", lacking)
+
+
+def check_memory(text: str, total_kib: int) -> str | None:
+    """Whether a flood that fills every declared connection would leave the host its memory.
+
+    In:  haproxy.cfg; the host's memory.
+    Out: what is lacking, or None.
+    """
+    most = sum(map(int, re.findall(r"^ +maxconn (\d+)$", text, re.MULTILINE)))
+    need_kib = most * CONNECTION_KIB
+    if need_kib <= total_kib * HAPROXY_SHARE:
+        return None
+    return (
+        f"{most} connections may need {need_kib // 1024} MiB; this host has"
+        f" {total_kib // 1024} MiB, of which HAProxy may take {HAPROXY_SHARE:.0%}."
+        " Lower max_connections of the services"
+    )
 
 
 _FLUSH = re.compile(
@@ -142,6 +166,18 @@ def _check_routes(_: str, path: str, staged: HostSet) -> None:
         _refuse(path, "the agent", refused.what)
 
 
+def _check_blackholes(_: str, path: str, staged: HostSet) -> None:
+    """BIRD and nft would read these as part of files that stand already, so we read them."""
+    text = staged.files[path].text
+    try:
+        if path.endswith(".nft"):
+            check_elements(text)
+        else:
+            list(parse_holes(text, 6 if path.endswith("6.conf") else 4, "declared"))
+    except RefusedError as refused:
+        _refuse(path, "the agent", refused.what)
+
+
 def _check_watch(_: str, path: str, staged: HostSet) -> None:
     try:
         parse_watch(staged.files[path].content)
@@ -205,6 +241,7 @@ _CHECKS: dict[str, Callable[[str, str, HostSet], None]] = {
     "tunnel": _check_tunnel,
     "sysctl": _check_sysctl,
     "routes": _check_routes,
+    "blackholes": _check_blackholes,
     "watch": _check_watch,
     "chrony": _check_chrony,
     "sshd": _check_sshd,

@@ -17,6 +17,7 @@ from .apply import stage_again
 from .bundle import FORMAT, HostSet
 from .drain import APPLY, OPERATOR, drain, wait_announcing
 from .files import remove
+from .holes import forget_by_hand
 from .plan import plan_retired, plan_steps
 from .recover import disarm_timer, prune_sets, recover_locked, restore_origin, return_to_confirmed
 from .refusal import RefusedError
@@ -172,11 +173,12 @@ def release(digest: str) -> dict[str, Any]:
             return {"format": FORMAT, "host": host, "digest": digest, "state": "kept", "why": kept}
         mine = {name: read_set(name) for name in {state["active"], digest} if name}
         drain(APPLY)
+        forget_by_hand()
         for kept_set in filter(None, mine.values()):
             _take_off(kept_set)
         with changing_state() as state:
             state.update({"active": None, "pending": None, "rolled_back": None})
-            state["drain"] = {"operator": None, "apply": None}
+            state["drain"] = dict.fromkeys(state["drain"])
         disarm_timer(digest)
         prune_sets()
         remove(set_path(ORIGIN))

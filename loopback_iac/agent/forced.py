@@ -27,6 +27,7 @@ _VERBS = {
     "undrain": (),
 }
 _SECONDS = re.compile(r"[0-9]{1,4}")
+_BLACKHOLE = (re.compile(r"add|remove"), re.compile(r"[0-9a-fA-F:.]{2,45}"))
 
 
 def parse_forced(command: str) -> list[str]:
@@ -47,6 +48,12 @@ def parse_forced(command: str) -> list[str]:
         words = []
     verb, arguments = (words[0], words[1:]) if words else ("", [])
     if verb == "drain" and len(arguments) <= 1 and all(map(_SECONDS.fullmatch, arguments)):
+        return words
+    if (
+        verb == "blackhole"
+        and len(arguments) == len(_BLACKHOLE)
+        and all(p.fullmatch(w) for p, w in zip(_BLACKHOLE, arguments, strict=True))
+    ):
         return words
     shape = _VERBS.get(verb)
     if verb == "release" and len(arguments) == 2:

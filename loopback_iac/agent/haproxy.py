@@ -58,6 +58,17 @@ def parse_workers(text: str) -> dict[str, int] | None:
     return counts
 
 
+def read_denied(path: str) -> dict[str, int] | None:
+    """Connections that each frontend refused by rule; None when HAProxy does not answer."""
+    answer = ask(path, "show stat -1 1 -1")
+    lines = [line for line in (answer or "").splitlines() if line]
+    if not lines or not lines[0].startswith("# "):
+        return None
+    names = lines[0][2:].split(",")
+    rows = (dict(zip(names, line.split(","), strict=False)) for line in lines[1:])
+    return {row["pxname"]: int(row["dcon"] or 0) for row in rows}
+
+
 def worker_process(path: str) -> int | None:
     """The process that answers on the socket: a reload that took hold changes it."""
     found = re.search(r"^Pid: (\d+)$", ask(path, "show info") or "", re.MULTILINE)

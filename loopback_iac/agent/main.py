@@ -17,6 +17,7 @@ _USAGE = """usage: loopback-agent VERB [WORDS]
   release host=H digest=D              take everything of ours off, unless a newer digest is active
   rollback                             take an unconfirmed digest back now
   drain [SECONDS] | undrain            take this PoP out of traffic and back
+  blackhole add|remove ADDRESS         give one own address up, so that the rest serves on
   report                               what is active, what is wrong (JSON)
   routes | watch | heal | recover | converge | ssh    called by systemd and sshd
 """
@@ -66,7 +67,8 @@ def _parse_words(words: list[str]) -> Words:
     parsed: Words = {}
     for word in words:
         name, equals, value = word.partition("=")
-        parsed[name if equals else "word"] = value if equals else word
+        bare = "object" if "word" in parsed else "word"
+        parsed[name if equals else bare] = value if equals else word
     return parsed
 
 
@@ -169,6 +171,17 @@ def _undrain(_: Words) -> dict[str, Any]:
     return {"format": 1, "drained": False}
 
 
+def _blackhole(words: Words) -> dict[str, Any]:
+    from .blackhole import add_hole, remove_hole
+
+    act = {"add": add_hole, "remove": remove_hole}.get(words.get("word", ""))
+    if act is None or "object" not in words:
+        raise RefusedError(
+            "blackhole add ADDRESS, or blackhole remove ADDRESS", code=USAGE, host="unchanged"
+        )
+    return act(words["object"])
+
+
 def _routes(_: Words) -> None:
     from .routes import read_routes, set_routes
 
@@ -204,6 +217,7 @@ _VERBS = {
     "recover": _recover,
     "drain": _drain,
     "undrain": _undrain,
+    "blackhole": _blackhole,
     "routes": _routes,
     "watch": _watch,
     "heal": _heal,

@@ -30,7 +30,8 @@ _LESSER = {
 _ORDER = (
     "sysusers", "units", "tmpfiles", "tunnel-restart", "tunnel-peers", "sysctl", "nftables",
     "routes",
-    "exporter", "chrony", "sshd", "haproxy", "haproxy-restart", "bird", "bird-restart", "watch",
+    "exporter", "chrony", "sshd", "haproxy", "haproxy-restart", "bird", "bird-restart",
+    "blackholes", "watch",
 )  # fmt: skip
 
 
@@ -64,7 +65,7 @@ def plan_steps(
             steps.add(Step(_tunnel_step(old.get(path), new[path]), tunnel))
         elif kind == "exporter" and path in new:
             steps.add(Step(kind, path.rsplit("/", 1)[1]))
-        elif kind in ("chrony", "sshd") or (path in new and not tunnel):
+        elif kind in ("chrony", "sshd", "blackholes") or (path in new and not tunnel):
             steps.add(Step(kind))
     for step in tuple(steps):  # a restart takes everything in that a reload would
         steps -= {Step(_LESSER.get(step.kind, ""), step.name)}

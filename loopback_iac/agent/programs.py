@@ -103,3 +103,11 @@ def boot_id() -> str:
 def boottime_s() -> float:
     """Seconds since boot, counting suspend: a clock nobody can set."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def memory_kib() -> dict[str, int]:
+    """Memory of this host, in kibibytes: `total` and `available`."""
+    wanted = {"MemTotal": "total", "MemAvailable": "available"}
+    with open("/proc/meminfo", encoding="ascii") as stream:
+        rows = dict(line.split(":", 1) for line in stream)
+    return {short: int(rows[name].split()[0]) for name, short in wanted.items()}

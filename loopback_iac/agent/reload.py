@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from .gates import BirdError, configure_bird, drop_foreign_gates
 from .haproxy import worker_process
+from .holes import load_holes
 from .plan import DAEMONS, ONE_SHOTS, Step, services_of
 from .programs import active_units, must, run
 from .refusal import RefusedError
@@ -195,6 +196,7 @@ _DO: dict[str, Callable[[str], None]] = {
     "haproxy-restart": lambda _: _restart("haproxy"),
     "bird": _bird,
     "bird-restart": lambda _: _bird_restart(),
+    "blackholes": lambda _: load_holes(),
     "watch": lambda _: _restart(DAEMONS["watch"]),
 }
 

@@ -13,8 +13,10 @@ from .echo import round_trip_ms
 from .files import read_on_disk
 from .gates import BirdError, read_positions, read_reasons, tell_bird
 from .haproxy import read_workers
+from .holes import report_holes
+from .limits import report_limits
 from .listeners import read_listeners
-from .programs import run
+from .programs import memory_kib, run
 from .recover import recover_locked
 from .refusal import RefusedError
 from .sets import read_set
@@ -57,7 +59,9 @@ def report() -> dict[str, Any]:
         "tunnels": {name: _tunnel(name) for name in (watch.tunnels if watch else ())},
         "workers": read_workers(watch.haproxy_socket) if watch and watch.services else None,
         "gates": _gates(watch),
-        "memory_kib": _memory(),
+        "limits": report_limits(watch),
+        "blackholes": report_holes(watch),
+        "memory_kib": memory_kib(),
         "versions": {name: _version(*argv) for name, argv in sorted(_VERSIONS.items())},
     }
 
@@ -130,13 +134,6 @@ def _gates(watch: Watch | None) -> dict[str, dict[str, str | None]]:
         name: {"position": position, "reason": reasons.get(name)}
         for name, position in found.items()
     }
-
-
-def _memory() -> dict[str, int]:
-    wanted = {"MemTotal": "total", "MemAvailable": "available"}
-    with open("/proc/meminfo", encoding="ascii") as stream:
-        rows = dict(line.split(":", 1) for line in stream)
-    return {short: int(rows[name].split()[0]) for name, short in wanted.items()}
 
 
 def _version(*argv: str) -> str | None:

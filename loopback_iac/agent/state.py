@@ -59,6 +59,13 @@ def changing_state() -> Iterator[State]:
 
 
 @contextlib.contextmanager
+def changing_blackholes() -> Iterator[None]:
+    """Change what is given up by hand, alone; an apply that runs is not waited for."""
+    with _locked("blackholes", wait=True):
+        yield
+
+
+@contextlib.contextmanager
 def alone(*, wait: bool = False) -> Iterator[None]:
     """Hold the lock that every change of the host's set takes.
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import Any, NamedTuple
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .bundle import parse_json
 from .refusal import RefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 WATCH = "/etc/loopback/watch.json"
 GATE_FOLDER = "/run/loopback/gate/"
@@ -29,6 +33,7 @@ class Service(NamedTuple):
 
     listeners: tuple[tuple[str, int], ...]
     backend: str
+    limits: tuple[str, ...] = ()
 
 
 class Watch(NamedTuple):
@@ -42,6 +47,9 @@ class Watch(NamedTuple):
     drain_s: float
     haproxy_socket: str
     bird_socket: str
+    blackhole_budget: int = 0
+    blackhole_sessions: Mapping[str, int] = MappingProxyType({})  # name in BIRD -> family
+    blackhole_refusing: tuple[str, ...] = ()
 
 
 def parse_watch(content: bytes) -> Watch:
@@ -53,7 +61,9 @@ def parse_watch(content: bytes) -> Watch:
     try:
         services = {
             name: Service(
-                tuple((str(a), int(p)) for a, p in entry["listeners"]), str(entry["backend"])
+                tuple((str(a), int(p)) for a, p in entry["listeners"]),
+                str(entry["backend"]),
+                tuple(map(str, entry.get("limits", []))),
             )
             for name, entry in sorted(value.get("services", {}).items())
         }
@@ -61,6 +71,7 @@ def parse_watch(content: bytes) -> Watch:
             _parse_announcement(name, entry, services)
             for name, entry in sorted(value.get("announcements", {}).items())
         )
+        blackhole = value.get("blackhole", {})
         return Watch(
             str(value["role"]),
             announcements,
@@ -70,6 +81,9 @@ def parse_watch(content: bytes) -> Watch:
             float(value.get("drain_s", 30)),
             str(value.get("haproxy_socket", "/run/haproxy/loopback.sock")),
             str(value.get("bird_socket", "/run/bird/bird.ctl")),
+            int(blackhole.get("budget", 0)),
+            {str(n): int(f) for n, f in sorted(blackhole.get("sessions", {}).items())},
+            tuple(map(str, blackhole.get("refusing", []))),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as wrong:
         raise RefusedError(

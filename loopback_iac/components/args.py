@@ -88,8 +88,8 @@ class LimitsArgs(TypedDict):
 class CommunityArgs(TypedDict):
     """One value an upstream listens to, and where it says so."""
 
-    value: str
-    """`65535:666`, or `64496:1:2` for a large community (RFC 8092)."""
+    value: NotRequired[str]
+    """`64496:100`, or `64496:1:2` (RFC 8092). Only `blackhole` has a default: `65535:666`."""
     source: str
     """The upstream's page that documents it."""
     use: NotRequired[str]
@@ -133,6 +133,8 @@ class UpstreamArgs(TypedDict):
     """BFD (RFC 5880), 50 ms x 3. Default true."""
     bfd_waived_because: NotRequired[str]
     """Why there is no BFD: silent loss is then found by the hold timer only."""
+    blackhole_waived_because: NotRequired[str]
+    """Why it drops nothing on our word: blackholes are then not announced to it."""
     hold_time_s: NotRequired[int]
     """BGP hold time in seconds (RFC 4271). Default 9."""
     keepalive_s: NotRequired[int]
@@ -245,6 +247,17 @@ class RollArgs(TypedDict):
     """Seconds a PoP must be healthy before it announces again. Default 10."""
 
 
+class BlackholeArgs(TypedDict):
+    """An own address that is given up, so that the rest of the fleet serves on."""
+
+    address: str
+    """An address of a declared prefix; announced as /32 or /128."""
+    reason: str
+    """Why, and for how long; goes to the evidence."""
+    pops: NotRequired[Sequence[str]]
+    """PoPs that announce it. Default: every one."""
+
+
 class AnycastEdgeArgs(TypedDict):
     """One fleet: the whole edge as one tree."""
 
@@ -266,8 +279,8 @@ class AnycastEdgeArgs(TypedDict):
     """Timing of changes."""
     rpki: NotRequired[Sequence[str]]
     """RPKI caches as `address:port` (RFC 8210). Needed where an upstream's `routes` is `full`."""
-    blackholes: NotRequired[Sequence[str]]
-    """Own addresses whose traffic the upstreams shall drop (RFC 7999)."""
+    blackholes: NotRequired[Sequence[BlackholeArgs]]
+    """Own addresses whose traffic upstreams and PoPs drop (RFC 7999)."""
     time_servers: NotRequired[Sequence[str]]
     """NTP servers of the PoPs. Default: what the host has."""
     check_budget_per_s: NotRequired[int]

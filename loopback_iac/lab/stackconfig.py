@@ -95,4 +95,5 @@ def _session(topology: Topology, pop: str, upstream: str, asn: int) -> dict[str,
         "local_v6": str(ours.v6.ip) if ours.v6 else "",
         "neighbor_v6": str(theirs.v6.ip) if theirs.v6 else "",
         "role_strict": True,
+        "communities": {"blackhole": {"source": "the lab's own routers", "use": "blackhole"}},
     }

@@ -19,6 +19,7 @@ from loopback_iac.model.fields import (
 )
 
 COMMUNITY = re.compile(r"(\d{1,10}):(\d{1,10})(?::(\d{1,10}))?")
+BLACKHOLE = "65535:666"  # RFC 7999: drop the traffic to this address
 FULL_TABLE_V4 = (
     1_500_000  # a default-free table held about 1.0 M routes in 2025; half as much again
 )
@@ -42,9 +43,22 @@ def _community(value: object) -> object:
 class Community(Value):
     """One value an upstream listens to, and where it says so."""
 
-    value: Annotated[str, BeforeValidator(_community)]
+    value: Annotated[str, BeforeValidator(_community)] = BLACKHOLE
     source: Line
     use: Literal["announce", "drain", "blackhole"] = "announce"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _valued(cls, tree: object) -> object:
+        """Only the blackhole community has a value that is the same everywhere."""
+        if isinstance(tree, dict) and "value" not in tree and tree.get("use") != "blackhole":
+            refuse(
+                "community-value",
+                "a community without a value",
+                f"value; only use: blackhole has one of its own, {BLACKHOLE} (RFC 7999)",
+                "copy the value from the upstream's page and name that page in `source`",
+            )
+        return tree
 
 
 class Limits(Value):
@@ -85,6 +99,7 @@ class Upstream(Value):
     gateway_v6: AddressV6 | None = None
     bfd: bool = True
     bfd_waived_because: Line | None = None
+    blackhole_waived_because: Line | None = None
     hold_time_s: Int = 9
     keepalive_s: Int = 3
     role_strict: bool = False

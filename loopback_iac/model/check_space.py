@@ -1,4 +1,4 @@
-"""Checks on the address space: prefixes, VIPs, blackholes."""
+"""Checks on the address space: prefixes and VIPs."""
 
 from itertools import combinations
 
@@ -13,12 +13,11 @@ def holds(networks: list[Network], address: Address) -> bool:
 
 
 def check_space(draft: Draft) -> list[Problem]:
-    """Findings on prefixes, VIPs and blackholes."""
+    """Findings on prefixes and VIPs."""
     return [
         *_overlaps(draft),
         *_family_names(draft),
         *_vips(draft),
-        *_blackholes(draft),
         *_unused(draft),
     ]
 
@@ -92,35 +91,6 @@ def _vips(draft: Draft) -> list[Problem]:
                     )
                 )
             seen.setdefault(address, f"vips.{name}")
-    return problems
-
-
-def _blackholes(draft: Draft) -> list[Problem]:
-    addresses = draft.settings.blackholes if draft.settings else ()
-    networks = draft.networks()
-    problems = [
-        Problem(
-            f"blackholes[{index}]",
-            f"{address} is in no prefix of this fleet",
-            "an address of a declared prefix",
-            "an upstream drops only what you announce; remove it",
-            "blackhole-in-prefix",
-        )
-        for index, address in enumerate(addresses)
-        if len(networks) == len(draft.named["prefixes"]) and not holds(networks, address)
-    ]
-    for path, _, upstream in draft.upstreams():
-        budget = upstream.limits.blackholes
-        if upstream.communities_for("blackhole") and len(set(addresses)) > budget:
-            problems.append(
-                Problem(
-                    f"{path}.limits.blackholes",
-                    f"{len(set(addresses))} blackholes exceed the agreed {budget}",
-                    "no more blackholes than the upstream takes",
-                    "remove some, or agree on a higher number and declare it",
-                    "blackhole-budget",
-                )
-            )
     return problems
 
 

@@ -29,9 +29,23 @@ def fleet_facts(fleet: Fleet) -> dict[str, object]:
             for name, pool in fleet.pools.items()
         },
         "services": {
-            name: {"vip": s.vip, "port": s.port, "pool": s.pool, "tls_opened_at_pop": False}
+            name: {
+                "vip": s.vip,
+                "port": s.port,
+                "pool": s.pool,
+                "tls_opened_at_pop": False,
+                "limits": [*s.limits.declared] if s.limits else [],
+            }
             for name, s in fleet.services.items()
         },
+        "blackholes": [
+            {
+                "address": str(hole.address),
+                "pops": sorted(hole.pops if hole.pops is not None else fleet.pops),
+                "reason": hole.reason,
+            }
+            for hole in fleet.blackholes
+        ],
         "rpki": _rpki(fleet),
         "roll": {"drain_s": fleet.roll.drain_s, "return_hold_s": fleet.roll.return_hold_s},
     }
@@ -52,6 +66,8 @@ def _pop(fleet: Fleet, name: str, pop: Pop) -> dict[str, object]:
                 "multihop_because": up.multihop_because,
                 "bfd": up.bfd,
                 "bfd_waived_because": up.bfd_waived_because,
+                "blackhole": bool(up.communities_for("blackhole")),
+                "blackhole_waived_because": up.blackhole_waived_because,
                 "role": "customer" if up.kind == "transit" else None,
                 "role_strict": up.role_strict,
                 "hold_time_s": up.hold_time_s,

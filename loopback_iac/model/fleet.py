@@ -8,12 +8,13 @@ from pydantic import BeforeValidator, Field
 from loopback_iac.model.bgp import Upstream
 from loopback_iac.model.fields import (
     Address,
-    AddressList,
     AdminSources,
     AnyAddress,
     Asn,
     Given,
     Int,
+    Line,
+    LineList,
     Network,
     Port,
     ServerList,
@@ -76,6 +77,22 @@ class Announcement(Value):
     services: tuple[str, ...]
 
 
+class Blackhole(Value):
+    """An own address that is given up: upstreams drop what is sent to it, and so do the PoPs."""
+
+    address: AnyAddress
+    reason: Line
+    pops: LineList | None = None
+
+    def holds_at(self, pop: str) -> bool:
+        """Whether it is announced at a PoP; without a list, at every one."""
+        return self.pops is None or pop in self.pops
+
+
+def _blackholes(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value
+
+
 class Settings(Value):
     """What holds for the whole fleet."""
 
@@ -83,7 +100,7 @@ class Settings(Value):
     admin_sources: AdminSources
     roll: Roll = Roll()
     rpki: Annotated[tuple[RpkiCache, ...], BeforeValidator(_caches)] = ()
-    blackholes: AddressList = ()
+    blackholes: Annotated[tuple[Blackhole, ...], BeforeValidator(_blackholes)] = ()
     time_servers: ServerList = ()
     check_budget_per_s: Int = Field(1000, ge=1, le=100_000)
 
@@ -132,6 +149,11 @@ class Fleet(Settings):
             if service.gate != "none"
             and any(_within(a, prefix.cidr) for a in self.vips[service.vip].addresses)
         )
+
+    def blackholes_at(self, pop: str, family: int) -> tuple[Blackhole, ...]:
+        """Blackholes of one family at a PoP, sorted by address."""
+        found = (b for b in self.blackholes if b.address.version == family and b.holds_at(pop))
+        return tuple(sorted(found, key=lambda b: b.address.packed))
 
     def pool_of(self, worker: str) -> str:
         """Name of the pool a worker belongs to."""

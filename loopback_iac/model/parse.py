@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 from loopback_iac.model.bgp import Upstream
+from loopback_iac.model.check_blackholes import check_blackholes
 from loopback_iac.model.check_limits import check_limits
 from loopback_iac.model.check_nodes import check_nodes
 from loopback_iac.model.check_services import check_services
@@ -17,6 +18,14 @@ from loopback_iac.model.structure import collect, named, plain
 from loopback_iac.model.traffic import Pool, Prefix, Service, Vip, Worker
 
 V = TypeVar("V", bound=Value)
+CHECKS = (
+    check_space,
+    check_nodes,
+    check_services,
+    check_limits,
+    check_upstreams,
+    check_blackholes,
+)
 SECTIONS = ("prefixes", "vips", "pops", "pools", "services")
 
 
@@ -49,7 +58,7 @@ def parse_fleet(name: str, tree: Mapping[str, object]) -> Fleet:
         services=_parts(Service, "services", sections, problems),
         named={key: frozenset(items) for key, items in sections.items()},
     )
-    for check in (check_space, check_nodes, check_services, check_limits, check_upstreams):
+    for check in CHECKS:
         problems += check(draft)
     if name_problem := _fleet_name(name):
         problems.append(name_problem)

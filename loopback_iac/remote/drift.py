@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 AS_APPLIED = "as applied"
 OPEN = "open"
+DECLARED = "declared"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,14 @@ def _check_service(name: str, report: Report) -> Iterator[Difference]:
             got = f"{gate} is {state.position or 'withdrawn'}: {state.reason or 'no reason given'}"
             fix = "`loopback-agent report` on the host shows what its watch misses"
             yield Difference(name, "gate-open", got, "announced", fix)
+    for hole in report.blackholes:
+        if hole.origin != DECLARED:
+            got = f"{hole.address} is given up {hole.reason}"
+            fix = (
+                f"`loopback-agent blackhole remove {hole.address}` on the host,"
+                " or declare it under blackholes first"
+            )
+            yield Difference(name, "blackhole-declared", got, "what the program gives up", fix)
     for tunnel, seen in sorted(report.tunnels.items()):
         if not seen.present or seen.rtt_ms is None:
             got = f"{tunnel}: {'no answer through it' if seen.present else 'the interface is gone'}"

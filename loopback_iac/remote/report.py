@@ -42,6 +42,15 @@ class GateState(_Value):
     reason: str | None
 
 
+class BlackholeState(_Value):
+    """One address that is given up: by whom (declared or by hand), and who was told."""
+
+    address: str
+    origin: str
+    reason: str
+    announced_to: tuple[str, ...]
+
+
 class Report(_Value):
     """What the agent of a host says."""
 
@@ -56,6 +65,7 @@ class Report(_Value):
     bgp: dict[str, str] | None
     tunnels: dict[str, TunnelState]
     gates: dict[str, GateState]
+    blackholes: tuple[BlackholeState, ...]
 
 
 class Silence(_Value):

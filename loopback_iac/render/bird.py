@@ -7,6 +7,7 @@ without it nothing is announced. Routes live in tables of their own, never in th
 from dataclasses import dataclass
 
 from loopback_iac.model import Fleet
+from loopback_iac.model.bgp import Upstream
 from loopback_iac.model.fields import Network
 from loopback_iac.model.tunnel import router_id
 from loopback_iac.render.bogons import bogon_asns, bogon_networks
@@ -25,7 +26,6 @@ class Family:
 
     number: int
     own: tuple[Network, ...]
-    blackholes: tuple[str, ...]
     bogons: tuple[Network, ...]
     full: bool
     gateways: tuple[str, ...]
@@ -69,13 +69,10 @@ def render_bird(fleet: Fleet, pop: str) -> str:
 def _family(fleet: Fleet, number: int, spoken: tuple[Session, ...]) -> Family:
     mine = own(fleet, number)
     here = [s for s in spoken if s.family == number]
-    length = 32 if number == 4 else 128
-    holes = sorted({a for a in fleet.blackholes if a.version == number}, key=lambda a: a.packed)
     gateways = {getattr(s.upstream, f"gateway_v{number}") for s in here if s.upstream.multihop}
     return Family(
         number=number,
         own=mine,
-        blackholes=tuple(f"{address}/{length}" for address in holes),
         bogons=bogon_networks(number, mine),
         full=any(s.upstream.routes == "full" for s in here),
         gateways=tuple(sorted(map(str, gateways))),
@@ -88,7 +85,6 @@ def _session(
     up = session.upstream
     gateways = next(f.gateways for f in families if f.number == session.family)
     gateway = str(getattr(up, f"gateway_v{session.family}"))
-    blackhole = up.communities_for("blackhole")
     full_limit = up.limits.import_v4 if session.family == 4 else up.limits.import_v6
     return {
         "symbol": session.symbol,
@@ -103,15 +99,24 @@ def _session(
         "send_hold_s": 2 * up.hold_time_s + 2,
         "announce": [_community(value) for value in up.communities_for("announce")],
         "drain": [_community(value) for value in up.communities_for("drain")],
-        "blackhole": [_community(value) for value in (*blackhole, NO_EXPORT)] if blackhole else [],
+        "blackhole": [_community(value) for value in _dropping(up)],
         "import_filter": f"from_{up.routes}{session.family}",
         "import_limit": full_limit if up.routes == "full" else 1,
         "export_limit": len(own(fleet, session.family))
-        + (up.limits.blackholes if blackhole else 0),
+        + (up.limits.blackholes if up.communities_for("blackhole") else 0),
         "igp_table": f"nexthop{session.family}_{gateways.index(gateway) + 1}"
         if up.multihop
         else None,
     }
+
+
+def _dropping(up: Upstream) -> tuple[str, ...]:
+    """Communities of a blackhole; none where the upstream takes none.
+
+    It ends with the carrier (RFC 7999 3.2), but a router of our own has to hand it on to its own.
+    """
+    values = up.communities_for("blackhole")
+    return (*values, NO_EXPORT) if values and up.kind == "transit" else values
 
 
 def _community(value: str) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from loopback_iac.model import Announcement, Fleet
 from loopback_iac.render.haproxy import backend_name, listeners
-from loopback_iac.render.site import Link
+from loopback_iac.render.site import Link, sessions
 
 GATES = "/run/loopback/gate"
 GSHUT = "(65535,0)"  # RFC 8326; upstreams lower its preference, the export filter prepends
@@ -48,6 +48,7 @@ def render_watch(fleet: Fleet, host: str, links: tuple[Link, ...]) -> str:
                     "listeners": [list(listener) for listener in listeners(fleet, service)],
                     "backend": backend_name(service, name),
                     "workers": sorted(fleet.pools[service.pool].workers),
+                    "limits": list(service.limits.declared) if service.limits else [],
                 }
                 for name, service in fleet.services.items()
             },
@@ -55,8 +56,20 @@ def render_watch(fleet: Fleet, host: str, links: tuple[Link, ...]) -> str:
             "drain_s": fleet.roll.drain_s,
             "haproxy_socket": "/run/haproxy/loopback.sock",
             "bird_socket": "/run/bird/bird.ctl",
+            "blackhole": _blackhole(fleet, host),
         }
     return _json(tree)
+
+
+def _blackhole(fleet: Fleet, pop: str) -> dict[str, object]:
+    """What may be given up by hand: so many addresses, told to these sessions."""
+    taking = [s for s in sessions(fleet, pop) if s.upstream.communities_for("blackhole")]
+    every = {s.name for s in sessions(fleet, pop)}
+    return {
+        "budget": min((s.upstream.limits.blackholes for s in taking), default=0),
+        "sessions": {s.symbol: s.family for s in taking},
+        "refusing": sorted(every - {s.name for s in taking}),
+    }
 
 
 def render_routes(fleet: Fleet) -> str:

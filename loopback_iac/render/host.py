@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from loopback_iac.model import Fleet, Host
 from loopback_iac.render.bird import render_bird
+from loopback_iac.render.blackholes import render_blackholes
 from loopback_iac.render.files import File, HostFiles
 from loopback_iac.render.gate import render_routes, render_watch
 from loopback_iac.render.haproxy import render_haproxy
@@ -61,6 +62,7 @@ def render_pop(
         "/etc/ssh/sshd_config.d/10-loopback.conf": File(render_sshd(fleet, pop_name), "0600"),
         "/etc/default/prometheus-node-exporter": File(render_node_exporter(pop_name, hosts)),
         "/etc/default/prometheus-bird-exporter": File(render_bird_exporter(pop_name, hosts)),
+        **render_blackholes(fleet, pop_name),
         **render_units_pop(fleet, ends),
     }
     return _host_files(fleet, pop_name, "pop", files, ends)

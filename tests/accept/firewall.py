@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from tests.accept.network import cable, namespaces, wait_for
+from tests.accept.parsers import stage
 from tests.golden import case as golden
 
 PROBE = Path(__file__).parent / "probe.py"
@@ -44,6 +45,7 @@ def nft(image, space, *words):
 def load(image, space, host, case=None, change=lambda text: text):
     """In: a golden case's values; what to do with the text before it is loaded."""
     files = golden.render(case or golden.load("two-pops"))[host]
+    stage(image, files)
     image.write("/loaded.nft", change(files.files[NFT].text))
     for _ in range(2):  # twice: the second replaces the first
         told = nft(image, space, "-f", "/loaded.nft")

@@ -171,10 +171,17 @@ ON_POP = (check_bird, check_haproxy, check_sshd, check_chrony, check_sysctl, che
 
 
 def stage(image: Image, files: HostFiles) -> None:
-    """Put a host's files where the parsers read them, apart from the image's own."""
+    """Put a host's files where the parsers read them, apart from the image's own.
+
+    What other files include has to stand where they look for it.
+    """
     image.empty(STAGE)
+    image.empty("/etc/loopback")
+    image.empty("/var/lib/loopback")
     for path, file in files.files.items():
         image.write(STAGE + path, file.text, file.mode)
+        if path.startswith("/etc/loopback/blackhole"):
+            image.write(path, file.text, file.mode)
 
 
 def complaints(image: Image, files: HostFiles) -> list[str]:

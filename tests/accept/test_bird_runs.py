@@ -167,11 +167,34 @@ def test_a_full_table_is_cleaned(image, spaces):
 def test_blackholes_go_out_by_community_even_when_the_gate_is_closed(image, spaces):
     session = Session(image, "full-table", *spaces)
     wait_for(session.established)
-    wait_for(lambda: "203.0.113.66/32" in session.routes("t1", "protocol pop4"))
+    four, six = {"203.0.113.66/32", "203.0.113.67/32"}, {"2001:db8:100::66/128"}
+    wait_for(lambda: set(session.routes("t1", "protocol pop4")) == four)
+    wait_for(lambda: set(session.routes("t1", "protocol pop6")) == six)
+    heard = session.routes("t1", "protocol pop4") | session.routes("t1", "protocol pop6")
+    for route in heard.values():
+        assert "(65535,666)" in route
+        assert "(65535,65281)" in route  # no-export: it goes no further
+
+
+def test_what_is_given_up_by_hand_goes_out_and_nothing_else_does(image, spaces):
+    """The agent's own file: a single address of ours leaves, nothing else that stands there."""
+    session = Session(image, "full-table", *spaces)
+    wait_for(session.established)
+    declared = {"203.0.113.66/32", "203.0.113.67/32"}
+    by_hand = ("203.0.113.99/32", "203.0.113.66/32", "203.0.113.64/26", "198.51.100.1/32")
+    image.write(
+        "/var/lib/loopback/blackhole4.conf",
+        "".join(f"route {network} blackhole; # by hand\n" for network in by_hand),
+    )
+    session.ask("fra1", "configure")
+    wait_for(lambda: "203.0.113.99/32" in session.routes("t1", "protocol pop4"))
     heard = session.routes("t1", "protocol pop4")
-    assert set(heard) == {"203.0.113.66/32"}
-    assert "(65535,666)" in heard["203.0.113.66/32"]
-    assert "(65535,65281)" in heard["203.0.113.66/32"]  # no-export: it goes no further
+    assert set(heard) == {*declared, "203.0.113.99/32"}
+    assert "(65535,666)" in heard["203.0.113.99/32"]
+    assert session.established()  # no session was reset for it
+    image.empty("/var/lib/loopback")
+    session.ask("fra1", "configure")
+    wait_for(lambda: set(session.routes("t1", "protocol pop4")) == declared)
 
 
 def test_a_wrong_password_gets_no_session(image, spaces):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 
 import pytest
@@ -25,6 +26,7 @@ from tests.accept.firewall import (
     tracked,
 )
 from tests.accept.network import cable, namespaces
+from tests.golden import case as golden
 
 
 @pytest.fixture
@@ -166,3 +168,23 @@ def test_other_tables_stay(image, pop):
     nft(image, fra1, "add", "table", "inet", "customer")
     load(image, fra1, "fra1")
     assert "table inet customer" in nft(image, fra1, "list", "tables").stdout
+
+
+def test_what_is_given_up_is_dropped_and_counted_by_address(image):
+    with edge_and_world(image) as (fra1, world):
+        for address in ("203.0.113.66", "2001:db8:100::66"):
+            fra1.ip(f"addr add {address} dev lo")
+        load(image, fra1, "fra1", golden.load("full-table"))
+        for address in (VIP, VIP6, "203.0.113.66", "2001:db8:100::66"):
+            hear(fra1, address, 443)
+        assert reach(world, "203.0.113.66", 443, STRANGER) == "silent"
+        assert reach(world, "2001:db8:100::66", 443, STRANGER6) == "silent"
+        assert reach(world, VIP, 443, STRANGER) == "heard"
+        assert reach(world, VIP6, 443, STRANGER6) == "heard"
+        told = nft(image, fra1, "-j", "list", "set", "inet", "loopback", "blackholed4").stdout
+        counted = {
+            e["elem"]["val"]: e["elem"]["counter"]
+            for e in json.loads(told)["nftables"][1]["set"]["elem"]
+        }
+        assert counted["203.0.113.66"]["packets"] > 0
+        assert counted["203.0.113.67"]["packets"] == 0

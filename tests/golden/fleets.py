@@ -63,7 +63,7 @@ def fleets(draw: st.DrawFn) -> Drawn:
         "pools": {"web": {"workers": workers}},
         "services": draw(services(vips)),
         "check_budget_per_s": 100_000,
-        "blackholes": draw(st.lists(st.sampled_from(own_addresses(prefixes)), max_size=2)),
+        "blackholes": draw(blackholes(prefixes, pop_names)),
         "time_servers": draw(
             st.lists(st.sampled_from(["198.18.250.11", "ntp.example"]), max_size=2)
         ),
@@ -72,6 +72,19 @@ def fleets(draw: st.DrawFn) -> Drawn:
     if full:
         tree["rpki"] = ["198.18.250.11:323", "[2001:db8:fa::12]:3323"]
     return Drawn(tree, draw(host_trees(names)), {name: wireguard_key(name) for name in names})
+
+
+def blackholes(
+    prefixes: dict[str, Any], pops: list[str]
+) -> st.SearchStrategy[list[dict[str, Any]]]:
+    one = st.fixed_dictionaries(
+        {
+            "address": st.sampled_from(own_addresses(prefixes)),
+            "reason": st.sampled_from(["a flood", 'it\'s "gone"; # {yes}']),
+        },
+        optional={"pops": st.lists(st.sampled_from(pops), min_size=1, max_size=2)},
+    )
+    return st.lists(one, max_size=2, unique_by=lambda hole: hole["address"])
 
 
 def ids(count: int, highest: int) -> st.SearchStrategy[list[int]]:
@@ -200,6 +213,8 @@ def upstream(
     elif draw(st.booleans()):
         tree["interface"] = draw(st.sampled_from(["eth0", "up0", "enp1s0f0.100"]))
     tree["communities"] = draw(communities())
+    if not any(c["use"] == "blackhole" for c in tree["communities"].values()):
+        tree["blackhole_waived_because"] = "it offers none"
     return tree
 
 

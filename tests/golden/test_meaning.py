@@ -164,10 +164,35 @@ def full_table(rendered):
     assert bird.count("protocol rpki") == 2
     assert 'proto = "blackhole4"' in export(bird, "up_t1_4")
     assert "blackhole" not in export(bird, "up_t2_4")
+    blackholed(rendered)
     assert "bgp_large_community.add((64496, 0, 80));" in export(bird, "up_t1_4")
     assert "rpki" not in text(rendered, "par1", BIRD)
     internal = session(text(rendered, "par1", BIRD), "up_t2_4")
     assert "local role" not in internal
+
+
+def blackholed(rendered):
+    bird = text(rendered, "fra1", BIRD)
+    # longer than our prefixes: single addresses of ours, from the two protocols that may
+    assert "define SINGLE4 = [ 203.0.113.0/24{32,32} ];" in bird
+    assert "define SINGLE6 = [ 2001:db8:100::/48{128,128} ];" in bird
+    assert 'proto = "byhand4") && net ~ SINGLE4 then' in export(bird, "up_t1_4")
+    assert "bgp_community.add((65535, 666));" in export(bird, "up_t1_4")  # RFC 7999 unless said
+    assert "bgp_community.add((65535, 65281));" in export(bird, "up_t1_4")
+    # an own router hands it on to its carriers, so it is not told to keep it
+    to_own = export(text(rendered, "par1", BIRD), "up_t2_4")
+    assert "bgp_community.add((64497, 666));" in to_own
+    assert "65281" not in to_own
+    holes = {h: text(rendered, h, "/etc/loopback/blackhole4.conf") for h in ("fra1", "par1")}
+    assert holes["fra1"].startswith("route 203.0.113.66/32 blackhole; # unused and scanned\n")
+    assert "203.0.113.67" in holes["fra1"]
+    assert "203.0.113.67" not in holes["par1"]
+    sets = text(rendered, "fra1", "/etc/loopback/blackhole.nft")
+    assert "add element inet loopback blackholed6 { 2001:db8:100::66 }" in sets
+    # no change of bird.conf or nftables.conf: giving an address up drains nothing
+    assert "203.0.113.66" not in bird + text(rendered, "fra1", NFT)
+    watch = json.loads(text(rendered, "fra1", WATCH))["blackhole"]
+    assert watch == {"budget": 5, "refusing": ["t2"], "sessions": {"up_t1_4": 4, "up_t1_6": 6}}
 
 
 def inside(asn, part):

@@ -25,6 +25,7 @@ PAIRS = [
     (args.ServiceLimitsArgs, traffic.ServiceLimits),
     (args.ServiceArgs, traffic.Service),
     (args.RollArgs, fleet.Roll),
+    (args.BlackholeArgs, fleet.Blackhole),
 ]
 
 

@@ -30,7 +30,13 @@ def test_enroll_passes_without_its_program():
         ]
 
 
-@pytest.mark.parametrize("words", ["report", "rollback", "undrain", "drain", "drain 30"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        "report", "rollback", "undrain", "drain", "drain 30",
+        "blackhole add 203.0.113.66", "blackhole remove 2001:db8:100::66",
+    ],
+)  # fmt: skip
 def test_looking_and_breaking_glass_pass(words):
     assert parse_forced(f"{AGENT} {words}") == words.split()
 
@@ -49,6 +55,8 @@ def test_looking_and_breaking_glass_pass(words):
         f"{AGENT} apply host=fra1 instance=i digest=../../etc",
         f"{AGENT} apply host=fra1\ninstance=i digest={DIGEST}\nid",
         f"{AGENT} drain -1", f"{AGENT} drain x",
+        f"{AGENT} blackhole add", f"{AGENT} blackhole add 203.0.113.0/24",
+        f"{AGENT} blackhole list 203.0.113.66", f"{AGENT} blackhole add ; id",
     ],
 )  # fmt: skip
 def test_anything_else_is_refused_with_the_way_out(command):

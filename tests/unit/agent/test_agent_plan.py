@@ -28,10 +28,12 @@ def test_the_order_is_that_of_dependence():
         f"{UNITS}/loopback-watch.service", "/etc/sysusers.d/loopback.conf",
         "/etc/tmpfiles.d/loopback.conf", "/etc/ssh/sshd_config.d/10-loopback.conf",
         "/etc/chrony/conf.d/loopback.conf", "/etc/default/prometheus-node-exporter",
+        "/etc/loopback/blackhole4.conf", "/etc/loopback/blackhole.nft",
     )  # fmt: skip
     assert words(plan_steps(new, {}, new, "pop")) == [
         "sysusers", "units", "tmpfiles", "tunnel-restart lb-w1", "sysctl", "nftables", "routes",
-        "exporter prometheus-node-exporter", "chrony", "sshd", "haproxy", "bird", "watch",
+        "exporter prometheus-node-exporter", "chrony", "sshd", "haproxy", "bird", "blackholes",
+        "watch",
     ]  # fmt: skip
 
 
@@ -78,6 +80,8 @@ def test_a_new_limit_takes_hold_by_a_restart_that_replaces_the_reload():
         ("/etc/ssh/sshd_config.d/10-loopback.conf", False),
         (f"{UNITS}/loopback-watch.service", False),
         ("/etc/default/prometheus-bird-exporter", False),
+        ("/etc/loopback/blackhole4.conf", False),
+        ("/etc/loopback/blackhole.nft", False),
     ],
 )
 def test_only_the_data_plane_is_drained_for(path, drained):
@@ -96,6 +100,11 @@ def test_what_vanished_stops_watch_first_firewall_last():
     assert plan_retired(old, old, "pop") == []
     gone = [path for path in old if path != TUNNEL]
     assert words(plan_retired(old, {path: old[path] for path in gone}, "pop")) == ["tunnel lb-w1"]
+
+
+def test_the_last_blackhole_is_taken_back_too():
+    gone = files("/etc/loopback/blackhole6.conf", "/etc/loopback/blackhole.nft")
+    assert words(plan_steps(gone, gone, {}, "pop")) == ["blackholes"]
 
 
 def test_a_removed_tunnel_is_not_restarted():

@@ -114,6 +114,7 @@ def test_the_stack_file_opens_with_the_passphrase_and_is_kept(paths):
         "local_v6": "2001:db8:ff:3::1",
         "neighbor_v6": "2001:db8:ff:3::",
         "role_strict": True,
+        "communities": {"blackhole": {"source": "the lab's own routers", "use": "blackhole"}},
     }
 
 

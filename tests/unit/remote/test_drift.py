@@ -33,8 +33,18 @@ WELL = {
     "tunnels": {"lb-w1": {"present": True, "handshake_age_s": 3, "rtt_ms": 0.4}},
     "workers": None,
     "gates": {"v4": {"position": "open", "reason": "healthy"}},
+    "limits": {"https": {"new_connections": 5, "dropped": {}}},
+    "blackholes": [],
     "memory_kib": {"total": 1, "available": 1},
     "versions": {"bird": "2.17.5"},
+}
+
+HOLE = {
+    "address": "203.0.113.66",
+    "origin": "declared",
+    "reason": "a flood",
+    "announced_to": ["up_t1_4"],
+    "dropped_packets": 7,
 }
 
 
@@ -65,6 +75,11 @@ def test_a_host_as_it_was_applied_has_no_difference():
         ({"drain": ["operator"]}, ["not-drained"]),
         ({"gates": {"v4": {"position": "closed", "reason": "bird is dead"}}}, ["gate-open"]),
         ({"gates": {"v4": {"position": None, "reason": None}}}, ["gate-open"]),
+        ({"blackholes": [HOLE]}, []),
+        (
+            {"blackholes": [HOLE | {"origin": "by hand", "reason": "by hand since 02:00"}]},
+            ["blackhole-declared"],
+        ),
         (
             {"drain": ["operator"], "gates": {"v4": {"position": "closed", "reason": "drained"}}},
             ["not-drained"],
