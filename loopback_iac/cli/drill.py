@@ -13,13 +13,16 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from loopback_iac.lab.drill.drills import Drill
+    from collections.abc import Mapping, Sequence
+
+    from loopback_iac.lab.drill.drill import Drill
 
 TALK = Console(stderr=True, highlight=False)
 FIGURE_WORDS = {
     "recovery_ms": "recovery, ms",
     "proved_ms": "first proof of another PoP, ms",
     "last_hit_ms": "last hit was due at, ms",
+    "last_slow_ms": "last hit or slow was due at, ms",
     "failed_during": "new connections failed",
     "failed_in_flight": ".. in flight at the fault",
     "failed_after": ".. while it returned",
@@ -38,45 +41,97 @@ def register(app: typer.Typer) -> None:
 
 
 def drill(
-    name: Annotated[str, typer.Argument(help="silent-pop or drain")],
+    names: Annotated[
+        list[str] | None, typer.Argument(help="which, in this order; `all` for every one")
+    ] = None,
     *,
-    runs: Annotated[int, typer.Option(min=1, max=50, help="how often")] = 1,
+    runs: Annotated[int, typer.Option(min=1, max=50, help="how often each")] = 1,
     rate: Annotated[int, typer.Option(min=20, max=2000, help="new connections a second")] = 250,
     streams: Annotated[int, typer.Option(min=0, max=100, help="long-lived, per family")] = 10,
     client: Annotated[
-        str, typer.Option(help="who asks; its PoP is the one that is lost")
+        str, typer.Option(help="who asks; its PoP is the one that is hurt")
     ] = "c-fra",
     lab: Annotated[
         str, typer.Option("--name", envvar="LOOPBACK_LAB", help="name of the lab")
     ] = "lab",
-    out: Annotated[Path | None, typer.Option(help="directory for the record")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="directory for the record; of several, one below it each")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print the record")] = False,
 ) -> None:
-    """Break something on purpose while clients connect; say what they noticed."""
+    """Break something on purpose while clients connect; say what they noticed. No name: list."""
     from loopback_iac.lab.drill.drills import DRILLS  # noqa: PLC0415 - other verbs need no lab
-    from loopback_iac.lab.drill.measure import (  # noqa: PLC0415 - as above
+
+    if not names:
+        print_drills(DRILLS, Console())
+        return
+    if unknown := [name for name in names if name not in (*DRILLS, "all")]:
+        TALK.print(
+            f"drill: got {', '.join(map(repr, unknown))}; there are {', '.join(DRILLS)}, all"
+        )
+        raise typer.Exit(2)
+    wanted = list(DRILLS) if "all" in names else list(dict.fromkeys(names))
+    signal.signal(signal.SIGTERM, _interrupt)  # so that the fault is undone as for Ctrl-C
+    records = []
+    for name in wanted:
+        begun = dt.datetime.now(dt.UTC).strftime("%Y%m%dT%H%M%SZ")
+        place = out or Path("out/drills") / f"{begun}-{name}"
+        if out and len(wanted) > 1:
+            place = out / name
+        records.append(_kept(DRILLS[name], lab, client, (runs, rate, streams), place))
+        if not as_json and len(wanted) > 1:
+            print_record(records[-1], Console())
+        TALK.print(f"record: {place}/record.json, pictures beside it", markup=False)
+    if as_json:
+        typer.echo(json.dumps(records if len(wanted) > 1 else records[0], indent=2, sort_keys=True))
+    elif len(wanted) > 1:
+        print_summary(records, Console())
+    else:
+        print_record(records[0], Console())
+    raise typer.Exit(0 if all(record["held"] for record in records) else 1)
+
+
+def _kept(
+    found: Drill, lab: str, client: str, amounts: tuple[int, int, int], place: Path
+) -> dict[str, Any]:
+    from loopback_iac.lab.drill.measure import (  # noqa: PLC0415 - other verbs need no lab
         MeasurementRefusedError,
     )
     from loopback_iac.lab.paths import LabError  # noqa: PLC0415 - as above
 
-    found = DRILLS.get(name)
-    if found is None:
-        TALK.print(f"drill: got {name!r}; there are {', '.join(DRILLS)}")
-        raise typer.Exit(2)
-    signal.signal(signal.SIGTERM, _interrupt)  # so that the fault is undone as for Ctrl-C
-    begun = dt.datetime.now(dt.UTC).strftime("%Y%m%dT%H%M%SZ")
-    place = out or Path("out/drills") / f"{begun}-{name}"
     try:
-        record = _rehearse(found, lab, client, (runs, rate, streams), place)
+        return _rehearse(found, lab, client, amounts, place)
     except (LabError, MeasurementRefusedError) as cause:
-        TALK.print(f"drill {name}: {cause}", markup=False)
+        TALK.print(f"drill {found.name}: {cause}", markup=False)
         raise typer.Exit(1) from None
-    if as_json:
-        typer.echo(json.dumps(record, indent=2, sort_keys=True))
-    else:
-        print_record(record, Console())
-    TALK.print(f"record: {place}/record.json, pictures beside it", markup=False)
-    raise typer.Exit(0 if record["held"] else 1)
+
+
+def print_drills(drills: Mapping[str, Drill], console: Console) -> None:
+    """Print which drills there are and what each does."""
+    table = Table("drill", "what is done", box=None)
+    for found in drills.values():
+        table.add_row(found.name, found.what)
+    console.print(table)
+
+
+def print_summary(records: Sequence[dict[str, Any]], console: Console) -> None:
+    """Print one line per drill, the families side by side."""
+    columns = {
+        "recovery, ms": "recovery_ms",
+        "last slow, ms": "last_slow_ms",
+        "failed": "failed_during",
+        "resent": "retried",
+        "streams lost": "streams_lost",
+    }
+    table = Table("least / median / most", *columns, "", box=None)
+    for record in records:
+        for family, figures in record["summary"].items():
+            table.add_row(
+                f"{record['drill']} IPv{family}",
+                *(_spread(figures[figure]) for figure in columns.values()),
+                "[green]held[/green]" if record["held"] else "[red]BROKEN[/red]",
+            )
+    console.print(table)
 
 
 def _interrupt(*_: object) -> NoReturn:
@@ -112,9 +167,10 @@ def _rehearse(
 def print_record(record: dict[str, Any], console: Console) -> None:
     """Print what was measured, and what had to hold."""
     conditions, runs = record["conditions"], record["runs"]
+    rate = conditions["load"]["rate"]
     console.print(
-        f"[bold]{record['drill']}[/bold]: {record['what']} (lost: {record['lost']}, asked from"
-        f" {conditions['client']}), {len(runs)} x {conditions['load']['rate']} connections/s"
+        f"[bold]{record['drill']}[/bold]: {record['what']} (lost: {record['lost'] or 'nobody'},"
+        f" asked from {conditions['client']}), {len(runs)} x {rate} connections/s"
     )
     table = Table(
         "least / median / most", *(f"IPv{family}" for family in record["summary"]), box=None
@@ -137,7 +193,8 @@ def _print_conditions(record: dict[str, Any], console: Console) -> None:
     conditions = record["conditions"]
     bfd = ", ".join(
         sorted({f"{s['interval_s'] * 1000:.0f} ms, gone after {s['timeout_s'] * 1000:.0f} ms"
-                for s in conditions["bfd"]})
+                for run in record["runs"]
+                for s in run["bfd_before"]})
     )  # fmt: skip
     console.print(f"expected: {record['expects']}", markup=False)
     console.print(

@@ -1,4 +1,4 @@
-"""Faults, each undone without a trace: carrier loss, silence, power failure."""
+"""Faults, each undone without a trace: carrier loss, silence, lost packets."""
 
 from __future__ import annotations
 
@@ -36,13 +36,26 @@ def set_silence(paths: InstancePaths, topology: Topology, host: str, *, silent: 
 
     Out: a table at each neighbour's side; the host itself is not touched and sees nothing.
     """
+    _set_drops(paths, topology, host, "drop" if silent else "")
+
+
+def set_loss(paths: InstancePaths, topology: Topology, host: str, *, one_in: int) -> None:
+    """
+    Drop one of so many frames on all links of a host, by chance, both directions.
+
+    In: one_in, 0 for none; it takes the place of a silence.
+    """
+    _set_drops(paths, topology, host, f"numgen random mod {one_in} 0 drop" if one_in else "")
+
+
+def _set_drops(paths: InstancePaths, topology: Topology, host: str, rule: str) -> None:
     # at once, not one after the other: a silence has one beginning
     with ThreadPoolExecutor() as pool:
         done = [
             pool.submit(
                 run,
                 [*enter(paths, neighbour), "nft", "-f", "-"],
-                render_silence(host, interfaces, silent=silent),
+                render_drops(host, interfaces, rule),
             )
             for neighbour, interfaces in _neighbours(topology, host).items()
         ]
@@ -50,24 +63,28 @@ def set_silence(paths: InstancePaths, topology: Topology, host: str, *, silent: 
             each.result()
 
 
-def render_silence(host: str, interfaces: list[str], *, silent: bool) -> str:
-    """One nftables transaction for a neighbour's namespace; repeating it changes nothing."""
+def render_drops(host: str, interfaces: list[str], rule: str) -> str:
+    """
+    One nftables transaction for a neighbour's namespace; repeating it changes nothing.
+
+    In: rule, for every frame of the host; empty takes the table away.
+    """
     table = _table(host)
     # `destroy` needs nft 1.0.7: adding first makes the deletion succeed on older ones
     text = f"add table netdev {table}\ndelete table netdev {table}\n"
-    if not silent:
+    if not rule:
         return text
     devices = ", ".join(f'"{name}"' for name in interfaces)
     chains = "".join(
-        f"  chain {hook} {{\n    type filter hook {hook} devices = {{ {devices} }} priority -500;"
-        " policy drop;\n  }\n"
+        f"  chain {hook} {{\n    type filter hook {hook} devices = {{ {devices} }} priority -500;\n"
+        f"    {rule}\n  }}\n"
         for hook in ("ingress", "egress")
     )
     return f"{text}table netdev {table} {{\n{chains}}}\n"
 
 
 def silenced(paths: InstancePaths, topology: Topology) -> set[str]:
-    """Hosts with a silence in force somewhere."""
+    """Hosts with a silence or a loss in force somewhere."""
     named = {_table(host.name): host.name for host in topology.hosts}
     found = set()
     for router in topology.having(*ROUTERS):

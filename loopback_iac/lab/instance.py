@@ -93,6 +93,10 @@ class Lab:
         """Fault: everything on all links of a host is dropped, or passes again."""
         faults.set_silence(self.paths, self.topology, host, silent=silent)
 
+    def lossy(self, host: str, *, one_in: int) -> None:
+        """Fault: one of so many frames on all links of a host is dropped; 0: none any more."""
+        faults.set_loss(self.paths, self.topology, host, one_in=one_in)
+
     def power_off(self, host: str) -> None:
         """
         Fault: power failure. Links lose carrier, then every process is killed at once.

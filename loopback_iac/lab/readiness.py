@@ -97,8 +97,8 @@ def login(paths: InstancePaths, topology: Topology, host: str) -> bool:
                 agent_path=None,
                 login_timeout=20,
             ) as connection:
-                done = await connection.run("hostname", check=True)
-                return str(done.stdout).strip() == host
+                # a deployed host runs nothing but its agent for this key, which then refuses
+                return (await connection.run("hostname")).exit_status is not None
 
         try:
             return asyncio.run(ask())

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -13,8 +15,15 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from loopback_iac.lab import cgroups
 from loopback_iac.lab.drill.measure import Clock, Records, parse_records
-from loopback_iac.lab.drill.witness import parse_bfd_sessions, parse_sessions
+from loopback_iac.lab.drill.witness import (
+    Standing,
+    parse_bfd_sessions,
+    parse_bfd_since,
+    parse_sessions,
+    parse_worker_downs,
+)
 from loopback_iac.lab.entering import workstation
 from loopback_iac.lab.keys import SITE_NAME
 from loopback_iac.lab.namespaces import enter, run
@@ -30,6 +39,7 @@ if TYPE_CHECKING:
 AGENT = "/usr/local/sbin/loopback-agent"
 VIPS = ((4, str(ANYCAST4[10])), (6, str(ANYCAST6[0x10])))
 PORT = 443
+FAMILIES = (4, 6)
 PREFIXES = (ip_network(str(ANYCAST4)), ip_network(str(ANYCAST6)))
 
 
@@ -134,6 +144,46 @@ class Ground:
         text = self.on(self.upstream, "birdc", "show", "bfd", "sessions")
         ours = self._link_addresses(pop)
         return [s for s in parse_bfd_sessions(text) if s.neighbor in ours]
+
+    def standing(self) -> Standing:
+        """What may fall, as it stands now; a host that is off has nothing that stands."""
+        pops, routers = (self.lab.topology.having(r) for r in (Role.POP, Role.UPSTREAM))
+        return Standing(
+            {
+                f"{pop.name} {name}": count
+                for pop in pops
+                for name, count in parse_worker_downs(self.haproxy(pop.name)).items()
+            },
+            {
+                f"{router.name} {neighbor}": since
+                for router in routers
+                for neighbor, since in parse_bfd_since(
+                    self.on(router.name, "birdc", "show", "bfd", "sessions")
+                ).items()
+            },
+        )
+
+    def haproxy(self, pop: str) -> str:
+        """`show stat` of a PoP's HAProxy; empty when it does not run."""
+        leader = cgroups.leader(self.lab.paths, pop)
+        said = b""
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as talk:
+            talk.settimeout(2)
+            talk.connect(f"/proc/{leader}/root/run/haproxy/loopback.sock")
+            talk.sendall(b"show stat -1 4 -1\n")
+            while piece := talk.recv(1 << 16):
+                said += piece
+        return said.decode()
+
+    def processes(self, host: str, unit: str) -> list[int]:
+        """Processes of a unit inside a host, by the machine's own numbers.
+
+        Raises: LabError when there is none.
+        """
+        found = cgroups.pids(self.lab.paths, host, f"payload/system.slice/{unit}")
+        if not found:
+            raise LabError(f"{host}: {unit} has no process, so there is none to kill")
+        return found
 
     def _link_addresses(self, pop: str) -> set[str]:
         end = self.lab.topology.link(pop, self.upstream).end(pop)

@@ -134,8 +134,10 @@ class Load:
 
     def _open(self, number: int) -> Attempt:
         targets = self.plan.targets
-        family, address = targets[number % len(targets)]
-        full = (number // len(targets)) % self.plan.sample_every == 0
+        # each round in another order: a strict alternation would bind each family to one worker
+        turn = number // len(targets)
+        family, address = targets[(number + turn) % len(targets)]
+        full = turn % self.plan.sample_every == 0
         attempt = Attempt(self._due(number), family, address, full=full)
         self.attempts.append(attempt)
         self._begin(attempt, (exchange if full else greet)(self.door, attempt))

@@ -6,11 +6,14 @@ retried     it did, but only after the kernel sent something again: 190 ms or la
 hit         failed or retried
 slow        it did, later than 25 ms
 recovery    from T0 to the answer of the first connection, by due time, that was due after T0, was
-            not hit, is not known to have gone through the lost PoP, and after which none was hit
+            not hit, is not known to have gone through who is lost, and after which none was hit
             until the fault was undone. Where no connection was hit, only one that is proved to
-            have gone through another PoP counts
-proved      from T0 to the first answer that names another PoP (only sampled connections name one)
+            have gone through another counts; where nobody is lost either, there is nothing to
+            recover from
+proved      from T0 to the first answer that names another PoP or worker than the lost one (only
+            sampled connections name one)
 last hit    from T0 to when the last hit connection was due
+last slow   from T0 to when the last hit or slow connection was due
 moving      failed, and under way at a moment when the router next to the client changed its route:
             its packets reach a PoP that does not know the connection, which resets it
 """
@@ -70,6 +73,10 @@ class Attempt:
         """Failed, or saved only by a retransmission."""
         return self.failed or self.answer_us >= RETRY_US
 
+    def names(self, who: str) -> bool:
+        """Whether the answer says that it came through this PoP or worker."""
+        return who in (self.pop, self.worker)
+
     @property
     def slow(self) -> bool:
         """Answered, but late enough to be felt."""
@@ -101,7 +108,7 @@ class Records:
 class Fault:
     """When what was broken, on the machine's clock."""
 
-    pop: str
+    lost: str  # PoP or worker; empty when nobody is lost
     begun: Clock
     done_ns: int  # the command that broke it had ended
     restored_ns: int  # the command that repairs it was about to start
@@ -129,6 +136,7 @@ class FamilyFigures:
     recovery_ms: float | None
     proved_ms: float | None
     last_hit_ms: float | None
+    last_slow_ms: float | None
     median_ms_before: float | None
     streams: Mapping[str, int]
     stream_gap_ms: float | None  # longest silence of a long-lived connection that survived
@@ -183,7 +191,7 @@ def measure_run(records: Records, fault: Fault, moves: Mapping[int, Sequence[int
         family: _measure_family(
             sorted((a for a in records.attempts if a.family == family), key=lambda a: a.due_us),
             [s for s in records.streams if s.family == family],
-            fault.pop,
+            fault.lost,
             (at_us, undone_us),
             [(move - records.clock.monotonic_ns) // 1000 for move in moves.get(family, ())],
         )
@@ -222,7 +230,12 @@ def _measure_family(
             family = attempts[0].family
             raise MeasurementRefusedError(f"no IPv{family} connection {name} the fault")
     hits = [a.due_us for a in during if a.hit]
-    proofs = [a.due_us + a.answer_us for a in during if not a.failed and a.pop not in (None, lost)]
+    proofs = [
+        a.due_us + a.answer_us
+        for a in during
+        if not a.failed and a.pop is not None and not a.names(lost)
+    ]
+    late = [a.due_us for a in during if a.hit or a.slow]
     answered = [a.answer_us for a in before if not a.failed]
     sampled = [a for a in attempts if a.client_right is not None]
     failed = [a for a in (*in_flight, *during, *after) if a.failed]
@@ -235,6 +248,7 @@ def _measure_family(
         recovery_ms=_recovery_ms(during, lost, at_us),
         proved_ms=(min(proofs) - at_us) / 1000 if proofs else None,
         last_hit_ms=(hits[-1] - at_us) / 1000 if hits else None,
+        last_slow_ms=(late[-1] - at_us) / 1000 if late else None,
         median_ms_before=statistics.median(answered) / 1000 if answered else None,
         streams=dict(sorted(Counter(s.outcome for s in streams).items())),
         stream_gap_ms=max(
@@ -265,9 +279,11 @@ def _phase(attempts: Iterable[Attempt]) -> Phase:
 
 def _recovery_ms(during: Sequence[Attempt], lost: str, at_us: int) -> float | None:
     last_hit = max((n for n, a in enumerate(during) if a.hit), default=-1)
+    if last_hit < 0 and not lost:
+        return None
     for attempt in during[last_hit + 1 :]:
         unproved = attempt.pop is None and last_hit < 0
-        if attempt.pop != lost and not unproved:
+        if not attempt.names(lost) and not unproved:
             return (attempt.due_us + attempt.answer_us - at_us) / 1000
     return None
 
@@ -296,6 +312,7 @@ FIGURES: Mapping[str, Callable[[FamilyFigures], float | None]] = {
     "recovery_ms": lambda f: f.recovery_ms,
     "proved_ms": lambda f: f.proved_ms,
     "last_hit_ms": lambda f: f.last_hit_ms,
+    "last_slow_ms": lambda f: f.last_slow_ms,
     "failed_during": lambda f: f.during.failed,
     "failed_in_flight": lambda f: f.in_flight.failed,
     "failed_after": lambda f: f.after.failed,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from loopback_iac.lab.drill.drills import Drill
+    from loopback_iac.lab.drill.drill import Drill
     from loopback_iac.lab.drill.ground import Ground, Pace
     from loopback_iac.lab.drill.measure import Spread
     from loopback_iac.lab.drill.runner import Rehearsal, Run
@@ -61,7 +61,7 @@ def describe_drill(drill: Drill, conditions: Mapping[str, Any], done: Rehearsal)
         "repair": drill.repair,
         "expects": drill.expects,
         "at": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
-        "lost": runs[0].evidence.fault.pop,
+        "lost": runs[0].evidence.fault.lost,
         "held": all(v.held for v in verdicts),
         "must_hold": [
             {
@@ -102,7 +102,6 @@ def describe_conditions(ground: Ground, pace: Pace) -> dict[str, Any]:
         "cores": os.cpu_count(),
         "tunnel": _tunnel_kind(ground, pop, worker),
         "versions": _versions(ground, pop),
-        "bfd": [dataclasses.asdict(s) for s in ground.bfd(pop)],
         "load": dataclasses.asdict(pace),
     }
 
@@ -143,6 +142,7 @@ def _describe_run(run: Run) -> dict[str, Any]:
         "families": {str(f): dataclasses.asdict(v) for f, v in evidence.figures.families.items()},
         "route_left_ms": {str(f): v for f, v in evidence.route_left_ms.items()},
         "route_back_ms": {str(f): v for f, v in evidence.route_back_ms.items()},
+        "falls": {"workers": dict(evidence.falls.workers), "bfd": list(evidence.falls.bfd)},
         "route_changes": [dataclasses.asdict(c) for c in run.changes],
         "bfd_before": [dataclasses.asdict(s) for s in evidence.bfd],
         "sessions": {p: [dataclasses.asdict(s) for s in v] for p, v in evidence.sessions.items()},

@@ -10,17 +10,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from loopback_iac.lab.drill.drills import Evidence
-from loopback_iac.lab.drill.ground import PREFIXES, LoadProcess, Pace, read_clock
+from loopback_iac.lab.drill.drill import Evidence
+from loopback_iac.lab.drill.ground import FAMILIES, PREFIXES, LoadProcess, Pace, read_clock
 from loopback_iac.lab.drill.measure import Fault, measure_run
 from loopback_iac.lab.drill.metronome import Metronome, spoiling
-from loopback_iac.lab.drill.witness import RouteWatch
+from loopback_iac.lab.drill.witness import RouteWatch, count_falls, route_at
 from loopback_iac.lab.paths import LabError
+from loopback_iac.lab.topology import Role
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from loopback_iac.lab.drill.drills import Drill
+    from loopback_iac.lab.drill.drill import Drill
     from loopback_iac.lab.drill.ground import Ground
     from loopback_iac.lab.drill.measure import Records
     from loopback_iac.lab.drill.metronome import Pause
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
     Say = Callable[[str], None]
 
-FAMILIES = (4, 6)
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 BEFORE_S = 1.5  # load before the fault, so that there is something to compare with
 AFTER_S = 1.0  # load after the PoP came back
@@ -170,6 +170,11 @@ def _missing(ground: Ground) -> list[str]:
         towards = ground.route_towards(family)
         if towards != ground.pop:
             found.append(f"{ground.upstream} routes IPv{family} to {towards}, not to {ground.pop}")
+    found += [
+        f"{pop.name}: HAProxy has a worker DOWN"
+        for pop in ground.lab.topology.having(Role.POP)
+        if ",DOWN" in ground.haproxy(pop.name)
+    ]
     return found or _unserved(ground)
 
 
@@ -208,7 +213,8 @@ def run_once(ground: Ground, drill: Drill, pace: Pace) -> Run:
     Raises: MovedError before anything was broken; otherwise as `rehearse`.
     """
     pop = ground.pop
-    bfd = tuple(ground.bfd(pop))
+    scene = drill.stage(ground)
+    bfd, standing = tuple(ground.bfd(pop)), ground.standing()
     watch = RouteWatch(ground.lab.paths.namespace_path(ground.upstream), PREFIXES)
     metronome = Metronome()
     with metronome, watch, LoadProcess(ground, pace, LOAD_BOUND_S) as load:
@@ -216,7 +222,7 @@ def run_once(ground: Ground, drill: Drill, pace: Pace) -> Run:
         _check_unmoved(ground)
         begun = read_clock()
         try:
-            notes = drill.begin(ground, pop)
+            scene.begin()
             done_ns = time.monotonic_ns()
             time.sleep(drill.hold_s)
             sessions = {name: tuple(found) for name, found in ground.sessions().items()}
@@ -224,30 +230,30 @@ def run_once(ground: Ground, drill: Drill, pace: Pace) -> Run:
             # also when interrupted, and when only half of the fault was made
             restored_ns = time.monotonic_ns()
             with _uninterrupted():
-                drill.undo(ground, pop)
+                scene.undo()
         _await_return(ground)
         time.sleep(AFTER_S)
         average = os.getloadavg()
+        falls = count_falls(standing, ground.standing())
         records = load.finish()
         time.sleep(0.1)  # the monitor prints a change a moment after it happened
-    fault = Fault(pop, begun, done_ns, restored_ns)
+    fault = Fault(scene.lost, begun, done_ns, restored_ns)
     step_ns = begun.realtime_ns - begun.monotonic_ns
+    changes = tuple(c for c in watch.changes if c.realtime_ns >= begun.realtime_ns)
     evidence = Evidence(
         fault=fault,
-        figures=measure_run(records, fault, _moves(watch.changes, step_ns)),
+        pop=pop,
+        figures=measure_run(records, fault, _moves(changes, step_ns)),
         sessions=sessions,
         bfd=bfd,
+        changes=changes,
+        falls=falls,
         route_left_ms=_first_ms(
-            watch.changes,
-            begun.realtime_ns,
-            restored_ns + step_ns,
-            lambda to: to not in (None, pop),
+            changes, begun.realtime_ns, restored_ns + step_ns, lambda to: to not in (None, pop)
         ),
-        route_back_ms=_first_ms(
-            watch.changes, restored_ns + step_ns, time.time_ns(), lambda to: to == pop
-        ),
+        route_back_ms=_back_ms(changes, restored_ns + step_ns, pop),
         served_after_return=_served_last(records),
-        notes=notes,
+        notes=scene.notes,
     )
     return Run(evidence, records, watch.changes, average, metronome.pauses)
 
@@ -297,6 +303,16 @@ def _first_ms(
             if c.family == family and since_ns <= c.realtime_ns < until_ns and fits(c.towards)
         ]
         found[family] = round((times[0] - since_ns) / 1e6, 3) if times else None
+    return found
+
+
+def _back_ms(changes: Sequence[RouteChange], repaired_ns: int, pop: str) -> dict[int, float | None]:
+    """A PoP that repairs itself may be back before the repair: then at 0 ms."""
+    found = _first_ms(changes, repaired_ns, time.time_ns(), lambda to: to == pop)
+    for family in FAMILIES:
+        last = route_at(changes, family, repaired_ns)
+        if last is not None and last.towards == pop:
+            found[family] = 0.0
     return found
 
 

@@ -6,7 +6,9 @@ to the client. Both are stamped by the same machine's clock.
 
 from __future__ import annotations
 
+import csv
 import datetime as dt
+import io
 import os
 import re
 import subprocess
@@ -53,6 +55,22 @@ class BfdSession:
     up: bool
     interval_s: float
     timeout_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What may fall, at one moment: how often workers had gone DOWN, since when BFD was up."""
+
+    worker_downs: Mapping[str, int]  # "pop backend/server" -> count of HAProxy's process
+    bfd_since: Mapping[str, str]  # "router neighbor" -> time as BIRD prints it, with its state
+
+
+@dataclass(frozen=True, slots=True)
+class Falls:
+    """What fell between two moments."""
+
+    workers: Mapping[str, int]
+    bfd: tuple[str, ...]
 
 
 class RouteWatch:
@@ -115,6 +133,38 @@ def route_at(changes: Sequence[RouteChange], family: int, realtime_ns: int) -> R
     """Out: the last change of a family's route before a moment."""
     before = [c for c in changes if c.family == family and c.realtime_ns <= realtime_ns]
     return before[-1] if before else None
+
+
+def count_falls(before: Standing, after: Standing) -> Falls:
+    """Out: what fell between them; a restarted HAProxy counts from 0."""
+    workers = {
+        name: count - (had if (had := before.worker_downs.get(name, 0)) <= count else 0)
+        for name, count in after.worker_downs.items()
+    }
+    fell = [n for n, since in before.bfd_since.items() if after.bfd_since.get(n) != since]
+    return Falls(workers, tuple(sorted(fell)))
+
+
+def parse_worker_downs(text: str) -> dict[str, int]:
+    """Read HAProxy's `show stat`.
+
+    Out: "backend/server" -> how often its checks took it DOWN; servers without checks left out.
+    """
+    rows = csv.DictReader(io.StringIO(text.removeprefix("# ")))
+    return {
+        f"{row['pxname']}/{row['svname']}": int(row["chkdown"])
+        for row in rows
+        if row["svname"] not in ("FRONTEND", "BACKEND") and row["chkdown"]
+    }
+
+
+def parse_bfd_since(text: str) -> dict[str, str]:
+    """Read `birdc show bfd sessions`.
+
+    Out: neighbor -> state and time of its last change.
+    """
+    rows = map(str.split, text.splitlines())
+    return {w[0]: " ".join(w[2:-2]) for w in rows if len(w) >= 6 and _is_address(w[0])}
 
 
 def parse_sessions(text: str) -> tuple[Session, ...]:

@@ -10,19 +10,19 @@ from dataclasses import replace
 from rich.console import Console
 
 from loopback_iac.cli.drill import print_record
-from loopback_iac.lab.drill.drills import DRILLS, Evidence
+from loopback_iac.lab.drill.drill import Evidence
+from loopback_iac.lab.drill.drills import DRILLS
 from loopback_iac.lab.drill.measure import Attempt, Clock, Fault, Records, Stream, measure_run
 from loopback_iac.lab.drill.metronome import Pause
 from loopback_iac.lab.drill.record import record_drill
 from loopback_iac.lab.drill.runner import Aside, Rehearsal, Run, judge_runs
-from loopback_iac.lab.drill.witness import BfdSession, RouteChange, Session
+from loopback_iac.lab.drill.witness import BfdSession, Falls, RouteChange, Session
 
 START, EPOCH = 10**15, 17 * 10**17
 CONDITIONS = {
     "client": "c-fra",
     "tunnel": "wireguard-go (user space)",
     "cores": 2,
-    "bfd": [{"neighbor": "192.0.2.1", "up": True, "interval_s": 0.05, "timeout_s": 0.15}],
     "load": {"rate": 200},
 }
 
@@ -51,6 +51,9 @@ def make_run(**changed) -> Run:
     down = Session("fra1_4", "192.0.2.1", 4, established=False, last_error="BFD session down")
     evidence = Evidence(
         fault=fault,
+        pop="fra1",
+        changes=(),
+        falls=Falls({"fra1 https/w1": 0}, ()),
         figures=measure_run(records, fault, {}),
         sessions={"fra1": (down, replace(down, protocol="fra1_6", family=6))},
         bfd=(BfdSession("192.0.2.1", up=True, interval_s=0.05, timeout_s=0.15),),

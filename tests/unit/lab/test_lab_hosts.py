@@ -10,7 +10,7 @@ import yaml
 from cryptography import x509
 
 from loopback_iac.engine.passphrase import Crypter
-from loopback_iac.lab.faults import render_silence
+from loopback_iac.lab.faults import render_drops
 from loopback_iac.lab.keys import ensure_keys, keep
 from loopback_iac.lab.machine import check_machine
 from loopback_iac.lab.paths import InstancePaths, LabError
@@ -168,11 +168,11 @@ def test_a_seed_keeps_the_modes_of_the_directories_below(tmp_path):
 
 
 def test_a_silence_is_one_transaction_and_its_end_leaves_no_table():
-    text = render_silence("c-fra", ["c-fra"], silent=True)
+    text = render_drops("c-fra", ["c-fra"], "drop")
     assert text.startswith("add table netdev silence_c_fra\ndelete table netdev silence_c_fra\n")
     assert 'hook egress devices = { "c-fra" }' in text
     assert "hook ingress" in text
-    assert render_silence("c-fra", ["c-fra"], silent=False).splitlines() == [
+    assert render_drops("c-fra", ["c-fra"], "").splitlines() == [
         "add table netdev silence_c_fra",
         "delete table netdev silence_c_fra",
     ]
