@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 PROJECT = "loopback-edge"
 LEGAL_OWNER = "Example Edge GmbH"
 PROVIDER = "own-metal"
-# A drill waits for the return of each PoP; the defaults of 30 and 10 s suit a fleet with users.
-ROLL = {"drain_s": 5, "return_hold_s": 3}
+# Drills wait for both; the defaults of 30 and 10 s suit a fleet with users.
+ROLL = {"drain_s": 2, "return_hold_s": 3}
 
 
 def ensure_stack_config(paths: InstancePaths, topology: Topology, keys: Keys) -> bool:

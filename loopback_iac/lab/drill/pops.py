@@ -26,7 +26,7 @@ from loopback_iac.lab.paths import LabError
 if TYPE_CHECKING:
     from loopback_iac.lab.drill.ground import Ground
 
-DRAIN_S = 5  # GSHUT this long before the withdrawal; production takes the fleet's drain_s
+DRAIN_S = 3  # GSHUT this long before the withdrawal; production takes the fleet's drain_s
 SYN_AGAIN = "a SYN that was lost meanwhile is repeated by the client after 1 s"
 
 
