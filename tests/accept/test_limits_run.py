@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from loopback_iac.agent import build
+from loopback_iac.model import parse_fleet, tunnel
 from tests.accept.firewall import (
     STRANGER,
     STRANGER6,
@@ -20,6 +22,8 @@ from tests.accept.firewall import (
     reach,
     tracked,
 )
+from tests.accept.network import wait_for
+from tests.accept.parsers import STAGE
 from tests.golden import case as golden
 
 FLOOD = Path(__file__).parent / "flood.py"
@@ -59,7 +63,8 @@ def test_a_client_above_its_rate_is_dropped_and_counted_and_others_pass(image, p
     # the burst, and one more for each second that the kernel needed for it
     assert 10 <= taken < 40
     assert seen["client-https"] >= 40 - taken
-    assert seen["new-https"] - seen["client-https"] == taken
+    # what was not dropped was taken; on a slow machine SYNs were sent again meanwhile
+    assert taken <= seen["new-https"] - seen["client-https"] < 40
     # another one is served at the same moment
     assert reach(world, VIP, 443, OTHER) == "heard"
     # what was established before is not touched: its packets open nothing
@@ -80,7 +85,7 @@ def test_a_service_above_its_rate_drops_whoever_comes(image, pop):
     taken = flood(world, "burst", VIP, 443, f"{STRANGER},{OTHER}", 20)
     assert 10 <= sum(taken.values()) < 40
     seen = counters(image, fra1)
-    assert seen["new-https"] - seen["service-https"] == sum(taken.values())
+    assert sum(taken.values()) <= seen["new-https"] - seen["service-https"] < 40
     # both families draw on the same limit
     before = seen["service-https"]
     six = flood(world, "burst", VIP6, 443, STRANGER6, 40)[STRANGER6]
@@ -91,8 +96,10 @@ def test_a_service_above_its_rate_drops_whoever_comes(image, pop):
 def test_without_a_limit_all_come_through_and_are_counted(image, pop):
     fra1, world = pop
     load(image, fra1, "fra1")
-    assert flood(world, "burst", VIP, 443, STRANGER, 40)[STRANGER] == 40
-    assert counters(image, fra1) == {"new-https": 40}
+    assert flood(world, "crowd", VIP, 443, STRANGER, 40)[STRANGER] == 40
+    seen = counters(image, fra1)
+    assert set(seen) == {"new-https"}
+    assert seen["new-https"] >= 40
 
 
 def test_a_full_memory_of_clients_shuts_nobody_out(image, pop):
@@ -101,8 +108,53 @@ def test_a_full_memory_of_clients_shuts_nobody_out(image, pop):
     slow = limited(new_connections_per_client=SLOW)
     load(image, fra1, "fra1", slow, lambda text: text.replace("size 65536", "size 2"))
     flood(world, "syns", VIP, 443, FORGED, 50)
-    assert flood(world, "burst", VIP, 443, STRANGER, 40)[STRANGER] == 40
+    assert flood(world, "crowd", VIP, 443, STRANGER, 40)[STRANGER] == 40
     assert counters(image, fra1)["client-https"] == 0
+
+
+REPORT = """
+import json, sys
+sys.path.insert(0, "/agent.pyz")
+from loopback_agent.limits import report_limits
+from loopback_agent.watchfile import read_watch
+print(json.dumps(report_limits(read_watch(sys.argv[1]))))
+"""
+
+
+def test_the_agent_reports_what_each_limit_kept_out(image):
+    """nftables and HAProxy in a row: the first drops by rate, the second what is held beyond."""
+    limits = {
+        "new_connections_per_client": SLOW,
+        "new_connections": {"rate_per_s": 1000},
+        "concurrent_per_client": 3,
+    }
+    with edge_and_world(image) as (fra1, world):
+        case = limited(**limits)
+        fleet = parse_fleet(golden.NAME, case.fleet)
+        fra1.ip("addr add 203.0.113.25/32 dev lo")
+        for worker in fleet.workers:
+            address = str(tunnel(fleet, "fra1", worker).worker_v4)
+            fra1.ip(f"addr add {address}/32 dev lo")
+            fra1.serve(worker, address, 8443)
+        load(image, fra1, "fra1", case)
+        (image.root / "run/haproxy").mkdir(parents=True, exist_ok=True)
+        config = f"{STAGE}/etc/haproxy/haproxy.cfg"
+        fra1.start("haproxy", "-Ws", "-f", config, root=image.root)
+        wait_for(lambda: f"{VIP}:443 " in fra1.run("ss", "-Hlnt").stdout)
+        flood(world, "burst", VIP, 443, STRANGER, 40)
+        (image.root / "agent.pyz").write_bytes(build())
+        ask = ("chroot", str(image.root), "python3", "-c", REPORT)
+
+        def told():
+            return json.loads(fra1.run(*ask, f"{STAGE}/etc/loopback/watch.json").stdout)
+
+        # of the ten that the first lets in at once the second keeps three
+        wait_for(lambda: told()["https"]["dropped"]["concurrent_per_client"] >= 7)
+        https = told()["https"]
+        assert https["dropped"]["new_connections_per_client"] > 0
+        assert https["dropped"]["new_connections"] == 0
+        assert https["new_connections"] >= 40
+        assert told()["smtp"] == {"new_connections": 0, "dropped": {}}
 
 
 @pytest.mark.parametrize(("cookies", "answer"), [("0", "silent"), ("1", "heard")])
