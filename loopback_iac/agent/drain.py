@@ -1,8 +1,8 @@
 """Taking a PoP out of traffic and putting it back: an intention in the saved state that the watch
 carries out.
 
-Two parties can drain, an operator and an apply; the PoP returns when neither wants it drained any
-more.
+Three parties can drain, an operator, an apply and an update of packages; the PoP returns when none
+of them wants it drained any more.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .refusal import RefusedError
 from .state import changing_state
 from .watchfile import Watch, read_watch
 
-OPERATOR, APPLY = "operator", "apply"
+OPERATOR, APPLY, UPDATE = "operator", "apply", "update"
 SLACK_S = 5.0  # what the watch may take beyond drain_s before its gates are closed for it
 
 

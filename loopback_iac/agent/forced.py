@@ -47,7 +47,11 @@ def parse_forced(command: str) -> list[str]:
     else:
         words = []
     verb, arguments = (words[0], words[1:]) if words else ("", [])
-    if verb == "drain" and len(arguments) <= 1 and all(map(_SECONDS.fullmatch, arguments)):
+    if (
+        verb in ("drain", "update")
+        and len(arguments) <= 1
+        and all(map(_SECONDS.fullmatch, arguments))
+    ):
         return words
     if (
         verb == "blackhole"

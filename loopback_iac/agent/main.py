@@ -18,8 +18,9 @@ _USAGE = """usage: loopback-agent VERB [WORDS]
   rollback                             take an unconfirmed digest back now
   drain [SECONDS] | undrain            take this PoP out of traffic and back
   blackhole add|remove ADDRESS         give one own address up, so that the rest serves on
+  update [SECONDS]                     update held packages, out of traffic meanwhile
   report                               what is active, what is wrong (JSON)
-  routes | watch | heal | recover | converge | ssh    called by systemd and sshd
+  routes | watch | heal | recover | converge | updating | ssh    called by systemd and sshd
 """
 
 
@@ -143,11 +144,13 @@ def _rollback(_: Words) -> dict[str, Any]:
 
 
 def _recover(words: Words) -> None:
+    from .packages import restore_policy
     from .recover import recover_locked
     from .state import alone
 
     with alone(wait=True):
         told = recover_locked(live=words.get("word") != "boot")
+        restore_policy()
     if told:
         sys.stderr.write(f"loopback-agent recover: {told}\n")
 
@@ -160,13 +163,18 @@ def _drain(words: Words) -> dict[str, Any]:
 
 
 def _undrain(_: Words) -> dict[str, Any]:
-    from .drain import OPERATOR, wait_announcing, want_undrained
-    from .state import read_state
+    import contextlib
+
+    from .drain import OPERATOR, UPDATE, wait_announcing, want_undrained
+    from .state import alone, read_state
     from .watchfile import read_watch
 
     want_undrained(OPERATOR)
+    with contextlib.suppress(RefusedError), alone():  # an update that runs ends its own window
+        want_undrained(UPDATE)
     state = read_state()
-    if state["active"] and not state["pending"] and not state["drain"]["apply"]:
+    waits = state["drain"]["apply"] or state["drain"]["update"]
+    if state["active"] and not state["pending"] and not waits:
         wait_announcing(read_watch())
     return {"format": 1, "drained": False}
 
@@ -180,6 +188,18 @@ def _blackhole(words: Words) -> dict[str, Any]:
             "blackhole add ADDRESS, or blackhole remove ADDRESS", code=USAGE, host="unchanged"
         )
     return act(words["object"])
+
+
+def _update(words: Words) -> dict[str, Any]:
+    from .update import update
+
+    return update(float(words["word"]) if "word" in words else None)
+
+
+def _updating(words: Words) -> None:
+    from .update import run_update
+
+    run_update(float(words["word"]) if "word" in words else None)
 
 
 def _routes(_: Words) -> None:
@@ -218,6 +238,8 @@ _VERBS = {
     "drain": _drain,
     "undrain": _undrain,
     "blackhole": _blackhole,
+    "update": _update,
+    "updating": _updating,
     "routes": _routes,
     "watch": _watch,
     "heal": _heal,

@@ -16,7 +16,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from .files import read_on_disk, replace
-from .programs import Outcome, must, run
+from .programs import Outcome, active_units, must, run
 from .refusal import RefusedError
 from .state import LIBRARY, alone_with_packages
 
@@ -81,6 +81,19 @@ def apt(*words: str, timeout_s: float = 900) -> Outcome:
     return run("apt-get", *words, *_OPTIONS, timeout_s=timeout_s, environment=_QUIET)
 
 
+def update_index() -> Outcome:
+    """Fetch what the mirrors offer; a fresh host's own apt may be at it, so its lock is waited for.
+
+    Out: apt's outcome; errors of any mirror count, and what it said tells which.
+    """
+    end = time.monotonic() + _WAIT_S
+    while True:
+        done = apt("update", "-o", "APT::Update::Error-Mode=any", timeout_s=300)
+        if "Could not get lock" not in done.err or time.monotonic() > end:
+            return done
+        time.sleep(1)
+
+
 def install_packages(packages: list[str]) -> list[str]:
     """Install what is missing; no daemon starts, and what carries traffic is held.
 
@@ -89,7 +102,7 @@ def install_packages(packages: list[str]) -> list[str]:
     """
     with alone_with_packages():
         restore_policy()
-        if read_half_installed():
+        if _missing(packages) and read_half_installed():
             repair_packages()
         missing = _missing(packages)
         if missing:
@@ -152,7 +165,7 @@ def _missing(packages: list[str]) -> list[str]:
 
 def _fetch(missing: list[str]) -> None:
     """Everything that may fail for want of a repository, a signature or room comes first."""
-    updated = run("apt-get", "update", "-q", timeout_s=300, environment=_QUIET)
+    updated = update_index()
     fetched = apt("install", "--download-only", *missing)
     if fetched.code:
         raise RefusedError(
@@ -204,7 +217,9 @@ def read_complaint(done: Outcome) -> str:
 
 
 def _mask(packages: Iterable[str]) -> None:
-    idle = [unit for name in packages for unit in _SERVICES.get(name, ())]
+    units = [unit for name in packages for unit in _SERVICES.get(name, ())]
+    # what runs has its configuration: it is being updated or mended, not installed
+    idle = sorted(set(units) - active_units(*units))
     if idle:
         must("systemctl", "mask", "--quiet", *idle)
 

@@ -35,7 +35,7 @@ EMPTY: State = {
     "active": None,
     "pending": None,
     "rolled_back": None,
-    "drain": {"operator": None, "apply": None},
+    "drain": {"operator": None, "apply": None, "update": None},
 }
 
 
@@ -46,6 +46,7 @@ def read_state() -> State:
             found: State = json.load(stream)
     except FileNotFoundError:
         return json.loads(json.dumps(EMPTY))  # type: ignore[no-any-return]
+    found["drain"] = EMPTY["drain"] | found["drain"]  # an older agent knew fewer reasons to drain
     return found
 
 
@@ -91,7 +92,7 @@ def _locked(name: str, *, wait: bool) -> Iterator[None]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError as busy:
             raise RefusedError(
-                "another apply, rollback or release is running on this host",
+                "another apply, update, rollback or release is running on this host",
                 fix="wait for it to end (`loopback-agent report` shows it), then apply again",
                 host=f"under change by the other one, {standing()}",
             ) from busy
@@ -132,5 +133,5 @@ def standing() -> str:
     elif pending:
         phase, coming = pending["phase"], pending["digest"][:12]
         serving += f", an apply of {coming} is under way or was cut off ({phase})"
-    drained = [who for who in ("operator", "apply") if state["drain"][who]]
+    drained = [who for who, wish in state["drain"].items() if wish]
     return serving + (f", drained by {' and '.join(drained)}" if drained else "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from loopback_iac.cli import drift, drill, lab, stack
+from loopback_iac.cli import drift, drill, lab, stack, update
 
 app = typer.Typer(
     name="loopback",
@@ -17,6 +17,7 @@ app.add_typer(lab.app, name="lab")
 stack.register(app)
 drift.register(app)
 drill.register(app)
+update.register(app)
 
 
 def main() -> None:

@@ -68,6 +68,7 @@ def render_seed(topology: Topology, host: Host, keys: Keys) -> Seed:
     if host.name == MIRROR:
         unit = render("mirror.service.j2", port=MIRROR_PORT, folder=MIRROR_FOLDER)
         seed[f"{_UNITS}/mirror.service"] = SeedFile(unit)
+        seed["etc/loopback-lab/mirror.py"] = SeedFile(read("mirror.py"))
         seed |= _enabled("mirror.service", "/etc/systemd/system")
     if host.role is Role.CLIENT:
         seed["etc/ssl/certs/loopback-lab-ca.pem"] = SeedFile(keys.ca_certificate)

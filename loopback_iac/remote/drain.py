@@ -15,7 +15,7 @@ from loopback_iac.remote.report import Report, Silence, probe_reports
 from loopback_iac.remote.ssh import ask_hosts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from loopback_iac.remote.ssh import Answer, Expected, Identity
 
@@ -54,13 +54,9 @@ def drain_pop(
     """
     rest = list(others)
     reports = probe_reports([pop, *rest], identity, REPORT_S)
-    _check_itself(pop, reports[pop.host])
-    if rest and not any(_announces(reports[other.host]) for other in rest):
-        told = "; ".join(f"{other.host} {_standing(reports[other.host])}" for other in rest)
-        raise DrainError(
-            f"no other PoP is known to announce ({told}): draining {pop.host} would take the fleet"
-            " off the net\n  fix: bring another PoP back first, or say --last"
-        )
+    check_target(pop, reports[pop.host])
+    if rest:
+        check_others(pop, rest, reports)
     words = ("drain",) if seconds is None else ("drain", str(seconds))
     return _change(pop, words, identity, wait_s + (seconds or 0))
 
@@ -70,12 +66,15 @@ def undrain_pop(pop: Expected, identity: Identity, wait_s: float) -> Drained:
 
     Raises: DrainError, with the watch's own reasons when it does not announce; IdentityError.
     """
-    _check_itself(pop, probe_reports([pop], identity, REPORT_S)[pop.host])
+    check_target(pop, probe_reports([pop], identity, REPORT_S)[pop.host])
     return _change(pop, ("undrain",), identity, wait_s)
 
 
-def _check_itself(pop: Expected, report: Report | Silence) -> None:
-    """A host that is somebody else is left alone; one that cannot say is taken at its key."""
+def check_target(pop: Expected, report: Report | Silence) -> None:
+    """A host that is somebody else is left alone; one that cannot say is taken at its key.
+
+    Raises: DrainError.
+    """
     if isinstance(report, Silence):
         if not report.unreachable:
             return  # a broken report must not keep anybody from draining
@@ -89,6 +88,22 @@ def _check_itself(pop: Expected, report: Report | Silence) -> None:
             f"{pop.address} says it is {report.role} {report.host!r}, not PoP {pop.host!r}: left"
             " as it is\n  fix: correct the name or the address"
         )
+
+
+def check_others(
+    pop: Expected, others: Iterable[Expected], reports: Mapping[str, Report | Silence]
+) -> None:
+    """Whether the fleet stays on the net without this PoP.
+
+    Raises: DrainError when no other PoP is known to announce.
+    """
+    if any(_announces(reports[other.host]) for other in others):
+        return
+    told = "; ".join(f"{other.host} {_standing(reports[other.host])}" for other in others)
+    raise DrainError(
+        f"no other PoP is known to announce ({told or 'there is none'}): draining {pop.host} would"
+        " take the fleet off the net\n  fix: bring another PoP back first, or say --last"
+    )
 
 
 def _announces(report: Report | Silence) -> bool:

@@ -17,11 +17,12 @@ import pytest
 from loopback_iac.lab import Lab, bring_up, leftovers, take_down
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 NAME = "test"
+STACK_VERBS = ("plan", "up", "destroy", "drift", "update")
 # Counters and clocks of the kernel, which change on an idle machine too.
 VOLATILE = re.compile(
     r"^(fs\.(dentry-state|file-nr|inode-nr|inode-state|quota)|kernel\.(random|ns_last_pid|pty\.nr"
@@ -110,6 +111,27 @@ def fresh_lab() -> Iterator[Lab]:
     assert abs(time.time() - time.monotonic() - clock) < 0.5
 
 
+@pytest.fixture
+def repack(tmp_path) -> Callable[..., Path]:
+    """A newer revision of a package: the same content, or with one program that only fails."""
+
+    def made(folder: Path, package: str, revision: str, broken: str = "") -> Path:
+        (deb,) = [p for p in folder.glob(f"{package}_*.deb") if "+lab" not in p.name]
+        tree = tmp_path / f"{package}{revision}"
+        subprocess.run(["dpkg-deb", "--raw-extract", str(deb), str(tree)], check=True)
+        control = tree / "DEBIAN/control"
+        text = re.sub(r"(?m)^(Version: .*)$", rf"\g<1>{revision}", control.read_text())
+        control.write_text(text)
+        if broken:
+            (tree / broken).write_text("#!/bin/sh\necho this one is broken >&2\nexit 1\n")
+        name = deb.name.replace("_amd64", f"{revision}_amd64")
+        build = ["dpkg-deb", "--root-owner-group", "-Zgzip", "-z1", "--build", str(tree)]
+        subprocess.run([*build, str(tmp_path / name)], check=True, capture_output=True)
+        return tmp_path / name
+
+    return made
+
+
 class Deployed:
     """The lab with `stacks/edge` deployed by the command a user types."""
 
@@ -118,7 +140,7 @@ class Deployed:
 
     def loopback(self, *words: str, stack: Path | None = None) -> subprocess.CompletedProcess[str]:
         """Run `loopback` on the operator's workstation."""
-        at = ["-C", str(stack or ROOT)] if words[0] in ("plan", "up", "destroy", "drift") else []
+        at = ["-C", str(stack or ROOT)] if words[0] in STACK_VERBS else []
         return self.lab.exec("ops", ["loopback", *words, *at], timeout_s=240)
 
     def ask(self, client: str, vip: str, *more: str) -> dict[str, object]:

@@ -1,8 +1,8 @@
 """A PoP as a hoster delivers it: packages from a signed mirror, before any configuration.
 
 The tests are one story on one host, in this order: refused mirrors leave it as it was, an
-installation is cut off by a power failure and then by a full disk, the next enroll makes it whole,
-and an apply turns it into a PoP.
+installation is cut off by a full disk and then by a power failure, the next enroll makes it whole,
+an apply turns it into a PoP, and newer packages come.
 """
 
 import json
@@ -15,6 +15,7 @@ from loopback_iac.lab.mirror import ensure_signing_key, publish
 from loopback_iac.lab.namespaces import enter
 from loopback_iac.render import packages_of
 
+AGENT = "/usr/local/sbin/loopback-agent"
 PACKAGES = list(packages_of("pop"))
 DAEMONS = (
     "bird haproxy chrony prometheus-node-exporter prometheus-bird-exporter loopback-watch nftables"
@@ -91,6 +92,26 @@ def test_a_mirror_nobody_vouches_for_is_refused_and_the_host_unchanged(
     assert "host: unchanged, serving nothing of ours yet" in refused.stderr
     assert "check the host's apt sources" in refused.stderr
     assert bare.inside(SNAPSHOT + "; true") == before
+
+
+LISTS = "/var/lib/apt/lists/lock"
+OTHER_APT = (
+    f"import fcntl, os, time; f = open('{LISTS}', 'w'); fcntl.lockf(f, fcntl.LOCK_EX);"
+    " open('/run/held', 'w'); [time.sleep(0.1) for _ in iter(lambda: os.path.exists('/run/go'), 1)]"
+)
+
+
+def test_an_apt_that_runs_on_a_fresh_host_is_waited_for(bare, mirror):
+    """Whoever does not wait has no index and knows no package; this one finds the altered one."""
+    with_an_altered_package(bare, mirror)
+    bare.inside(f'systemd-run -q --collect python3 -c "{OTHER_APT}"')
+    bare.eventually(lambda: bare.lab.exec("par1", ["test", "-e", "/run/held"]).returncode == 0)
+    bare.inside(
+        "systemd-run -q --collect --on-active=2 --timer-property=AccuracySec=100ms touch /run/go"
+    )
+    refused = bare.enroll(packages=PACKAGES)
+    assert refused.returncode == 1
+    assert "Hash Sum mismatch" in refused.stderr
 
 
 def test_a_host_without_room_for_the_packages_is_refused_unchanged(bare, mirror):
@@ -170,3 +191,80 @@ def test_the_bare_host_becomes_a_pop(bare):
     bare.converge(bundle)
     bare.assert_serving(bundle)
     assert {"bird", "haproxy", "chrony"} <= set(running(bare))
+
+
+HANG = "pre-invoke=test $DPKG_HOOK_ACTION != unpack || { touch /run/here; sleep 600; }"
+
+
+@pytest.fixture(scope="module")
+def old_bird(bare) -> str:
+    return bare.inside("dpkg-query -W -f '${Version}' bird2")
+
+
+def test_an_unattended_upgrade_leaves_what_carries_traffic_alone(bare, old_bird, repack):
+    publish(bare.lab.paths, [repack(bare.lab.paths.mirror, "bird2", "+lab1")])
+    upgraded = bare.inside("apt-get -q update && apt-get -y -q upgrade")
+    assert "kept back:\n  bird2\n" in upgraded
+    assert bare.inside("dpkg-query -W -f '${Version}' bird2") == old_bird
+
+
+def test_a_mirror_nobody_vouches_for_does_not_read_as_nothing_to_update(bare, mirror):
+    before = bare.withdrawals()
+    (mirror / "InRelease").write_text("Suite: trixie\n")
+    refused = bare.ssh(f"{AGENT} update 0")
+    assert refused.returncode == 1
+    assert "host: unchanged, serving" in refused.stderr
+    assert bare.withdrawals() == before
+
+
+def test_an_update_that_is_killed_leaves_the_pop_out_and_the_next_one_finishes_it(bare, old_bird):
+    bare.inside(f"echo '{HANG}' > /etc/dpkg/dpkg.cfg.d/hang")
+    argv = [*enter(bare.lab.paths, "ops"), *bare.ssh_words, f"{AGENT} update 0"]
+    with subprocess.Popen(argv, stderr=subprocess.PIPE, text=True) as asked:
+        bare.eventually(lambda: bare.lab.exec("par1", ["test", "-e", "/run/here"]).returncode == 0)
+        announced = bare.announced()
+        meanwhile = bare.apply(bare.bundle({"/etc/chrony/conf.d/loopback.conf": "minsources 2\n"}))
+        bare.inside("rm /etc/dpkg/dpkg.cfg.d/hang; systemctl kill -s KILL loopback-update")
+        said = asked.stderr.read()
+    assert not announced  # out of traffic before the first package was touched
+    assert "another apply, update" in meanwhile.stderr
+    assert "the update was killed before it ended" in said
+    assert "drained by update" in said
+    assert bare.report()["drain"] == ["update"]
+    assert bare.inside("find /usr/sbin -name 'policy-rc.d*'") == ""
+    pid = bare.inside("systemctl show bird -p MainPID")
+    done = bare.ssh(f"{AGENT} update 0")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["updated"] == {"bird2": [old_bird, f"{old_bird}+lab1"]}
+    assert bare.inside("systemctl show bird -p MainPID") != pid
+    assert "bird2" in bare.inside("apt-mark showhold").split()
+    bare.assert_serving(bare.bundle())
+    again = json.loads(bare.ssh(f"{AGENT} update 0").stdout)
+    assert (again["state"], again["drained"]) == ("current", False)
+
+
+def test_an_update_that_does_not_prove_goes_back_to_the_old_package(bare, repack):
+    old = bare.inside("dpkg-query -W -f '${Version}' haproxy")
+    broken = repack(bare.lab.paths.mirror, "haproxy", "+lab2", "usr/sbin/haproxy")
+    publish(bare.lab.paths, [broken])
+    refused = bare.ssh(f"{AGENT} update 0")
+    assert refused.returncode == 1
+    assert f"the update to haproxy {old}+lab2 failed" in refused.stderr
+    assert f"host: back on haproxy {old}, serving" in refused.stderr
+    assert bare.inside("dpkg-query -W -f '${Version}' haproxy") == old
+    assert "haproxy" in bare.inside("apt-mark showhold").split()
+    bare.assert_serving(bare.bundle())
+
+
+def test_without_a_way_back_the_pop_stays_out_and_says_so(bare):
+    old = bare.inside("dpkg-query -W -f '${Version}' haproxy")
+    for package in bare.lab.paths.mirror.glob(f"haproxy_{old}_*"):
+        package.unlink()
+    publish(bare.lab.paths)
+    bare.inside("rm /var/lib/loopback/packages/haproxy_*")
+    refused = bare.ssh(f"{AGENT} update 0")
+    assert refused.returncode == 1
+    assert "the old package of haproxy is in no mirror any more" in refused.stderr
+    assert f"host: withdrawn, with haproxy {old}+lab2" in refused.stderr
+    assert "drained by update" in refused.stderr
+    assert not bare.announced()

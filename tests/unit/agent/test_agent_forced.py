@@ -33,7 +33,7 @@ def test_enroll_passes_without_its_program():
 @pytest.mark.parametrize(
     "words",
     [
-        "report", "rollback", "undrain", "drain", "drain 30",
+        "report", "rollback", "undrain", "drain", "drain 30", "update", "update 5",
         "blackhole add 203.0.113.66", "blackhole remove 2001:db8:100::66",
     ],
 )  # fmt: skip
