@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
-from loopback_iac.lab.drill import changes, pops, workers
+from loopback_iac.lab.drill import changes, pops, strain, workers
 
-DRILLS = {drill.name: drill for drill in (*pops.DRILLS, *workers.DRILLS, *changes.DRILLS)}
+DRILLS = {
+    drill.name: drill for drill in (*pops.DRILLS, *workers.DRILLS, *strain.DRILLS, *changes.DRILLS)
+}

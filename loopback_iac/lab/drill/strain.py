@@ -1,0 +1,124 @@
+"""Drills that press a PoP without taking anything away from it. It must not leave."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+from loopback_iac.lab.drill.checks import NO_BFD_FALLS, POP_STAYS, SESSIONS_STAY
+from loopback_iac.lab.drill.drill import Check, Drill, Scene
+from loopback_iac.lab.drill.ground import PORT, VIPS, LoadProcess, Pace
+from loopback_iac.lab.namespaces import enter
+from loopback_iac.lab.paths import LabError
+from loopback_iac.lab.topology import Role
+
+if TYPE_CHECKING:
+    from loopback_iac.lab.drill.drill import Evidence
+    from loopback_iac.lab.drill.ground import Ground
+
+FLOOD_RATE, FLOOD_S = 3000, 20
+BESIDE = Pace(rate=50, streams=0)
+COUNT = "/proc/sys/net/netfilter/nf_conntrack_count"
+OTHERS, TRACKED = "failed of other PoPs' clients", "connections tracked at the PoP"
+ARRIVED = "new connections the PoP's firewall counted"
+
+
+class _Flood:
+    """SYNs at the client's PoP, and ordinary clients of another PoP, side by side."""
+
+    def __init__(self, ground: Ground) -> None:
+        self.ground = ground
+        self.notes: dict[str, str] = {}
+        self.beside: LoadProcess | None = None
+        self.running: subprocess.Popen[str] | None = None
+        self.counted = _new_connections(ground)
+
+    def begin(self) -> None:
+        clients = [h.name for h in self.ground.lab.topology.having(Role.CLIENT)]
+        other = next(name for name in clients if name != self.ground.client)
+        self.beside = LoadProcess(type(self.ground)(self.ground.lab, other), BESIDE, 60)
+        self.beside.__enter__()
+        argv = [*enter(self.ground.lab.paths, self.ground.client), sys.executable]
+        self.running = subprocess.Popen(
+            [*argv, "-m", "loopback_iac.lab.drill.flood"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        plan = {"targets": VIPS, "port": PORT, "rate": FLOOD_RATE, "seconds": FLOOD_S}
+        if self.running.stdin is None or self.running.stdout is None:
+            raise LabError("the flood has no pipes")
+        self.running.stdin.write(json.dumps(plan))
+        self.running.stdin.close()
+        self.running.stdin = None
+        if not self.running.stdout.readline():
+            raise LabError(f"the flood did not start (exit {self.running.wait(5)})")
+
+    def undo(self) -> None:
+        if self.running is not None:
+            self.notes[TRACKED] = self.ground.on(self.ground.pop, "cat", COUNT).strip()
+            self.running.terminate()
+            said, _ = self.running.communicate(timeout=10)
+            self.notes["flood"] = said.strip()
+            self.running = None
+            self.notes[ARRIVED] = str(_new_connections(self.ground) - self.counted)
+        if self.beside is not None:
+            attempts = self.beside.finish().attempts
+            self.beside = None
+            failed = sum(a.failed for a in attempts)
+            self.notes[OTHERS] = f"{failed} of {len(attempts)}"
+
+
+def _new_connections(ground: Ground) -> int:
+    """What the firewall of the client's PoP counted, over all services, since it was loaded."""
+    listed = json.loads(
+        ground.on(ground.pop, "nft", "--json", "list", "counters", "table", "inet", "loopback")
+    )
+    counters = [entry["counter"] for entry in listed["nftables"] if "counter" in entry]
+    return sum(c["packets"] for c in counters if c["name"].startswith("new-"))
+
+
+def _flood(ground: Ground) -> Scene:
+    flood = _Flood(ground)
+    return Scene("", flood.begin, flood.undo, flood.notes)
+
+
+def _others_unharmed(evidence: Evidence) -> str:
+    told = evidence.notes.get(OTHERS, "none asked")
+    return "" if told.startswith("0 of ") and told != "0 of 0" else f"failed: {told}"
+
+
+def _arrived(evidence: Evidence) -> str:
+    sent, counted = json.loads(evidence.notes["flood"])["sent"], int(evidence.notes[ARRIVED])
+    return f"{counted} of {sent} SYNs reached the PoP" if counted < sent * 0.9 else ""
+
+
+def _untracked(evidence: Evidence) -> str:
+    sent = json.loads(evidence.notes["flood"])["sent"]
+    tracked = int(evidence.notes[TRACKED])
+    return f"{tracked} connections were tracked of {sent} SYNs" if tracked * 10 > sent else ""
+
+
+DRILLS = (
+    Drill(
+        name="syn-flood",
+        what=f"{FLOOD_RATE} SYNs a second under invented addresses hit the client's PoP",
+        repair="they stop",
+        expects="the kernel answers with SYN cookies and HAProxy sees none of them; the PoP stays,"
+        " other PoPs' clients notice nothing",
+        hold_s=4,
+        stage=_flood,
+        must_hold=(
+            *POP_STAYS,
+            SESSIONS_STAY,
+            NO_BFD_FALLS,
+            Check(
+                "others-unharmed", "no connection of another PoP's clients failed", _others_unharmed
+            ),
+            Check("arrived", "the flood reached the PoP", _arrived),
+            Check("untracked", "the flood filled no connection table", _untracked),
+        ),
+    ),
+)
