@@ -94,12 +94,21 @@ class Verdict:
         return not self.broken
 
 
-def rehearse(ground: Ground, drill: Drill, pace: Pace, runs: int, say: Say) -> Rehearsal:
+def rehearse(
+    ground: Ground,
+    drill: Drill,
+    pace: Pace,
+    runs: int,
+    say: Say,
+    *,
+    ready: Callable[[Ground], None] | None = None,
+) -> Rehearsal:
     """Run a drill several times; whatever happens, the fault is undone.
 
     A run in which the machine was paused, or in which clients were moved before anything was
     broken, is set aside and repeated, whatever came out of it.
 
+    In: ready, what to wait for before a run; `await_ready` unless told otherwise.
     Raises: NotReadyError when the fleet is not whole before a run; LabError when something of the
     lab fails or too many runs were set aside; MeasurementRefusedError when the records cannot
     carry figures.
@@ -109,7 +118,7 @@ def rehearse(ground: Ground, drill: Drill, pace: Pace, runs: int, say: Say) -> R
     while len(done) < runs:
         count = f"run {len(done) + 1} of {runs}"
         say(f"{count}: waiting until the fleet is whole")
-        await_ready(ground)
+        (ready or await_ready)(ground)
         say(f"{count}: {drill.what}")
         try:
             run = run_once(ground, drill, pace)

@@ -1,0 +1,143 @@
+"""Drills with the fleet's settings beside the daemons' defaults, on one fleet, one after the other.
+
+The defaults are what someone gets who writes the same sessions and servers into BIRD and HAProxy
+and nothing more: no BFD, a hold time of 240 s, `check` alone (every 2 s, three times), a connect
+timeout of 5 s as in HAProxy's own examples, and no watch over either daemon.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+from loopback_iac.lab import bring_up, take_down
+from loopback_iac.lab.drill.drills import DRILLS
+from loopback_iac.lab.drill.ground import FAMILIES, Ground, Pace
+from loopback_iac.lab.drill.measure import spread, summarize_runs
+from loopback_iac.lab.drill.record import render_spread
+from loopback_iac.lab.drill.runner import rehearse
+from loopback_iac.lab.topology import Role
+
+if TYPE_CHECKING:
+    from loopback_iac.lab import Lab
+    from loopback_iac.lab.drill.measure import Spread
+    from loopback_iac.lab.drill.runner import Rehearsal
+
+ROOT = Path(__file__).parents[1]
+NAME = "bench"
+COMPARED = ("carrier", "silent-pop", "bird-killed", "haproxy-killed", "worker-killed",
+            "worker-silent")  # fmt: skip
+BOUND_S = 12  # a default that has not recovered by then is said to have not
+FIGURES = {
+    "recovery, ms": "recovery_ms",
+    "last slow, ms": "last_slow_ms",
+    "failed": "failed_during",
+}
+
+
+def edit(lab: Lab, host: str, path: str, edits: list[tuple[str, str]], then: str) -> None:
+    """Change a file of a host by regular expressions, each of which must find something."""
+    text = lab.exec(host, ["cat", path]).stdout
+    for old, new in edits:
+        text, found = re.subn(old, new, text, flags=re.MULTILINE)
+        if not found:
+            raise SystemExit(f"{host}: nothing in {path} looks like {old!r}")
+    done = lab.exec(host, ["sh", "-c", f"cat > {path} && {then}"], text=text)
+    if done.returncode:
+        raise SystemExit(f"{host}: {done.stdout}{done.stderr}")
+
+
+def take_defaults(lab: Lab) -> None:
+    """Put the daemons' defaults where the fleet's settings were; the lab is thrown away after."""
+    timers = (r"^ *(startup |send )?hold time .*$", "")
+    beats = (r"^ *keepalive time .*$", "")
+    for pop in lab.topology.having(Role.POP):
+        lab.exec(pop.name, ["systemctl", "stop", "loopback-watch"])
+        bird = [timers, beats, (r"^ *bfd \{[^}]*\};$", "")]
+        edit(lab, pop.name, "/etc/bird/bird.conf", bird, "birdc configure")
+        haproxy = [
+            (r"check inter .* on-error mark-down tcp-ut 3s", "check"),
+            (r"^ *timeout (connect|check) .*$", ""),
+            (r"^defaults$", "defaults\n  timeout connect 5s"),
+            (r"^ *option redispatch 1$", ""),
+            (r"^ *use_backend .*$", ""),
+        ]
+        edit(lab, pop.name, "/etc/haproxy/haproxy.cfg", haproxy, "systemctl reload haproxy")
+    for router in lab.topology.having(Role.UPSTREAM):
+        bird = [
+            (r"hold time 9; keepalive time 3; startup hold time 30;", ""),
+            (r"^ *bfd \{ interval 50 ms; multiplier 3; \};$", ""),
+        ]
+        edit(lab, router.name, "/etc/bird/bird.conf", bird, "birdc configure")
+
+
+def await_served(ground: Ground) -> None:
+    """Wait until the client's routes lead to its PoP, with nothing quicker to wait for.
+
+    The watch is stopped, so gates stay open and a PoP is back when its sessions are.
+    """
+    deadline = time.monotonic() + 120
+    while any(ground.route_towards(family) != ground.pop for family in FAMILIES):
+        if time.monotonic() > deadline:
+            raise SystemExit(f"{ground.upstream} does not route to {ground.pop}")
+        time.sleep(0.5)
+    time.sleep(3)  # checks of HAProxy come every two seconds
+
+
+def measure(ground: Ground, pace: Pace, runs: int, *, defaults: bool) -> dict[str, Rehearsal]:
+    found = {}
+    for name in COMPARED:
+        print(f"{name}, {'defaults' if defaults else 'fleet'}", file=sys.stderr)
+        drill = replace(DRILLS[name], hold_s=BOUND_S) if defaults else DRILLS[name]
+        ready = await_served if defaults else None
+        found[name] = rehearse(ground, drill, pace, runs, lambda _: None, ready=ready)
+    return found
+
+
+def _told(figures: dict[int, dict[str, Spread]], figure: str) -> str:
+    both = [figures[family][figure] for family in FAMILIES]
+    none = "none" if figure == "recovery_ms" else "-"
+    return "  ".join(render_spread(f) if f.median is not None else none for f in both)
+
+
+def main(rate: int = 250, runs: int = 3) -> None:
+    """Print the table."""
+    console, pace = Console(width=150), Pace(rate=rate)
+    take_down(NAME)
+    lab, _ = bring_up(NAME)
+    try:
+        done = lab.exec("ops", ["loopback", "up", "-C", str(ROOT), "--yes"], timeout_s=240)
+        if done.returncode:
+            raise SystemExit(done.stderr)
+        ground = Ground(lab, "c-fra")
+        sides = {"fleet": measure(ground, pace, runs, defaults=False)}
+        take_defaults(lab)
+        sides["defaults"] = measure(ground, pace, runs, defaults=True)
+    finally:
+        take_down(NAME)
+    table = Table("IPv4  IPv6: least / median / most", "settings", *FIGURES, "set aside", box=None)
+    for name in COMPARED:
+        for side, found in sides.items():
+            runs_of = found[name].runs
+            figures = summarize_runs([run.evidence.figures for run in runs_of])
+            table.add_row(
+                name,
+                side,
+                *(_told(figures, f) for f in FIGURES.values()),
+                str(len(found[name].aside)),
+            )
+    load = spread(
+        [r.load_average[0] for found in sides.values() for x in found.values() for r in x.runs]
+    )
+    console.print(
+        f"{runs} runs each, {rate} connections/s, load average {render_spread(load)};"
+        f" 'none': no recovery within {BOUND_S} s (fleet: within the drill's own 2 s)"
+    )
+    console.print(table)
