@@ -40,6 +40,7 @@ bench: $(VENV)/.dev ## measurements against what a user would pick instead
 .PHONY: soak
 soak: $(VENV)/.dev ## the same properties with big counts
 	@HYPOTHESIS_PROFILE=soak $(PY) -m pytest -q tests/unit tests/accept
+	@$(PY) -m pytest -q -s tests/lab/soak_interrupts.py
 
 .PHONY: lock
 lock: ## resolve requirements/*.in anew into hashed locks

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from pathlib import Path
@@ -22,6 +23,7 @@ TOOLS = {
     "unshare": "util-linux",
 }
 _TUN = Path("/dev/net/tun")
+_INOTIFY = Path("/proc/sys/fs/inotify/max_user_instances")
 
 
 def check_machine() -> None:
@@ -41,3 +43,23 @@ def check_machine() -> None:
         lacks.append(f"{_TUN}: hosts make their tunnels with it\n      fix: modprobe tun")
     if lacks:
         raise LabError("this machine lacks\n  - " + "\n  - ".join(lacks))
+
+
+def inotify_shortage() -> str:
+    """
+    Whether root's inotify instances are used up: hosts then boot half-way and say nothing about it.
+
+    Out: a line for an error, or nothing.
+    """
+    allowed, used = int(_INOTIFY.read_text()), 0
+    for folder in Path("/proc").glob("[0-9]*/fd"):
+        # processes end while we look
+        with contextlib.suppress(OSError):
+            if folder.stat().st_uid == 0:
+                used += sum(str(fd.readlink()) == "anon_inode:inotify" for fd in folder.iterdir())
+    if used < allowed * 0.95:
+        return ""
+    return (
+        f"\n  {used} of {allowed} inotify instances are in use, and each host needs about 8"
+        f"\n  fix: take another lab down, or sysctl -w fs.inotify.max_user_instances={allowed * 4}"
+    )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from loopback_iac.lab import cgroups
 from loopback_iac.lab.boot import console_tail
 from loopback_iac.lab.entering import execute
+from loopback_iac.lab.machine import inotify_shortage
 from loopback_iac.lab.namespaces import connect
 from loopback_iac.lab.paths import LabError
 from loopback_iac.lab.routing import RTR_PORT
@@ -51,7 +52,7 @@ def await_host(
             return
     raise LabError(
         f"{host.name} was not ready after {BOOT_DEADLINE_S:.0f} s: {said}\n"
-        f"{console_tail(paths, host.name)}"
+        f"{console_tail(paths, host.name)}{inotify_shortage()}"
     )
 
 

@@ -10,6 +10,7 @@ import yaml
 from cryptography import x509
 
 from loopback_iac.engine.passphrase import Crypter
+from loopback_iac.lab import machine
 from loopback_iac.lab.faults import render_drops
 from loopback_iac.lab.keys import ensure_keys, keep
 from loopback_iac.lab.machine import check_machine
@@ -196,3 +197,12 @@ def test_an_unfit_machine_is_refused_with_everything_it_lacks(monkeypatch, tmp_p
         check_machine()
     assert "root: namespaces" in str(refused.value)
     assert "apt-get install iproute2 mmdebstrap nftables procps systemd" in str(refused.value)
+
+
+def test_used_up_inotify_instances_are_told_with_the_way_out(tmp_path, monkeypatch):
+    allowed = tmp_path / "max_user_instances"
+    monkeypatch.setattr(machine, "_INOTIFY", allowed)
+    allowed.write_text("1000000\n")
+    assert machine.inotify_shortage() == ""
+    allowed.write_text("0\n")
+    assert "of 0 inotify instances are in use" in machine.inotify_shortage()
