@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from .checks import check_staged
 from .drain import APPLY, drain, want_undrained
-from .files import check_space, forget_beside, put_in_place, write_beside
+from .files import check_space, forget_beside, put_in_place, read_on_disk, write_beside
 from .plan import plan_retired, plan_steps, touches_data_plane
 from .programs import boot_id, boottime_s
 from .proof import prove_set
@@ -161,7 +161,8 @@ def _begin(coming: HostSet, before: HostSet | None, changed: list[str], connecti
                 file = coming.files[path]
                 write_beside(path, file.content, file.mode, *file.ids)
         drained = False
-        if coming.role == "pop" and touches_data_plane(changed, coming.role):
+        texts = _standing_texts(changed)
+        if coming.role == "pop" and touches_data_plane(changed, coming.role, texts, coming.files):
             drained = drain(APPLY, coming.drain_s)
     except (OSError, RefusedError) as failed:
         forget_beside(changed)
@@ -171,6 +172,11 @@ def _begin(coming: HostSet, before: HostSet | None, changed: list[str], connecti
         raise _as_refusal(failed) from failed
     _note(pending | {"phase": SWAPPING, "drained": drained})
     return drained
+
+
+def _standing_texts(paths: list[str]) -> dict[str, str]:
+    found = ((path, read_on_disk(path)) for path in paths)
+    return {path: file.content.decode("utf-8", "replace") for path, file in found if file}
 
 
 def _as_refusal(failed: OSError | RefusedError) -> RefusedError:

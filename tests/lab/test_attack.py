@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import re
 import time
+from pathlib import Path
 
 import pytest
+import yaml
 
+ROOT = Path(__file__).parents[2]
 AGENT = "/usr/local/sbin/loopback-agent"
 VIP, TARGET = "203.0.113.10", "203.0.113.66"
 TARGET6 = "2001:db8:100::66"
@@ -76,6 +79,83 @@ def test_e13_what_is_given_up_is_dropped_by_the_upstreams_and_the_rest_serves(fl
     assert TARGET not in routes(fleet, "core")  # no-export: it ends with the carrier
     assert fleet.ask("c-fra", VIP)["pop"] == "fra1"
     assert fleet.ask("c-par", VIP)["pop"] == "par1"
+
+
+@pytest.fixture
+def declare(fleet, tmp_path):
+    """Deploys the demonstration with one line changed; the fleet is as before afterwards."""
+
+    def deploy(line, changed):
+        program = (ROOT / "stacks/edge/__main__.py").read_text()
+        assert line in program
+        (tmp_path / "program").mkdir()
+        (tmp_path / "program/__main__.py").write_text(program.replace(line, changed))
+        project = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())
+        project["main"] = "program"
+        project["runtime"]["options"]["virtualenv"] = str(ROOT / ".venv")
+        for plugin in project["plugins"]["providers"]:
+            plugin["path"] = str(ROOT / plugin["path"])
+        (tmp_path / "Pulumi.yaml").write_text(yaml.safe_dump(project))
+        done = fleet.loopback("up", "--yes", "--json", stack=tmp_path)
+        assert done.returncode == 0, done.stderr
+        return {c["name"] for c in json.loads(done.stdout)["changes"] if c["op"] == "update"}
+
+    yield deploy
+    done = fleet.loopback("up", "--yes")
+    assert done.returncode == 0, done.stderr
+
+
+def withdrawals(fleet, session):
+    """Withdrawals that the upstream got since the session came up."""
+    shown = fleet.lab.exec("t1", ["birdc", "show", "protocols", "all", session]).stdout
+    assert "Established" in shown
+    return int(re.search(r"Import withdraws: +(\d+)", shown)[1])
+
+
+def test_e13_a_declared_blackhole_touches_one_pop_and_drains_none(fleet, declare):
+    before = withdrawals(fleet, "fra1_4")
+    hole = f'{{"address": "{TARGET}", "reason": "a flood", "pops": ["fra1"]}}'
+    touched = declare('"asn": 64500,', f'"asn": 64500, "blackholes": [{hole}],')
+    assert {"edge-fra1-apply", "edge-fra1-confirm"} <= touched
+    assert not [name for name in touched if re.search("par1|w1|w2", name)]
+    at_fra1 = ("all", "for", f"{TARGET}/32", "protocol", "fra1_4")
+    assert until(lambda: "(65535,666)" in routes(fleet, "t1", *at_fra1))
+    assert TARGET not in routes(fleet, "t1", "protocol", "par1_4")
+    assert withdrawals(fleet, "fra1_4") == before
+    (hole,) = report(fleet, "fra1")["blackholes"]
+    assert (hole["origin"], hole["reason"]) == ("declared", "a flood")
+    assert hole["announced_to"] == ["up_t1_4", "up_t2_4"]
+    assert fleet.loopback("drift").returncode == 0
+
+
+FLOOD = """
+import socket, time
+kept = []
+for _ in range(60):
+    kept.append(socket.socket())
+    kept[-1].setblocking(False)
+    kept[-1].connect_ex(("203.0.113.10", 443))
+time.sleep(0.5)
+"""
+
+
+def test_e13_a_client_above_its_limit_is_kept_out_at_its_pop_and_others_serve(fleet, declare):
+    before = {pop: withdrawals(fleet, f"{pop}_4") for pop in ("fra1", "par1")}
+    limits = '"limits": {"new_connections_per_client": {"rate_per_s": 5, "burst": 20}}'
+    touched = declare('"port": 443,', f'"port": 443, {limits},')
+    assert {"edge-fra1-apply", "edge-par1-apply"} <= touched
+    assert not [name for name in touched if re.search("w1|w2", name)]
+    # nothing was drained for it: under attack that would hand the attack on
+    assert before == {pop: withdrawals(fleet, f"{pop}_4") for pop in before}
+    assert fleet.lab.exec("c-fra", ["python3", "-c", FLOOD]).returncode == 0
+    dropped = {
+        pop: report(fleet, pop)["limits"]["https"]["dropped"]["new_connections_per_client"]
+        for pop in before
+    }
+    assert dropped["fra1"] > 0
+    assert dropped["par1"] == 0
+    assert fleet.ask("c-par", VIP)["pop"] == "par1"
+    assert fleet.ask("c-fra", VIP)["pop"] == "fra1"  # as soon as its rate allows
 
 
 def test_e13_drift_names_what_was_given_up_by_hand(fleet, given_up):

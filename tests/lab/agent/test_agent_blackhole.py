@@ -7,6 +7,7 @@ import pytest
 from tests.lab.agent.conftest import AGENT, NEIGHBOR
 
 ONE, TWO, THREE = "203.0.113.66", "203.0.113.67", "203.0.113.68"
+NFT = "/etc/loopback/nftables.conf"
 DECLARED = {
     "/etc/loopback/blackhole4.conf": f"route {ONE}/32 blackhole; # a flood\n",
     "/etc/loopback/blackhole.nft": f"add element inet loopback blackholed4 {{ {ONE} }}\n",
@@ -114,3 +115,30 @@ def test_no_more_than_the_upstreams_agreed_to(edge, serving_whole):
     assert code == 1
     assert f"the upstreams agreed to 2: {ONE}, {TWO}" in told
     assert not at_upstream(edge, THREE)
+
+
+def test_another_limit_drains_nothing_and_another_rule_does(edge, serving_whole):
+    text = serving_whole["files"][NFT]["text"]
+    before = edge.withdrawals()
+    limited = text.replace(
+        "\tchain input {",
+        "\t# limits: begin\n\tcounter new-https {\n\t}\n\t# limits: end\n\tchain input {",
+    )
+    applied = edge.converge(edge.bundle({NFT: limited}))
+    assert (applied["changed"], applied["drained"]) == ([NFT], False)
+    assert edge.withdrawals() == before
+    told = edge.inside("nft list counters table inet loopback")
+    assert "new-https" in told
+    applied = edge.converge(edge.bundle({NFT: limited.replace("\t}\n}", "\t\tcounter\n\t}\n}")}))
+    assert (applied["changed"], applied["drained"]) == ([NFT], True)
+
+
+def test_a_release_takes_back_what_was_given_up_by_hand(edge, serving_whole):
+    assert by_hand(edge, f"add {ONE}")[0] == 0
+    digest = edge.report()["active"]
+    released = edge.ssh(f"{AGENT} release host=par1 digest={digest}")
+    assert json.loads(released.stdout)["state"] == "released"
+    assert "blackhole" not in edge.inside("ls /var/lib/loopback")
+    edge.converge(serving_whole)
+    edge.eventually(edge.announced)
+    assert not at_upstream(edge, ONE)

@@ -88,6 +88,29 @@ def test_only_the_data_plane_is_drained_for(path, drained):
     assert touches_data_plane([path], "pop") is drained
 
 
+LIMITED = "chain a {{ }}\n# limits: begin; x\nrate {0}\n# limits: end\nchain b {{ }}\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "drained"),
+    [
+        (LIMITED.format(5), LIMITED.format(50), False),
+        ("chain a { }\nchain b { }\n", LIMITED.format(50), False),
+        (LIMITED.format(5), "chain a { }\nchain b { }\n", False),
+        (LIMITED.format(5), LIMITED.format(5).replace("chain b", "chain c"), True),
+        (LIMITED.format(5), LIMITED.format(50).replace("# limits: end", "drop"), True),
+        (LIMITED.format(5) * 2, LIMITED.format(50) * 2, False),
+        (LIMITED.format(5) + "x\n" + LIMITED.format(5), LIMITED.format(5) * 2, True),
+    ],
+)
+@pytest.mark.parametrize("path", ["/etc/loopback/nftables.conf", "/etc/haproxy/haproxy.cfg"])
+def test_another_limit_alone_drains_nothing(path, before, after, drained):
+    standing, new = {path: before}, files(path, text=after)
+    assert touches_data_plane([path], "pop", standing, new) is drained
+    assert touches_data_plane([path, "/etc/bird/bird.conf"], "pop", standing, new)
+    assert touches_data_plane([path], "pop", {}, new)
+
+
 def test_what_vanished_stops_watch_first_firewall_last():
     old = files(
         "/etc/loopback/nftables.conf", "/etc/loopback/routes.json", TUNNEL, "/etc/bird/bird.conf",
