@@ -31,23 +31,25 @@ def newer_bird(lab, fleet, repack):
         lab.exec(pop, ["rm", f"/{KEYRING}", f"/{SOURCES}"])
 
 
-def moments(lab, pop: str) -> dict[str, float]:
-    """When the PoP left, was updated (dpkg's log knows whole seconds) and returned, newest each."""
+def moments(lab, pop: str, begun: float) -> dict[str, float]:
+    """When the PoP left first, was updated (in whole seconds) and returned at last."""
     words = ["journalctl", "--no-pager", "-u", "loopback-watch", "-o", "short-unix"]
     said = lab.exec(pop, words).stdout
-    left = re.findall(r"^(\d+\.\d+) .*: v4 is closed: drained", said, re.MULTILINE)
-    back = re.findall(r"^(\d+\.\d+) .*: v4 is open", said, re.MULTILINE)
+    told = re.findall(r"^(\d+\.\d+) .*: v4 is (\w+): (.*)$", said, re.MULTILINE)
+    left = [float(at) for at, gate, _ in told if gate == "closed" and float(at) > begun]
+    back = [float(at) for at, gate, _ in told if gate == "open" and float(at) > begun]
     log = re.findall(UPGRADED, lab.exec(pop, ["cat", "/var/log/dpkg.log"]).stdout, re.MULTILINE)
     at = lab.exec(pop, ["date", "-d", log[-1], "+%s"]).stdout
-    return {"left": float(left[-1]), "updated": float(at), "back": float(back[-1])}
+    return {"left": left[0], "updated": float(at), "back": back[-1]}
 
 
 def test_pops_are_updated_one_after_the_other_each_out_of_traffic(lab, fleet, newer_bird):
+    begun = float(lab.exec("fra1", ["date", "+%s.%N"]).stdout)
     done = fleet.loopback("update", "fra1", "par1", "--seconds=1")
     assert done.returncode == 0, done.stdout + done.stderr
     told = re.findall(r"(\w+): bird2 \S+ -> \S+\+lab1, out of traffic", done.stdout)
     assert told == [*POPS]
-    first, second = (moments(lab, pop) for pop in POPS)
+    first, second = (moments(lab, pop, begun) for pop in POPS)
     for pop in (first, second):
         assert pop["left"] < pop["updated"] + 1
         assert pop["updated"] < pop["back"]
