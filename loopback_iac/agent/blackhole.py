@@ -25,7 +25,8 @@ def add_hole(text: str) -> dict[str, Any]:
     Out: the result line: where it is announced.
     Raises: RefusedError when it is not ours, or the upstreams agreed to no more.
     """
-    address, watch = _parse_own(text), _need_watch()
+    address, watch = _parse_address(text), _need_watch()
+    _check_own(address)
     with changing_blackholes():
         holes = read_holes()
         already = any(hole.address == address for hole in holes)
@@ -34,17 +35,18 @@ def add_hole(text: str) -> dict[str, Any]:
             since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
             write_by_hand([*holes, Hole(address, f"by hand since {since}", "by hand")])
         load_holes()
+    announced = _wait(address, watch, there=True)
     state = "given up already" if already else "given up"
-    return _result(address, state, watch, _wait(address, watch, there=True))
+    return _result(address, state if announced else "dropped here only", watch, announced)
 
 
 def remove_hole(text: str) -> dict[str, Any]:
-    """Take an address back that was given up by hand.
+    """Take an address back that was given up by hand, also when it is no longer ours.
 
     Out: the result line.
     Raises: RefusedError when the program declares it, or it was never given up.
     """
-    address, watch = _parse_own(text), _need_watch()
+    address, watch = _parse_address(text), _need_watch()
     with changing_blackholes():
         holes = read_holes()
         mine = [hole for hole in holes if hole.address == address]
@@ -61,9 +63,9 @@ def remove_hole(text: str) -> dict[str, Any]:
     return _result(address, "taken back", watch, _wait(address, watch, there=False))
 
 
-def _parse_own(text: str) -> str:
+def _parse_address(text: str) -> str:
     try:
-        address = ipaddress.ip_address(text)
+        return str(ipaddress.ip_address(text))
     except ValueError:
         raise RefusedError(
             f"{text!r} is no address",
@@ -71,14 +73,16 @@ def _parse_own(text: str) -> str:
             code=USAGE,
             host="unchanged",
         ) from None
+
+
+def _check_own(address: str) -> None:
     own = read_routes().prefixes
-    if not any(address in ipaddress.ip_network(network) for network in own):
+    if not any(ipaddress.ip_address(address) in ipaddress.ip_network(net) for net in own):
         raise RefusedError(
             f"{address} is in no prefix of this fleet ({', '.join(own)})",
             fix="upstreams drop only what you announce",
             host="unchanged",
         )
-    return str(address)
 
 
 def _need_watch() -> Watch:
