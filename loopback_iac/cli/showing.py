@@ -34,6 +34,7 @@ _STYLES = {
     Op.UPDATE: "yellow",
     Op.REPLACE: "magenta",
     Op.DELETE: "red",
+    Op.READ: "cyan",
     Op.SAME: "dim",
 }
 _SIGNS = {"add": "+", "delete": "-", "update": "~"}
@@ -43,6 +44,7 @@ _DONE = {
     Op.UPDATE: "updated",
     Op.REPLACE: "replaced",
     Op.DELETE: "deleted",
+    Op.READ: "read",
     Op.SAME: "unchanged",
 }
 _SHORT = 160
@@ -100,7 +102,7 @@ class Screen:
         if change.undecided:
             listed = ", ".join(change.undecided)
             self._say(f"? {change.type} {change.name}: the passphrase decides: {listed}", "cyan")
-        if change.op is Op.SAME and not self._sames:
+        if change.op in (Op.SAME, Op.READ) and not self._sames:
             return
         note = f" ({change.note})" if change.note else ""
         symbol = SYMBOLS[change.op]

@@ -12,6 +12,7 @@ from loopback_iac.cli.running import (
     HERE,
     STACK,
     STDERR,
+    ConfigFile,
     Directory,
     Json,
     ShowSecrets,
@@ -73,3 +74,20 @@ def forget(
     options = make_options(cwd, stack, state_dir)
     for line in guarded(lambda: take_out(options, urns)):
         STDERR.print(f"forgot {line}", markup=False)
+
+
+def adopt(
+    urn: Annotated[str, typer.Argument(help="The resource whose create was interrupted.")],
+    ident: Annotated[str, typer.Argument(metavar="ID", help="The id its provider knows it by.")],
+    *,
+    cwd: Directory = HERE,
+    stack: StackName = STACK,
+    state_dir: StateDir = None,
+    config_file: ConfigFile = None,
+) -> None:
+    """Take over what an interrupted run created; the next `up` brings it in order."""
+    from loopback_iac.engine import adopt as take_over  # noqa: PLC0415  # loads slowly
+
+    options = make_options(cwd, stack, state_dir, config_file=config_file)
+    line = guarded(lambda: take_over(options, urn, ident))
+    STDERR.print(f"adopted {line}", markup=False)

@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from loopback_iac.engine.adoption import adopt
     from loopback_iac.engine.api import Options, destroy, plan, up
     from loopback_iac.engine.errors import EngineError, UsageError
     from loopback_iac.engine.inspect import export_state, forget, read_outputs
@@ -24,6 +25,7 @@ __all__ = [
     "Result",
     "UsageError",
     "Violation",
+    "adopt",
     "destroy",
     "export_state",
     "forget",
@@ -32,6 +34,7 @@ __all__ = [
     "up",
 ]
 _HOMES = {
+    "adoption": ("adopt",),
     "api": ("Options", "destroy", "plan", "up"),
     "errors": ("EngineError", "UsageError"),
     "inspect": ("export_state", "forget", "read_outputs"),

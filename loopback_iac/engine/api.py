@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -13,7 +11,14 @@ from typing import TYPE_CHECKING
 from pulumi.runtime.proto import resource_pb2_grpc
 
 from loopback_iac.engine.deletes import Deleter
-from loopback_iac.engine.errors import EngineError, StateError, UsageError
+from loopback_iac.engine.errors import EngineError, UsageError
+from loopback_iac.engine.interrupts import (
+    force_interrupted,
+    interruptible,
+    refuse_pending,
+    say_cancelled,
+    warn_pending,
+)
 from loopback_iac.engine.journal import Ledger
 from loopback_iac.engine.monitor import Gate, Monitor, serve
 from loopback_iac.engine.passphrase import Crypter
@@ -35,7 +40,6 @@ from loopback_iac.engine.store import Checkpoint, Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import FrameType
 
     from loopback_iac.engine.values import Values
 
@@ -68,7 +72,7 @@ def plan(options: Options) -> Result:
 
     Raises: EngineError when project, config, state or policy pack cannot be used.
     """
-    return _Session(options, "plan").deploy()
+    return Session(options, "plan").deploy()
 
 
 def up(options: Options) -> Result:
@@ -77,7 +81,7 @@ def up(options: Options) -> Result:
 
     Raises: EngineError when nothing was begun; a failure later on is in the result.
     """
-    return _Session(options, "up").deploy()
+    return Session(options, "up").deploy()
 
 
 def destroy(options: Options) -> Result:
@@ -86,7 +90,7 @@ def destroy(options: Options) -> Result:
 
     Raises: EngineError when nothing was begun.
     """
-    return _Session(options, "destroy").destroy()
+    return Session(options, "destroy").destroy()
 
 
 def find_store(options: Options) -> Store:
@@ -100,7 +104,7 @@ def _find_store(options: Options, project: Project) -> Store:
     return Store(project.root / ".loopback" / project.name / options.stack)
 
 
-class _Session:
+class Session:
     """One run, from reading the project to the saved checkpoint."""
 
     def __init__(self, options: Options, verb: str) -> None:
@@ -108,14 +112,14 @@ class _Session:
         self._began = time.monotonic()
         self._dry_run = verb == "plan"
         self._project = parse_project(options.directory)
-        self._store = _find_store(options, self._project)
+        self.store = _find_store(options, self._project)
         passphrase = options.passphrase
         self._passphrase = read_passphrase() if passphrase is None else passphrase
 
     def deploy(self) -> Result:
         with ExitStack() as stack:
-            run, ledger, salt = self._open(stack)
-            self._refuse_pending(ledger, run)
+            run, ledger, salt = self.open(stack)
+            refuse_pending(ledger, run)
             server, address = serve(run)
             policies = Policies(run)
             providers = Providers(run, policies, address)
@@ -131,23 +135,28 @@ class _Session:
             stack.callback(lambda: server.stop(None).wait())
             options = self._options
             policies.start(options.policy_packs, options.policy_configs, address)
-            with self._journaled(run, ledger, salt), _interruptible(run, providers):
+            with self._journaled(run, ledger, salt), interruptible(run, providers):
                 self._run_program(run, Program(run, address, gate), registrar, providers)
             return self._result(run)
 
     def destroy(self) -> Result:
         with ExitStack() as stack:
-            run, ledger, salt = self._open(stack)
-            self._warn_pending(ledger, run)
-            server, address = serve(run)
-            server.start()
-            stack.callback(lambda: server.stop(None).wait())
-            providers = Providers(run, Policies(run), address)
-            stack.callback(providers.close)
-            with self._journaled(run, ledger, salt), _interruptible(run, providers):
+            run, ledger, salt = self.open(stack)
+            warn_pending(ledger, run)
+            providers = self.start_providers(run, stack)
+            with self._journaled(run, ledger, salt), interruptible(run, providers):
                 Deleter(run, providers).delete_leftovers()
-                _say_cancelled(run, self._verb)
+                say_cancelled(run, self._verb)
             return self._result(run)
+
+    def start_providers(self, run: Run, stack: ExitStack) -> Providers:
+        """The providers of a run without a program."""
+        server, address = serve(run)
+        server.start()
+        stack.callback(lambda: server.stop(None).wait())
+        providers = Providers(run, Policies(run), address)
+        stack.callback(providers.close)
+        return providers
 
     def _run_program(
         self, run: Run, program: Program, registrar: Registrar, providers: Providers
@@ -167,7 +176,7 @@ class _Session:
             run.wait_idle()
         if program.output():
             run.say(Severity.INFO, f"the program printed:\n{program.output()}")
-        _say_cancelled(run, self._verb)
+        say_cancelled(run, self._verb)
 
     def _finish_run(self, run: Run, registrar: Registrar, providers: Providers) -> None:
         """The program has said all: delete the rest, settle outputs, ask stack policies."""
@@ -185,11 +194,17 @@ class _Session:
 
     # --- opening and closing ----------------------------------------------------------------------
 
-    def _open(self, stack: ExitStack) -> tuple[Run, Ledger, str]:
+    def open(self, stack: ExitStack) -> tuple[Run, Ledger, str]:
+        """
+        Take the lock, read project, config and state.
+
+        In: stack: gives the lock back.
+        Out: the run, its ledger, and the salt of the state's secrets.
+        """
         options = self._options
         if not self._dry_run:
-            note = stack.enter_context(self._store.locked(self._verb))
-        checkpoint = self._store.load()
+            note = stack.enter_context(self.store.locked(self._verb))
+        checkpoint = self.store.load()
         _check_owner(checkpoint, self._project.name, options.stack)
         raw = load_stack_file(self._project, options.stack, options.config_file)
         config_salt = str(raw.get("encryptionsalt") or "")
@@ -205,7 +220,7 @@ class _Session:
             state_crypter = Crypter.create(self._passphrase)
             salt = state_crypter.salt
         config = parse_stack_config(raw, self._project, crypter)
-        if config.missing and not self._dry_run and self._verb != "destroy":
+        if config.missing and not self._dry_run and self._verb in ("plan", "up"):
             raise UsageError(
                 f"secure config values cannot be read: {', '.join(sorted(config.missing))};"
                 " the stack file has no encryptionsalt"
@@ -219,16 +234,17 @@ class _Session:
             config=config,
             codec=codec,
             parallel=options.parallel,
+            passphrase=self._passphrase,
             watcher=options.watcher,
             olds=olds,
         )
         if not self._dry_run and note:
             run.say(Severity.WARNING, f"stale lock: {note}")
-        if self._store.has_leftover():
+        if self.store.has_leftover():
             run.say(Severity.WARNING, "the last run was killed; its journal has been replayed")
             if not self._dry_run:
-                self._store.save(checkpoint)
-        _force_interrupted(run, checkpoint)
+                self.store.save(checkpoint)
+        force_interrupted(run, checkpoint)
         return run, Ledger(checkpoint.rows, checkpoint.pending), salt
 
     def _open_crypter(self, salt: str) -> Crypter | None:
@@ -242,34 +258,14 @@ class _Session:
         if run.dry_run:
             yield
             return
-        journal = self._store.start_journal(ledger, salt)
+        journal = self.store.start_journal(ledger, salt)
         run.journal = journal
         try:
             yield
         finally:
             run.journal = None
             pending = ledger.pending()
-            self._store.save(Checkpoint(ledger.rows(), pending, salt), journal)
-
-    def _refuse_pending(self, ledger: Ledger, run: Run) -> None:
-        creating = [row for row in ledger.pending() if row["type"] == "creating"]
-        if not creating:
-            return
-        names = "\n".join(f"  {row['resource']['urn']}" for row in creating)
-        text = (
-            "an earlier run ended while these were being created, and nobody saw the outcome:\n"
-            f"{names}\nlook whether they exist, delete them there if so, then run"
-            " `loopback state forget URN` for each"
-        )
-        if run.dry_run:
-            run.say(Severity.WARNING, text)
-        else:
-            raise StateError(text)
-
-    def _warn_pending(self, ledger: Ledger, run: Run) -> None:
-        for row in ledger.pending():
-            urn = row["resource"]["urn"]
-            run.say(Severity.WARNING, f"an earlier run ended while {row['type']} this", urn)
+            self.store.save(Checkpoint(ledger.rows(), pending, salt), journal)
 
     def _result(self, run: Run) -> Result:
         outputs: Values = {}
@@ -298,49 +294,3 @@ def _check_owner(checkpoint: Checkpoint, project: str, stack: str) -> None:
                 f"the state is of stack {owner}, not of {stack}::{project}; choose it with"
                 " --stack, or another --state-dir"
             )
-
-
-def _force_interrupted(run: Run, checkpoint: Checkpoint) -> None:
-    """An update or delete with unknown outcome: bring the resource in order whatever Diff says."""
-    interrupted = {
-        row["resource"]["urn"]: row["type"]
-        for row in checkpoint.pending
-        if row["type"] in ("updating", "deleting")
-    }
-    for old in run.olds:
-        kind = interrupted.get(old.resource.urn)
-        if kind:
-            old.resource.init_errors = [f"interrupted while {kind}"]
-
-
-def _say_cancelled(run: Run, verb: str) -> None:
-    if run.cancelled:
-        run.fail(f"{verb} cancelled; what had begun was ended and saved")
-
-
-@contextmanager
-def _interruptible(run: Run, providers: Providers) -> Iterator[None]:
-    """
-    Ctrl-C and SIGTERM end the run in order.
-
-    Nothing new starts, providers are told, what is in flight ends and is saved. A second signal
-    does not wait for it: what is in flight stays in the state as pending.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def cancel(number: int, frame: FrameType | None) -> None:
-        del number, frame
-        if run.cancelled:
-            run.abandoned = True
-        else:
-            run.cancelled = True
-            threading.Thread(target=providers.cancel, daemon=True).start()
-
-    former = {number: signal.signal(number, cancel) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)

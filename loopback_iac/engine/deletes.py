@@ -7,9 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from loopback_iac.engine.answers import LostError
 from loopback_iac.engine.diffs import compare, describe
 from loopback_iac.engine.errors import EngineError
-from loopback_iac.engine.provider import LostError, Provider
+from loopback_iac.engine.provider import Provider
 from loopback_iac.engine.results import Change, Op
 from loopback_iac.engine.state import STACK_TYPE
 
@@ -25,6 +26,7 @@ class Deleter:
     run: Run
     providers: Providers
     _kept: set[int] = field(default_factory=set)
+    _going: set[tuple[str, bool]] = field(default_factory=set)
 
     def delete_leftovers(self) -> None:
         """
@@ -33,6 +35,7 @@ class Deleter:
         What fails or is protected stays in state, with everything it rests on; the rest goes on.
         """
         doomed = [old for old in self.run.olds if not old.taken]
+        self._going = {(old.resource.urn, old.resource.delete) for old in doomed}
         layers, rests_on = _layer(doomed)
         with ThreadPoolExecutor(self.run.parallel) as pool:
             for layer in layers:
@@ -57,6 +60,9 @@ class Deleter:
             return False
         change = _describe(old)
         silent = not resource.custom or resource.is_provider or resource.external
+        # What it is deleted with goes in this run and takes it along; one that waits for deletion
+        # since an earlier run takes only what waits with it.
+        silent = silent or (resource.deleted_with, resource.delete) in self._going
         # A replacement that deletes first may be cut short: then only the row is left.
         silent = silent or old.deleted or resource.pending_replacement
         try:

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 from google.protobuf.message import Message
 from google.protobuf.unknown_fields import UnknownFieldSet
+from pulumi.runtime.proto import alias_pb2
 
 from loopback_iac.engine.errors import RefusedError, UsageError
-from loopback_iac.engine.values import Values, parse_struct
+from loopback_iac.engine.values import UNKNOWN, Values, parse_struct
 
 if TYPE_CHECKING:
+    from google.protobuf import struct_pb2
     from pulumi.runtime.proto import resource_pb2
 
 # RegisterResourceRequest: what this engine acts upon. tests/engine hold that HONOURED and REFUSED
@@ -39,6 +41,9 @@ HONOURED = frozenset(
         "replaceOnChanges",
         "pluginDownloadURL",
         "retainOnDelete",
+        "deletedWith",
+        "remote",
+        "aliases",
     ]
 )
 # What the SDK says about itself and its source; nothing follows from it.
@@ -57,9 +62,6 @@ INERT = frozenset(
 )
 REFUSED = {
     "importId": "the resource option `import_`",
-    "remote": "remote components (such as helm.v4.Chart, or components of another language)",
-    "aliases": "alias specifications",
-    "deletedWith": "the resource option `deleted_with`",
     "replace_with": "the resource option `replace_with`",
     "replacement_trigger": "the resource option `replacement_trigger`",
     "transforms": "resource transforms",
@@ -71,28 +73,59 @@ REFUSED = {
     "snippetId": "snippets",
     "pluginChecksums": "plugin checksums",
 }
+# ReadResourceRequest, likewise.
+READ_HONOURED = frozenset(
+    [
+        "id",
+        "type",
+        "name",
+        "parent",
+        "properties",
+        "dependencies",
+        "provider",
+        "version",
+        "pluginDownloadURL",
+        "additionalSecretOutputs",
+    ]
+)
+READ_REFUSED = {
+    "packageRef": "parameterized packages",
+    "pluginChecksums": "plugin checksums",
+}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)")
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """What the program wants one resource to be; None means that it did not say."""
+    """
+    What the program wants one resource to be; None means that it did not say.
+
+    `remote`: a component that a component host declares; `read`: the id of a resource that exists
+    and belongs to somebody else ("" while it is not known), None for one of our own; `given`: the
+    inputs as they came, for a host that tells outputs from values; `former`: the URNs its aliases
+    came to.
+    """
 
     type: str
     name: str
     custom: bool
+    remote: bool = False
+    read: str | None = None
     parent: str = ""
     inputs: Values = field(default_factory=dict)
+    given: struct_pb2.Struct | None = None
     provider: str = ""
     providers: dict[str, str] = field(default_factory=dict)
     version: str = ""
     plugin_url: str = ""
     dependencies: tuple[str, ...] = ()
     property_dependencies: dict[str, list[str]] = field(default_factory=dict)
-    aliases: tuple[str, ...] = ()
+    aliases: tuple[alias_pb2.Alias, ...] = ()
+    former: tuple[str, ...] = ()
     protect: bool | None = None
     retain_on_delete: bool | None = None
+    deleted_with: str = ""
     delete_before_replace: bool | None = None
     ignore_changes: tuple[str, ...] = ()
     replace_on_changes: tuple[str, ...] = ()
@@ -108,9 +141,6 @@ def parse_goal(request: resource_pb2.RegisterResourceRequest) -> Goal:
     """
     who = f"{request.type} {request.name!r}"
     refuse_fields(request, REFUSED, who)
-    for hint in request.replaceOnChanges:
-        if hint == "*":
-            raise RefusedError(f"{who}: `replace_on_changes` of everything", "name the properties")
     # The SDK builds these from sets: their order differs from run to run, so it is fixed here.
     property_dependencies = {
         key: sorted(found.urns)
@@ -121,17 +151,20 @@ def parse_goal(request: resource_pb2.RegisterResourceRequest) -> Goal:
         type=request.type,
         name=request.name,
         custom=request.custom,
+        remote=request.remote,
         parent=request.parent,
         inputs=parse_struct(request.object),
+        given=request.object if request.remote else None,
         provider=request.provider,
         providers=dict(request.providers),
         version=request.version,
         plugin_url=request.pluginDownloadURL,
         dependencies=tuple(sorted(request.dependencies)),
         property_dependencies=property_dependencies,
-        aliases=tuple(request.aliasURNs),
+        aliases=(*request.aliases, *(alias_pb2.Alias(urn=urn) for urn in request.aliasURNs)),
         protect=request.protect if request.HasField("protect") else None,
         retain_on_delete=request.retainOnDelete if request.HasField("retainOnDelete") else None,
+        deleted_with=request.deletedWith,
         delete_before_replace=(
             request.deleteBeforeReplace if request.deleteBeforeReplaceDefined else None
         ),
@@ -139,6 +172,30 @@ def parse_goal(request: resource_pb2.RegisterResourceRequest) -> Goal:
         replace_on_changes=tuple(sorted(request.replaceOnChanges)),
         additional_secret_outputs=tuple(sorted(request.additionalSecretOutputs)),
         timeouts_s=_parse_timeouts(request.customTimeouts),
+    )
+
+
+def parse_read(request: resource_pb2.ReadResourceRequest) -> Goal:
+    """
+    Read what `.get` and StackReference ask for.
+
+    Raises: RefusedError naming every field this engine would have to ignore.
+    """
+    refuse_fields(request, READ_REFUSED, f"{request.type} {request.name!r}")
+    return Goal(
+        type=request.type,
+        name=request.name,
+        custom=True,
+        read="" if request.id == UNKNOWN else request.id,
+        parent=request.parent,
+        inputs=parse_struct(request.properties),
+        provider=request.provider,
+        version=request.version,
+        plugin_url=request.pluginDownloadURL,
+        dependencies=tuple(sorted(request.dependencies)),
+        additional_secret_outputs=tuple(sorted(request.additionalSecretOutputs)),
+        protect=False,
+        retain_on_delete=False,
     )
 
 

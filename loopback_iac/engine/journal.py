@@ -78,6 +78,10 @@ class Ledger:
             if row["resource"]["urn"] != urn or row["type"] not in ("updating", "deleting")
         ]
 
+    def settle(self, urn: str) -> None:
+        """Strike the operations on a resource whose end nobody saw: somebody has looked."""
+        self._former = [row for row in self._former if row["resource"]["urn"] != urn]
+
     def rows(self) -> list[Row]:
         """New rows in completion order, untouched old ones, then those waiting for deletion."""
         untouched = [row for row, fate in zip(self.olds, self._fates, strict=True) if fate == _LIVE]
@@ -96,8 +100,9 @@ class Ledger:
             return row
         new = dict(row)
         names = self._renamed
-        if new.get("parent") in names:
-            new["parent"] = names[new["parent"]]
+        for key in ("parent", "deletedWith"):
+            if new.get(key) in names:
+                new[key] = names[new[key]]
         provider, _, ident = (new.get("provider") or "").rpartition("::")
         if provider in names:
             new["provider"] = f"{names[provider]}::{ident}"

@@ -17,8 +17,9 @@ from pulumi.runtime.proto import (
     resource_pb2_grpc,
 )
 
+from loopback_iac.engine.construct import Constructed, construct
 from loopback_iac.engine.errors import EngineError, RefusedError, StoppedError
-from loopback_iac.engine.goal import parse_goal, refuse_fields
+from loopback_iac.engine.goal import parse_goal, parse_read, refuse_fields
 from loopback_iac.engine.processes import GRPC_OPTIONS
 from loopback_iac.engine.results import Diagnostic, Severity
 from loopback_iac.engine.runner import NOTE
@@ -34,8 +35,13 @@ if TYPE_CHECKING:
 Answer = TypeVar("Answer")
 
 # Claimed to the SDK; what is not claimed the SDK itself refuses, or falls back from.
-FEATURES = (resource_pb2.RESOURCE_MONITOR_FEATURE_SECRETS,)
-_LEGACY_FEATURES = {"secrets"}
+FEATURES = (
+    resource_pb2.RESOURCE_MONITOR_FEATURE_SECRETS,
+    resource_pb2.RESOURCE_MONITOR_FEATURE_OUTPUT_VALUES,
+    resource_pb2.RESOURCE_MONITOR_FEATURE_ALIAS_SPECS,
+    resource_pb2.RESOURCE_MONITOR_FEATURE_DELETED_WITH,
+)
+_LEGACY_FEATURES = {"secrets", "outputValues", "aliasSpecs", "deletedWith"}
 _REFUSED_CALLS = {
     "Call": "method calls on components (Call)",
     "ExistsResource": "resource existence checks (ExistsResource)",
@@ -50,6 +56,7 @@ _REFUSED_INVOKE = {
     "dependsOn": "`depends_on` of an invoke",
     "pluginChecksums": "plugin checksums",
 }
+_THREADS = 4096
 _LOST_WORDS = "Resource monitor has terminated, shutting down"
 _SEVERITIES = {
     engine_pb2.INFO: Severity.INFO,
@@ -103,7 +110,10 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
         """Bring one resource to what the program wants; answers when that is done."""
 
         def answer() -> resource_pb2.RegisterResourceResponse:
-            new = self._registrar.register(parse_goal(request))
+            goal = parse_goal(request)
+            if goal.remote:
+                return _render_constructed(construct(goal, self._registrar))
+            new = self._registrar.register(goal)
             outputs = new.outputs if new.custom else {}
             return resource_pb2.RegisterResourceResponse(
                 urn=new.urn,
@@ -149,9 +159,18 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
     def ReadResource(  # noqa: N802
         self, request: resource_pb2.ReadResourceRequest, context: grpc.ServicerContext
     ) -> resource_pb2.ReadResourceResponse:
-        """Refused: nothing may be read into the state without being owned by it."""
-        reason = RefusedError(f"reading existing resources ({request.type} {request.name!r})")
-        self._refuse(context, reason)
+        """Look up a resource that exists, or the outputs of another stack."""
+
+        def answer() -> resource_pb2.ReadResourceResponse:
+            new = self._registrar.register(parse_read(request))
+            return resource_pb2.ReadResourceResponse(
+                urn=new.urn,
+                id=new.id,
+                properties=render_struct(new.outputs, secrets=True),
+                result=resource_pb2.SUCCESS,
+            )
+
+        return self._guard(context, answer)
 
     def SignalAndWaitForShutdown(  # noqa: N802
         self, request: empty_pb2.Empty, context: grpc.ServicerContext
@@ -178,6 +197,16 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
         self._run.fail(str(error), error.urn)
         # The only code that ends a Python program without a traceback.
         context.abort(grpc.StatusCode.UNAVAILABLE, _LOST_WORDS)
+
+
+def _render_constructed(made: Constructed) -> resource_pb2.RegisterResourceResponse:
+    rests_on = resource_pb2.RegisterResourceResponse.PropertyDependencies
+    return resource_pb2.RegisterResourceResponse(
+        urn=made.urn,
+        object=render_struct(made.outputs, secrets=True),
+        propertyDependencies={key: rests_on(urns=urns) for key, urns in made.dependencies.items()},
+        result=resource_pb2.SUCCESS,
+    )
 
 
 def _refuse_call(feature: str) -> Callable[..., NoReturn]:
@@ -229,8 +258,9 @@ def serve(run: Run) -> tuple[grpc.Server, str]:
 
     Out: the server, and the address children get.
     """
-    # The SDK keeps up to 4 calls per place in flight, each blocking a thread until its step ends.
-    workers = ThreadPoolExecutor(4 * run.parallel + 32, thread_name_prefix="rpc")
+    # Each call blocks a thread until its step ends: up to 4 per place from the program, and while
+    # those wait for component hosts, as many from each of them. Threads start when needed.
+    workers = ThreadPoolExecutor(_THREADS, thread_name_prefix="rpc")
     server = grpc.server(workers, options=[*GRPC_OPTIONS, ("grpc.so_reuseport", 0)])
     engine_pb2_grpc.add_EngineServicer_to_server(EngineLog(run), server)
     port = server.add_insecure_port("127.0.0.1:0")

@@ -6,9 +6,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from loopback_iac.engine.answers import LostError, PartialError
 from loopback_iac.engine.diffs import compare, describe, find_replacing
 from loopback_iac.engine.errors import EngineError, StepError
-from loopback_iac.engine.provider import LostError, PartialError, Provider
+from loopback_iac.engine.provider import Provider
 from loopback_iac.engine.results import Change, Op
 from loopback_iac.engine.run import Old, Run, stamp
 from loopback_iac.engine.values import UNKNOWN, Values, has_unknown, make_secret, mark_like
@@ -87,6 +88,25 @@ class Performer:
                 raise partial
         return new
 
+    def read(
+        self, new: Resource, provider: AnyProvider, old: Old | None, change: Change
+    ) -> Resource:
+        """Look a resource up, in a plan as well; an id that is not known yet gives no outputs."""
+        with self.run.slot(), self._reported(change):
+            if new.id:
+                wanted = new.id
+                new.id, new.outputs = provider.read(new)
+                if not new.id:
+                    raise StepError(f"{new.type} {new.name!r}: {wanted!r} does not exist")
+            self._mark_secrets(new)
+            new.created = new.modified = stamp()
+            if old is not None:
+                new.created = old.resource.created
+                if (new.id, new.outputs) == (old.resource.id, old.resource.outputs):
+                    new.modified = old.resource.modified
+            self.settle(new, old)
+        return new
+
     def keep(self, new: Resource, old: Old, change: Change) -> Resource:
         """Carry an unchanged resource over."""
         new.id, new.outputs = old.resource.id, old.resource.outputs
@@ -125,7 +145,8 @@ class Performer:
         Delete a resource ahead of its replacement, and before it what cannot outlive it.
 
         Dependents go first when the provider says that an unknown in the property that depends on
-        this one would replace them; others stay and are updated later.
+        this one would replace them; others stay and are updated later. What is deleted with one of
+        them goes without being asked.
         """
         if old.resource.pending_replacement:
             return
@@ -136,17 +157,23 @@ class Performer:
                     f"unable to replace {dependent.resource.urn} as part of replacing"
                     f" {old.resource.urn}: it is protected"
                 )
+        going = {doomed.resource.urn for doomed in (*chain, old)}
+        along = [doomed for doomed in chain if doomed.resource.deleted_with in going]
         for doomed in (*reversed(chain), old):
-            self._delete_for_replacement(doomed)
+            if doomed not in along:
+                self._delete_for_replacement(doomed)
+        for doomed in along:
+            self._delete_for_replacement(doomed, along=True)
 
-    def _delete_for_replacement(self, old: Old) -> None:
+    def _delete_for_replacement(self, old: Old, *, along: bool = False) -> None:
         resource = old.resource
         change = Change(
             resource.urn, resource.type, resource.name, Op.DELETE, note="for its replacement"
         )
-        if self.run.dry_run or resource.retain_on_delete:
+        if self.run.dry_run or resource.retain_on_delete or along:
             old.deleted = True
             self.run.record({"e": "replacing", "old": old.index})
+            self.run.report_done(change)
             return
         self.run.report_start(change)
         provider = self.providers.get_former(resource.provider)
@@ -155,6 +182,7 @@ class Performer:
             _running(provider).delete(resource)
         self.run.record({"e": "replacing", "old": old.index, "n": number})
         old.deleted = True
+        self.run.report_done(change)
 
     def _find_dependents(self, root: Old) -> list[Old]:
         """Old rows, in state order, that a replacement of `root` would replace as well."""
@@ -165,11 +193,17 @@ class Performer:
             taken = old.deleted or old.condemned or row.urn in self.run.news
             if taken or not row.custom or row.external or row.is_provider:
                 continue
+            if row.deleted_with in doomed:
+                doomed.add(row.urn)
+                found.append(old)
+                continue
             hit = {key for key, urns in row.property_dependencies.items() if doomed & set(urns)}
             if not hit or not hit & set(row.inputs):
                 continue
             guess = {key: UNKNOWN if key in hit else value for key, value in row.inputs.items()}
-            answer = self.providers.get_former(row.provider).diff(row, guess, row.ignore_changes)
+            answer = self.providers.get_former(row.provider).diff(
+                row.urn, row, guess, row.ignore_changes
+            )
             paths = answer.paths or tuple((key,) for key in hit)
             if answer.replaces or (
                 answer.changes and find_replacing(paths, row.replace_on_changes)

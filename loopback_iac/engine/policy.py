@@ -173,7 +173,7 @@ class Policies:
             deleteBeforeReplace=bool(goal.delete_before_replace),
             deleteBeforeReplaceDefined=goal.delete_before_replace is not None,
             additionalSecretOutputs=goal.additional_secret_outputs,
-            aliases=goal.aliases,
+            aliases=goal.former,
             customTimeouts=analyzer_pb2.AnalyzerResourceOptions.CustomTimeouts(**goal.timeouts_s),
             parent=new.parent,
         )

@@ -10,10 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 from google.protobuf import empty_pb2
-from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc, status_pb2
+from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
 
+from loopback_iac.engine.answers import (
+    AbsentMethodError,
+    Diff,
+    Failure,
+    LostError,
+    parse_diff,
+    parse_error,
+    parse_failures,
+)
 from loopback_iac.engine.errors import EngineError, StepError
-from loopback_iac.engine.paths import Path, parse_path
 from loopback_iac.engine.processes import GRPC_OPTIONS, Child, Command
 from loopback_iac.engine.urns import split_urn
 from loopback_iac.engine.values import (
@@ -38,36 +46,6 @@ GRACE_S = 5.0
 _CANCEL_TIMEOUT_S = 5.0
 
 
-class LostError(StepError):
-    """The provider went away during a call: what it had done by then is not known."""
-
-
-class PartialError(StepError):
-    """The resource exists, but its initialisation failed (ErrorResourceInitFailed)."""
-
-    def __init__(self, text: str, ident: str, outputs: Values, inputs: Values) -> None:
-        super().__init__(text)
-        self.ident, self.outputs, self.inputs = ident, outputs, inputs
-
-
-@dataclass(frozen=True, slots=True)
-class Diff:
-    """A provider's answer: changes is None when it leaves the comparison to the engine."""
-
-    changes: bool | None
-    replaces: tuple[str, ...] = ()
-    paths: tuple[Path, ...] = ()
-    delete_before_replace: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A property Check refused."""
-
-    property: str
-    reason: str
-
-
 class AbsentProvider:
     """
     Answers for a provider that cannot be asked in a plan: no plugin, or configuration unknown.
@@ -81,7 +59,7 @@ class AbsentProvider:
         """Out: the inputs as given, no failure."""
         return news, []
 
-    def diff(self, _resource: Resource, _news: Values, _ignored: list[str]) -> Diff:
+    def diff(self, _urn: str, _resource: Resource, _news: Values, _ignored: list[str]) -> Diff:
         """Out: no opinion."""
         return Diff(changes=None)
 
@@ -92,6 +70,10 @@ class AbsentProvider:
     def preview(self, _resource: Resource, _old: Resource | None) -> Values:
         """Out: nothing; what is missing counts as unknown."""
         return {}
+
+    def read(self, resource: Resource) -> tuple[str, Values]:
+        """Out: the id, and nothing; what is missing counts as unknown."""
+        return resource.id, {}
 
     def invoke(self, _token: str, _arguments: Values) -> Values | None:
         """Out: None, for unknown."""
@@ -154,7 +136,7 @@ class Provider:
         answer = self._call("CheckConfig", request, optional=True)
         if answer is None:
             return news, []
-        return mark_like(parse_struct(answer.inputs), news), _failures(answer)
+        return mark_like(parse_struct(answer.inputs), news), parse_failures(answer)
 
     def diff_config(self, urn: str, olds: Values, news: Values) -> Diff:
         """Whether a change of configuration means another account: then resources are replaced."""
@@ -165,7 +147,7 @@ class Provider:
             news=render_struct(news, secrets=False),
         )
         answer = self._call("DiffConfig", request, optional=True)
-        return Diff(changes=None) if answer is None else _parse_diff(answer)
+        return Diff(changes=None) if answer is None else parse_diff(answer)
 
     def configure(self, package: str, inputs: Values) -> None:
         """Hand over the configuration, unless part of it is unknown yet."""
@@ -192,7 +174,7 @@ class Provider:
             return news, []
         request = self._check_request(urn, olds, news, secrets=self._flags.secrets)
         answer = self._call("Check", request)
-        return mark_like(parse_struct(answer.inputs), news), _failures(answer)
+        return mark_like(parse_struct(answer.inputs), news), parse_failures(answer)
 
     def _check_request(
         self, urn: str, olds: Values, news: Values, *, secrets: bool
@@ -206,22 +188,27 @@ class Provider:
             type=kind,
         )
 
-    def diff(self, resource: Resource, news: Values, ignored: list[str]) -> Diff:
-        """Compare a resource of the state with new inputs."""
+    def diff(self, urn: str, resource: Resource, news: Values, ignored: list[str]) -> Diff:
+        """
+        Compare a resource of the state with new inputs.
+
+        In: urn: what it is called now.
+        """
         if not self.configured:
             return Diff(changes=None)
         secrets = self._flags.secrets
+        kind, name = split_urn(urn)
         request = provider_pb2.DiffRequest(
             id=resource.id,
-            urn=resource.urn,
+            urn=urn,
             olds=render_struct(resource.outputs, secrets=secrets),
             old_inputs=render_struct(resource.inputs, secrets=secrets),
             news=render_struct(news, secrets=secrets),
             ignoreChanges=ignored,
-            name=resource.name,
-            type=resource.type,
+            name=name,
+            type=kind,
         )
-        return _parse_diff(self._call("Diff", request))
+        return parse_diff(self._call("Diff", request))
 
     def preview(self, resource: Resource, old: Resource | None) -> Values:
         """The outputs a create (old is None) or an update would have, as far as known."""
@@ -251,6 +238,30 @@ class Provider:
         )
         answer = self._call("Create", request, timeout_s)
         return answer.id, mark_like(parse_struct(answer.properties), resource.inputs)
+
+    def read(self, resource: Resource) -> tuple[str, Values]:
+        """
+        Look a resource up.
+
+        In: resource: its id, and what is known of it as inputs.
+        Out: its id ("" when it does not exist) and its outputs.
+        """
+        if not self.configured:
+            return resource.id, {}
+        request = provider_pb2.ReadRequest(
+            id=resource.id,
+            urn=resource.urn,
+            properties=render_struct(resource.inputs, secrets=self._flags.secrets),
+            name=resource.name,
+            type=resource.type,
+        )
+        answer = self._call("Read", request)
+        return answer.id, mark_like(parse_struct(answer.properties), resource.inputs)
+
+    def construct(self, request: provider_pb2.ConstructRequest) -> provider_pb2.ConstructResponse:
+        """Let a component host declare one of its components; it calls the monitor meanwhile."""
+        answer: provider_pb2.ConstructResponse = self._call("Construct", request)
+        return answer
 
     def update(self, resource: Resource, old: Resource, *, preview: bool = False) -> Values:
         """Update a resource in place; out: its outputs."""
@@ -340,47 +351,8 @@ class Provider:
             text = f"the plugin of {self.package} ended during {method}: {details}"
             return (LostError if sent else StepError)(text)
         if code == grpc.StatusCode.UNIMPLEMENTED:
-            return StepError(f"the plugin of {self.package} does not implement {method}")
-        return _parse_partial(error) or StepError(details or str(code))
-
-
-def _parse_partial(error: grpc.RpcError) -> PartialError | None:
-    """google.rpc.Status with an ErrorResourceInitFailed, as providers attach it to an error."""
-    trailer = {item.key: item.value for item in error.trailing_metadata() or ()}
-    raw = trailer.get("grpc-status-details-bin")
-    if not isinstance(raw, bytes):
-        return None
-    for detail in status_pb2.Status.FromString(raw).details:
-        failed = provider_pb2.ErrorResourceInitFailed()
-        if detail.Is(failed.DESCRIPTOR):
-            detail.Unpack(failed)
-            text = "\n".join(failed.reasons) or error.details() or "initialisation failed"
-            outputs, inputs = parse_struct(failed.properties), parse_struct(failed.inputs)
-            return PartialError(text, failed.id, outputs, inputs)
-    return None
-
-
-def _parse_diff(answer: provider_pb2.DiffResponse) -> Diff:
-    kinds = provider_pb2.PropertyDiff.Kind
-    paths = tuple(parse_path(key) for key in answer.detailedDiff) or tuple(
-        parse_path(key) for key in answer.diffs
-    )
-    replacing = [
-        key for key, part in answer.detailedDiff.items() if "REPLACE" in kinds.Name(part.kind)
-    ]
-    changes = None
-    if answer.changes != provider_pb2.DiffResponse.DIFF_UNKNOWN:
-        changes = answer.changes == provider_pb2.DiffResponse.DIFF_SOME
-    return Diff(
-        changes=changes,
-        replaces=tuple(dict.fromkeys([*answer.replaces, *replacing])),
-        paths=paths,
-        delete_before_replace=answer.deleteBeforeReplace,
-    )
-
-
-def _failures(answer: provider_pb2.CheckResponse) -> list[Failure]:
-    return [Failure(failure.property, failure.reason) for failure in answer.failures]
+            return AbsentMethodError(f"the plugin of {self.package} does not implement {method}")
+        return parse_error(error)
 
 
 def _text(value: object) -> str:

@@ -11,7 +11,9 @@ from loopback_iac.engine.diffs import compare, describe
 from loopback_iac.engine.errors import StateError, StepError
 from loopback_iac.engine.goal import Goal
 from loopback_iac.engine.plugins import PluginAbsentError, find_plugin
-from loopback_iac.engine.provider import AbsentProvider, Failure, Provider
+from loopback_iac.engine.provider import AbsentProvider, Provider
+from loopback_iac.engine.references import PACKAGE as BUILT_IN
+from loopback_iac.engine.references import StackReferences
 from loopback_iac.engine.results import Change, Op, Severity
 from loopback_iac.engine.run import Old, Run, stamp
 from loopback_iac.engine.state import PROVIDER_PREFIX, Resource
@@ -19,6 +21,7 @@ from loopback_iac.engine.urns import default_provider_name, make_urn, package_of
 from loopback_iac.engine.values import UNKNOWN, Values, make_secret
 
 if TYPE_CHECKING:
+    from loopback_iac.engine.answers import Failure
     from loopback_iac.engine.policy import Policies
 
 AnyProvider: TypeAlias = Provider | AbsentProvider
@@ -99,7 +102,7 @@ class Providers:
 
     def _register(self, goal: Goal, urn: str) -> Resource:
         package = package_of(goal.type)
-        old = self.run.find_old(urn, goal.aliases)
+        old = self.run.find_old(urn, goal.former)
         provider = self._start(package, goal.version)
         asked = _without_internal(goal.inputs)
         olds = _without_internal(old.resource.inputs) if old else {}
@@ -145,6 +148,8 @@ class Providers:
             self.run.report_done(Change(new.urn, new.type, new.name, op, properties=properties))
 
     def _start(self, package: str, version: str) -> AnyProvider:
+        if package == BUILT_IN:
+            return StackReferences(self.run.project, self.run.passphrase)
         try:
             command = find_plugin(self.run.project, package, version)
         except PluginAbsentError as error:
@@ -205,6 +210,7 @@ def fill_resource(goal: Goal, urn: str, run: Run, inputs: Values) -> Resource:
     """
     parent = run.news.get(goal.parent)
     protect, retain = goal.protect, goal.retain_on_delete
+    deleted_with = goal.deleted_with or (parent.deleted_with if parent else "")
     if protect is None:
         protect = parent.protect if parent else False
     if retain is None:
@@ -219,6 +225,7 @@ def fill_resource(goal: Goal, urn: str, run: Run, inputs: Values) -> Resource:
         property_dependencies=goal.property_dependencies,
         protect=protect,
         retain_on_delete=retain,
+        deleted_with=deleted_with,
         additional_secret_outputs=list(goal.additional_secret_outputs),
         ignore_changes=list(goal.ignore_changes),
         replace_on_changes=list(goal.replace_on_changes),

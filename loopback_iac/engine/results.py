@@ -20,10 +20,18 @@ class Op(StrEnum):
     UPDATE = "update"
     REPLACE = "replace"
     DELETE = "delete"
+    READ = "read"
     SAME = "same"
 
 
-SYMBOLS = {Op.CREATE: "+", Op.UPDATE: "~", Op.REPLACE: "+-", Op.DELETE: "-", Op.SAME: "="}
+SYMBOLS = {
+    Op.CREATE: "+",
+    Op.UPDATE: "~",
+    Op.REPLACE: "+-",
+    Op.DELETE: "-",
+    Op.READ: "<",
+    Op.SAME: "=",
+}
 
 
 class Severity(StrEnum):

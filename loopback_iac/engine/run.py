@@ -56,6 +56,7 @@ class Run:
     config: StackConfig
     codec: Codec
     parallel: int
+    passphrase: str | None = field(default=None, repr=False)
     watcher: Watcher | None = None
     journal: Journal | None = None
     olds: list[Old] = field(default_factory=list)
@@ -99,6 +100,11 @@ class Run:
     def get_row(self, urn: str) -> Old | None:
         """The row of the old state under a URN, whatever became of it."""
         return self._by_urn.get(urn)
+
+    def was_replaced(self, urn: str) -> bool:
+        """Whether this run gave a resource another counterpart, and the former one goes."""
+        old = self._by_urn.get(urn)
+        return old is not None and (old.condemned or old.deleted)
 
     def add_new(self, resource: Resource) -> None:
         """Note a resource as part of the new state."""

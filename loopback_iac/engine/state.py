@@ -19,7 +19,7 @@ STACK_TYPE = "pulumi:pulumi:Stack"
 PROVIDER_PREFIX = "pulumi:providers:"
 
 # A row with one of these needs behaviour that this engine lacks; dropping the field would hide it.
-_REFUSED_FIELDS = ("deletedWith", "replaceWith", "resourceHooks", "viewOf", "taint", "hideDiff")
+_REFUSED_FIELDS = ("replaceWith", "resourceHooks", "viewOf", "taint", "hideDiff")
 _FLAGS = {
     "protect": "protect",
     "external": "external",
@@ -53,6 +53,7 @@ class Resource:
     protect: bool = False
     external: bool = False
     retain_on_delete: bool = False
+    deleted_with: str = ""
     delete: bool = False
     pending_replacement: bool = False
     init_errors: list[str] = field(default_factory=list)
@@ -80,7 +81,7 @@ class Resource:
 
     def iter_references(self) -> set[str]:
         """Every URN this row rests on."""
-        found = {self.parent, self.provider_urn, *self.dependencies}
+        found = {self.parent, self.provider_urn, self.deleted_with, *self.dependencies}
         for urns in self.property_dependencies.values():
             found.update(urns)
         return found - {""}
@@ -116,6 +117,7 @@ class Codec:
             outputs=self._decode_value(urn, row.get("outputs") or {}),
             parent=row.get("parent") or "",
             provider=row.get("provider") or "",
+            deleted_with=row.get("deletedWith") or "",
             property_dependencies={
                 key: list(urns or [])
                 for key, urns in (row.get("propertyDependencies") or {}).items()
@@ -143,6 +145,7 @@ class Codec:
             "outputs": self.encode_value(urn, resource.outputs),
             "parent": resource.parent,
             "provider": resource.provider,
+            "deletedWith": resource.deleted_with,
             "propertyDependencies": resource.property_dependencies,
             "customTimeouts": resource.timeouts_s,
             **{theirs: getattr(resource, ours) for ours, theirs in _LISTS.items()},

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from loopback_iac.engine.aliases import list_former_urns
 from loopback_iac.engine.diffs import (
     Part,
     compare,
@@ -15,6 +16,7 @@ from loopback_iac.engine.diffs import (
 )
 from loopback_iac.engine.errors import RefusedError, StepError, UsageError
 from loopback_iac.engine.paths import keep_old_values
+from loopback_iac.engine.references import REFERENCE_TYPE
 from loopback_iac.engine.registry import AnyProvider, Providers, fill_resource, raise_failures
 from loopback_iac.engine.results import Change, Op
 from loopback_iac.engine.run import Old, Run, stamp
@@ -59,25 +61,29 @@ class Registrar:
         Raises: EngineError when it cannot be, StoppedError when the run is ending.
         """
         self.run.check_running()
-        urn = self._claim(goal)
+        goal, urn = self._claim(goal)
         if goal.type.startswith(PROVIDER_PREFIX):
             return self.providers.register(goal, urn)
+        if goal.read is not None:
+            return self._read(goal, goal.read, urn)
         if goal.custom:
             return self._register_custom(goal, urn)
         return self._register_component(goal, urn)
 
-    def _claim(self, goal: Goal) -> str:
+    def _claim(self, goal: Goal) -> tuple[Goal, str]:
         if goal.parent and goal.parent not in self.run.news:
             raise UsageError(f"{goal.type} {goal.name!r}: parent {goal.parent} is not registered")
         urn = make_urn(self.run.stack, self.run.project.name, goal.parent, goal.type, goal.name)
         with self._mutex:
             if urn in self._goals:
                 raise UsageError(f"duplicate resource URN {urn}; give one of the two another name")
+            above = self._goals[goal.parent].former if goal.parent else ()
+            goal = replace(goal, former=list_former_urns(goal, self.run, above))
             self._goals[urn] = goal
-        return urn
+        return goal, urn
 
     def _register_component(self, goal: Goal, urn: str) -> Resource:
-        old = self.run.find_old(urn, goal.aliases)
+        old = self.run.find_old(urn, goal.former)
         if old is not None and old.resource.custom:
             raise RefusedError(f"a custom resource that becomes a component ({urn})")
         new = fill_resource(goal, urn, self.run, goal.inputs)
@@ -100,9 +106,9 @@ class Registrar:
     def _register_custom(self, goal: Goal, urn: str) -> Resource:
         if goal.type.startswith(_BUILT_IN):
             raise RefusedError(f"{goal.type} ({urn})")
-        reference = self._resolve_provider(goal)
+        reference = self.resolve_provider(goal)
         provider = self.providers.get(reference)
-        old = self.run.find_old(urn, goal.aliases)
+        old = self.run.find_old(urn, goal.former)
         if old is not None and (old.resource.external or not old.resource.custom):
             raise RefusedError(f"taking over {urn}, which the state holds as external or component")
         new = self._prepare(goal, urn, reference, provider, old)
@@ -111,7 +117,10 @@ class Registrar:
         if old.deleted:
             change = _describe(new, Decision(Op.REPLACE), old)
             return self.performer.create(new, provider, change, replaces=old)
-        decision = self._decide(new, old, provider)
+        if self.run.was_replaced(new.deleted_with):
+            decision = Decision(Op.REPLACE, replacing=("deletedWith",))
+        else:
+            decision = self._decide(new, old, provider)
         if decision.op is Op.REPLACE:
             return self._replace(goal, new, old, provider, decision)
         change = _describe(new, decision, old)
@@ -119,7 +128,20 @@ class Registrar:
             return self.performer.update(new, old, provider, change)
         return self.performer.keep(new, old, change)
 
-    def _resolve_provider(self, goal: Goal) -> str:
+    def _read(self, goal: Goal, ident: str, urn: str) -> Resource:
+        """Look up what exists and belongs to somebody else; it is never changed nor deleted."""
+        if goal.type.startswith(_BUILT_IN) and goal.type != REFERENCE_TYPE:
+            raise RefusedError(f"reading {goal.type} ({urn})")
+        reference = self.resolve_provider(goal)
+        old = self.run.find_old(urn)
+        if old is not None and not old.resource.external:
+            raise RefusedError(f"reading {urn}, which this stack owns", "give it another name")
+        new = fill_resource(goal, urn, self.run, goal.inputs)
+        new.provider, new.id, new.external = reference, ident, True
+        change = _describe(new, Decision(Op.READ), old)
+        return self.performer.read(new, self.providers.get(reference), old, change)
+
+    def resolve_provider(self, goal: Goal) -> str:
         """The reference given, else the nearest component's for the package, else the default."""
         if goal.provider:
             return goal.provider
@@ -148,7 +170,7 @@ class Registrar:
 
     def _decide(self, new: Resource, old: Old, provider: AnyProvider) -> Decision:
         """Ask the provider what the difference means; where it has no opinion, compare inputs."""
-        answer = provider.diff(old.resource, new.inputs, new.ignore_changes)
+        answer = provider.diff(new.urn, old.resource, new.inputs, new.ignore_changes)
         parts = compare(old.resource.inputs, new.inputs)
         if parts and not _decided(parts):
             return Decision(Op.SAME, tuple(parts))  # the provider saw unknowns there as well

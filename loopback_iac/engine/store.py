@@ -88,6 +88,10 @@ class Store:
             return checkpoint
         return self._replay(checkpoint, _digest(text))
 
+    def load_saved(self) -> Checkpoint:
+        """Read the checkpoint of the last run that ended, whatever goes on there now."""
+        return parse_checkpoint(self.state.read_text(encoding="utf-8"), str(self.state))
+
     def _replay(self, checkpoint: Checkpoint, digest: str) -> Checkpoint:
         events = list(iter_events(self.journal))
         if not events:  # killed before its first line was whole: nothing had begun

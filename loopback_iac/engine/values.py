@@ -20,11 +20,11 @@ Values: TypeAlias = dict[str, Any]
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 SIG = "4dabf18193072939515e22adb298388d"
 SECRET_SIG = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105  # a type mark, not a secret
+OUTPUT_SIG = "d0e6a833031e9bbcd3f4e8bde6ca49a4"
 _REFUSED_SIGS = {
     "c44067f5952c0a294b673a41bacd8c17": "an Asset",
     "0def7320c3a5731c473e5ecbe6d01bc7": "an Archive",
     "5cf8f73096256a8f31e491e813e4eb8e": "a resource reference",
-    "d0e6a833031e9bbcd3f4e8bde6ca49a4": "an output value",
 }
 # Doubles hold integers exactly below this.
 _EXACT_INTEGERS = 2**53
@@ -78,8 +78,17 @@ def _parse_map(struct: struct_pb2.Struct) -> Value:
     sig = struct.fields[SIG].string_value
     if sig == SECRET_SIG:
         return make_secret(_parse_value(struct.fields["value"]))
+    if sig == OUTPUT_SIG:
+        return _parse_output(struct)
     what = _REFUSED_SIGS.get(sig, f"a value of signature {sig}")
     raise RefusedError(f"{what} among the properties", "pass its text, or the resource's id or urn")
+
+
+def _parse_output(struct: struct_pb2.Struct) -> Value:
+    """An output inside the inputs of a hosted component: its value, as any other would be."""
+    value = _parse_value(struct.fields["value"]) if "value" in struct.fields else UNKNOWN
+    secret = "secret" in struct.fields and struct.fields["secret"].bool_value
+    return make_secret(value) if secret else value
 
 
 def render_struct(values: Mapping[str, Value], *, secrets: bool) -> struct_pb2.Struct:

@@ -28,13 +28,14 @@ class Stack:
         self,
         graph: list[dict[str, Any]],
         secrets: dict[str, str] | None = None,
+        to: str = "dev",
         **config: Any,
     ) -> None:
         values: dict[str, Any] = {"t:graph": graph, **{f"t:{k}": v for k, v in config.items()}}
         for key, text in (secrets or {}).items():
             values[f"t:{key}"] = {"secure": CRYPTER.encrypt(text)}
         document = {"encryptionsalt": CRYPTER.salt, "config": values}
-        (self.folder / "Pulumi.dev.yaml").write_text(yaml.safe_dump(document))
+        (self.folder / f"Pulumi.{to}.yaml").write_text(yaml.safe_dump(document))
 
     def use_program(self, name: str) -> None:
         self.write_project(main=str(HERE / "programs" / name))
@@ -44,7 +45,12 @@ class Stack:
             "name": "t",
             "runtime": "python",
             "main": str(HERE / "programs" / "graph"),
-            "plugins": {"providers": [{"name": "probe", "path": str(HERE / "provider")}]},
+            "plugins": {
+                "providers": [
+                    {"name": "probe", "path": str(HERE / "provider")},
+                    {"name": "box", "path": str(HERE / "host")},
+                ]
+            },
             **changes,
         }
         (self.folder / "Pulumi.yaml").write_text(yaml.safe_dump(project))
@@ -85,8 +91,11 @@ class Stack:
     def state_dir(self) -> Path:
         return self.folder / ".loopback" / "t" / "dev"
 
-    def deployment(self) -> dict[str, Any]:
-        document = json.loads((self.state_dir / "state.json").read_text())
+    def deployment(self, stack: str = "dev") -> dict[str, Any]:
+        path = self.state_dir.with_name(stack) / "state.json"
+        if not path.exists():
+            return {}
+        document = json.loads(path.read_text())
         assert document["version"] == 3
         return document["deployment"]
 

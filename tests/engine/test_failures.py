@@ -39,25 +39,6 @@ def test_a_failed_create_leaves_siblings_and_starts_no_dependents(stack: Stack) 
     assert stack.up().counts == {"create": 3, "same": 1}
 
 
-def test_a_partial_create_is_kept_and_updated_next_time(stack: Stack) -> None:
-    stack.write([thing("a", fail="partial")])
-    failed = stack.run(up)
-    assert messages(failed) == "not ready"
-    assert stack.rows()["a"]["initErrors"] == ["not ready"]
-    stack.up()
-    assert stack.steps() == ["Update:a"]  # although Diff sees no change
-    assert "initErrors" not in stack.rows()["a"]
-    assert stack.up().counts == {"same": 1}
-
-
-def test_a_failed_update_keeps_the_old_row(stack: Stack) -> None:
-    stack.write([thing("a", v=1)])
-    stack.up()
-    stack.write([thing("a", v=2, fail="update")])
-    assert not stack.run(up).ok
-    assert stack.rows()["a"]["inputs"] == {"v": 1}
-
-
 def test_a_failed_create_in_a_replacement_loses_nothing(stack: Stack) -> None:
     stack.write([thing("a", forceNew=1)])
     stack.up()
@@ -66,32 +47,6 @@ def test_a_failed_create_in_a_replacement_loses_nothing(stack: Stack) -> None:
     assert not stack.run(up).ok
     assert stack.rows() == before
     assert stack.world() == ["a"]
-
-
-def test_a_failed_create_after_delete_first_is_made_up_without_a_second_delete(
-    stack: Stack,
-) -> None:
-    stack.write([thing("a", forceNew=1, deleteFirst=True)])
-    stack.up()
-    stack.write([thing("a", forceNew=2, deleteFirst=True, fail="create")])
-    assert not stack.run(up).ok
-    assert stack.rows()["a"]["pendingReplacement"] is True
-    assert stack.world() == []
-    stack.write([thing("a", forceNew=2, deleteFirst=True)])
-    stack.up()
-    assert stack.steps() == ["Create:a"]
-    assert "pendingReplacement" not in stack.rows()["a"]
-
-
-def test_a_failed_delete_of_a_replaced_one_is_retried_alone(stack: Stack) -> None:
-    stack.write([thing("a", forceNew=1, fail="delete")])
-    stack.up()
-    stack.write([thing("a", forceNew=2)])
-    assert not stack.run(up).ok
-    rows = [row for row in stack.deployment()["resources"] if row["urn"].endswith("::a")]
-    assert [row.get("delete", False) for row in rows] == [False, True]
-    stack.run(up)
-    assert stack.steps() == ["Delete:a"]
 
 
 def test_a_failed_delete_keeps_what_it_rests_on(stack: Stack) -> None:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from loopback_iac.engine import destroy, forget, up
-from loopback_iac.engine.errors import StateError
+from loopback_iac.engine import adopt, destroy, forget, up
+from loopback_iac.engine.errors import StateError, UsageError
 from loopback_iac.engine.store import Store
 
 if TYPE_CHECKING:
@@ -83,6 +83,26 @@ def test_kill_in_mid_create_loses_nothing_and_leaves_no_orphan(stack: Stack) -> 
     result = stack.up()
     assert result.counts == {"create": 2, "same": 1}
     assert "pending_operations" not in stack.deployment()
+
+
+def test_adopting_what_an_interrupted_create_left(stack: Stack) -> None:
+    secret = {"delay": 3, "pw": "secret:pw"}
+    stack.write([{"name": "slow", "inputs": secret}], secrets={"pw": "hidden"})
+    engine = start(stack)
+    wait_for(lambda: "Create:slow" in stack.calls())
+    engine.kill()
+    engine.communicate()
+    (stack.folder / "world").write_text('{"slow-1": "slow"}')  # it had come that far
+    with pytest.raises(UsageError, match="knows nothing with the id 'slow-2'"):
+        adopt(stack.options, f"{URN}slow", "slow-2")
+    with pytest.raises(UsageError, match=f"no create of it is pending; pending: {URN}slow"):
+        adopt(stack.options, f"{URN}other", "slow-1")
+    assert "slow-1" in adopt(stack.options, f"{URN}slow", "slow-1")
+    assert "hidden" not in (stack.state_dir / "state.json").read_text()
+    assert stack.rows()["slow"]["id"] == "slow-1"
+    stack.write([{"name": "slow", "inputs": {"pw": "secret:pw"}}], secrets={"pw": "hidden"})
+    assert stack.up().counts == {"update": 1}  # nobody saw how far its create came
+    assert stack.up().counts == {"same": 1}
 
 
 def test_kill_in_mid_update_updates_again(stack: Stack) -> None:

@@ -28,6 +28,10 @@ def test_up_again_update_destroy(stack: Stack) -> None:
     assert stack.steps() == []
     graph[1]["inputs"] = {"v": 2}
     stack.write(graph, exports={"b": "${b.from}"})
+    before = (stack.state_dir / "state.json").read_bytes()
+    assert stack.plan().counts == {"update": 2, "same": 1}
+    assert stack.steps() == []
+    assert (stack.state_dir / "state.json").read_bytes() == before
     assert stack.up().counts == {"update": 2, "same": 1}
     stack.destroy()
     assert stack.world() == []

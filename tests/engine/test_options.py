@@ -43,17 +43,6 @@ def test_protected_resources_are_not_replaced(stack: Stack) -> None:
     assert stack.steps() == []
 
 
-def test_retain_on_delete_forgets_without_deleting(stack: Stack) -> None:
-    stack.write([entry("a", retain_on_delete=True)])
-    stack.up()
-    stack.write([])
-    result = stack.up()
-    assert [change.note for change in result.changes] == ["retain"]
-    assert stack.steps() == []
-    assert stack.world() == ["a"]
-    assert stack.rows() == {}
-
-
 def test_ignore_changes_keeps_the_old_value(stack: Stack) -> None:
     options = {"ignore_changes": ["v", "deep.list[0]"]}
     stack.write([entry("a", {"v": 1, "deep": {"list": [1, 2]}}, **options)])
@@ -63,34 +52,6 @@ def test_ignore_changes_keeps_the_old_value(stack: Stack) -> None:
     stack.write([entry("a", {"v": 3, "deep": {"list": [9, 3]}}, **options)])
     assert stack.up().counts == {"update": 1}
     assert stack.rows()["a"]["inputs"] == {"v": 1, "deep": {"list": [1, 3]}}
-
-
-def test_replace_on_changes_matches_a_wild_card(stack: Stack) -> None:
-    stack.write([entry("a", {"triggers": ["x"], "v": 1}, replace_on_changes=["triggers[*]"])])
-    stack.up()
-    stack.write([entry("a", {"triggers": ["x"], "v": 2}, replace_on_changes=["triggers[*]"])])
-    assert stack.up().counts == {"update": 1}
-    stack.write([entry("a", {"triggers": ["y"], "v": 2}, replace_on_changes=["triggers[*]"])])
-    assert stack.up().counts == {"replace": 1, "delete": 1}
-
-
-def test_aliases_take_over_the_former_row(stack: Stack) -> None:
-    stack.write([entry("old"), {**entry("user"), "depends": ["old"]}])
-    stack.up()
-    former = stack.rows()["old"]
-    alias = "urn:pulumi:dev::t::probe:index:Thing::old"
-    stack.write([entry("new", aliases=[alias]), {**entry("user"), "depends": ["new"]}])
-    assert stack.up().counts == {"same": 2}
-    assert stack.steps() == []
-    assert stack.rows()["new"]["id"] == former["id"]
-    assert "old" not in stack.rows()
-
-
-def test_additional_secret_outputs_are_encrypted(stack: Stack) -> None:
-    stack.write([entry("a", additional_secret_outputs=["out"])])
-    stack.up()
-    assert "out-of-a" not in (stack.state_dir / "state.json").read_text()
-    assert "ciphertext" in stack.rows()["a"]["outputs"]["out"]
 
 
 def test_custom_timeouts_are_enforced(stack: Stack) -> None:

@@ -9,7 +9,16 @@ from pulumi.runtime.proto import resource_pb2, resource_pb2_grpc
 
 from loopback_iac.engine import UsageError, plan, up
 from loopback_iac.engine.errors import RefusedError, StateError
-from loopback_iac.engine.goal import HONOURED, INERT, REFUSED, parse_duration, parse_goal
+from loopback_iac.engine.goal import (
+    HONOURED,
+    INERT,
+    READ_HONOURED,
+    READ_REFUSED,
+    REFUSED,
+    parse_duration,
+    parse_goal,
+    parse_read,
+)
 from loopback_iac.engine.monitor import FEATURES, Monitor
 from loopback_iac.engine.paths import parse_path, render_path
 
@@ -21,9 +30,6 @@ if TYPE_CHECKING:
 FIELDS = resource_pb2.RegisterResourceRequest.DESCRIPTOR.fields_by_name
 SETTINGS: dict[str, Any] = {
     "importId": "55",
-    "remote": True,
-    "aliases": [{"urn": "urn:x"}],
-    "deletedWith": "urn:x",
     "replace_with": ["urn:x"],
     "replacement_trigger": {"string_value": "x"},
     "transforms": [{"target": "x", "token": "y"}],
@@ -67,8 +73,22 @@ def test_every_call_of_the_monitor_is_served_or_refused() -> None:
         assert getattr(Monitor, method.name) is not getattr(base, method.name), method.name
 
 
-def test_only_secrets_are_claimed() -> None:
-    assert FEATURES == (resource_pb2.RESOURCE_MONITOR_FEATURE_SECRETS,)
+def test_only_what_is_done_is_claimed() -> None:
+    assert FEATURES == (
+        resource_pb2.RESOURCE_MONITOR_FEATURE_SECRETS,
+        resource_pb2.RESOURCE_MONITOR_FEATURE_OUTPUT_VALUES,
+        resource_pb2.RESOURCE_MONITOR_FEATURE_ALIAS_SPECS,
+        resource_pb2.RESOURCE_MONITOR_FEATURE_DELETED_WITH,
+    )
+
+
+def test_every_field_of_a_read_is_honoured_or_refused() -> None:
+    fields = resource_pb2.ReadResourceRequest.DESCRIPTOR.fields_by_name
+    assert set(fields) == READ_HONOURED | (INERT & set(fields)) | set(READ_REFUSED)
+    for field, value in {"packageRef": "ref", "pluginChecksums": {"linux": b"1"}}.items():
+        request = resource_pb2.ReadResourceRequest(type="t:i:T", name="n", **{field: value})
+        with pytest.raises(RefusedError, match=READ_REFUSED[field]):
+            parse_read(request)
 
 
 @pytest.mark.parametrize(
@@ -90,12 +110,9 @@ def test_refusals_reach_the_user_without_a_traceback(
     assert stack.steps() == []
 
 
-def test_reading_and_calling_are_refused(stack: Stack) -> None:
+def test_assets_are_refused_and_functions_called(stack: Stack) -> None:
     stack.use_program("refused")
     for what, words in {
-        "get": "reading existing resources",
-        "reference": "pulumi:pulumi:StackReference",
-        "remote": "remote components",
         "asset": "an Asset among the properties",
         "invoke": "",
     }.items():
@@ -129,9 +146,9 @@ def test_a_foreign_state_is_refused_by_the_field_it_needs(stack: Stack) -> None:
     state = stack.state_dir / "state.json"
     original = state.read_text()
     state.write_text(
-        original.replace('"custom": true,', '"custom": true, "deletedWith": "urn",', 1)
+        original.replace('"custom": true,', '"custom": true, "replaceWith": ["urn"],', 1)
     )
-    with pytest.raises(StateError, match="deletedWith"):
+    with pytest.raises(StateError, match="replaceWith"):
         stack.run(up)
     state.write_text(original)
 

@@ -9,8 +9,10 @@ Outputs: the inputs, plus `out`. Every call is a line in $PROBE_LOG; what exists
 """
 
 import fcntl
+import itertools
 import json
 import os
+import random
 import sys
 import threading
 import time
@@ -27,6 +29,13 @@ UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 LIMIT = 400 * 1024 * 1024
 LOG = Path(os.environ["PROBE_LOG"])
 WORLD = Path(os.environ["PROBE_WORLD"])
+# Recordings of another engine vary this, so that what is ordered by chance shows.
+JITTER_S = float(os.environ.get("PROBE_JITTER_S", "0"))
+DICE = iter(random.SystemRandom().random, None)
+FAULT = {}
+if planned := os.environ.get("PROBE_FAULT"):
+    FAULT[int(planned.split(":")[0])] = planned.split(":")[1]
+CALLS = itertools.count(1)
 SECRETS = os.environ.get("PROBE_SECRETS") == "1"
 GUARD = threading.Lock()
 MEETING_TIMEOUT_S = 30
@@ -170,6 +179,19 @@ class Probe(provider_pb2_grpc.ResourceProviderServicer):
         outputs.fields["out"].string_value = f"out-of-{request.id}-{os.urandom(2).hex()}"
         return provider_pb2.UpdateResponse(properties=outputs)
 
+    def Read(self, request, context):
+        note("Read", request.name)
+        found: dict[str, str] = {}
+        world(found.update)
+        if request.id not in found:
+            return provider_pb2.ReadResponse()
+        outputs = struct_pb2.Struct()
+        outputs.CopyFrom(request.properties)
+        outputs.fields["out"].string_value = f"out-of-{request.id}"
+        return provider_pb2.ReadResponse(
+            id=request.id, properties=outputs, inputs=request.inputs or request.properties
+        )
+
     def Delete(self, request, context):
         note("Delete", request.name)
         inputs = plain(request.properties)
@@ -190,7 +212,7 @@ class Probe(provider_pb2_grpc.ResourceProviderServicer):
     def _work(self, inputs: dict, what: str, context) -> None:
         if inputs.get("fail") == what:
             complain(context, f"{what} told to fail")
-        time.sleep(float(inputs.get("delay", 0)))
+        time.sleep(float(inputs.get("delay", 0)) + JITTER_S * next(DICE))
         if number := int(inputs.get("meet", 0)):
             with GUARD:
                 meeting = MEETINGS.setdefault(number, threading.Barrier(number))
@@ -198,6 +220,28 @@ class Probe(provider_pb2_grpc.ResourceProviderServicer):
                 meeting.wait(MEETING_TIMEOUT_S)
             except threading.BrokenBarrierError:
                 complain(context, f"fewer than {number} operations came together")
+
+
+def faulty(method):
+    """A call that may go wrong: the Nth of this process, as $PROBE_FAULT says (N:what)."""
+
+    def call(self, request, context):
+        with GUARD:
+            fault = FAULT.get(next(CALLS))
+        if fault == "error":
+            complain(context, "told to fail")
+        if fault == "before":
+            os._exit(3)
+        answer = method(self, request, context)
+        if fault == "after":  # done, but nobody hears of it
+            os._exit(3)
+        return answer
+
+    return call
+
+
+for name in ("Check", "Diff", "Create", "Read", "Update", "Delete"):
+    setattr(Probe, name, faulty(getattr(Probe, name)))
 
 
 def main() -> None:

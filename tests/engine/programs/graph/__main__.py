@@ -2,7 +2,8 @@
 Declares the resources its config names, in that order.
 
 `graph`: a list of {name, inputs, parent, depends, opts}; an input "${a.out}" is an output of `a`.
-A `kind` of component makes a component, whose `outputs` are registered.
+A `kind` of component makes a component, whose `outputs` are registered; box is a component of a
+host, get reads the resource with the id in `read`, reference is another stack.
 """
 
 import re
@@ -10,7 +11,7 @@ from typing import Any
 
 import pulumi
 
-REFERENCE = re.compile(r"\$\{(\w+)\.(\w+)\}")
+REFERENCE = re.compile(r"\$\{([\w-]+)\.(\w+)\}")
 SECRET = re.compile(r"secret:(\w+)")
 
 
@@ -26,6 +27,13 @@ class Group(pulumi.ComponentResource):
         super().__init__("test:index:Group", name, inputs, opts)
 
 
+class Box(pulumi.ComponentResource):
+    first: pulumi.Output[str]
+
+    def __init__(self, name: str, inputs: dict[str, Any], opts: pulumi.ResourceOptions) -> None:
+        super().__init__("box:index:Box", name, {"first": None, **inputs}, opts, remote=True)
+
+
 class Account(pulumi.ProviderResource):
     def __init__(self, name: str, inputs: dict[str, Any], opts: pulumi.ResourceOptions) -> None:
         super().__init__("probe", name, inputs, opts)
@@ -33,6 +41,12 @@ class Account(pulumi.ProviderResource):
 
 config = pulumi.Config()
 made: dict[str, pulumi.Resource] = {}
+
+
+def pick(source: pulumi.Resource, output: str) -> Any:
+    if isinstance(source, pulumi.StackReference):
+        return source.require_output(output)
+    return getattr(source, output)
 
 
 def resolve(value: Any) -> Any:
@@ -43,7 +57,7 @@ def resolve(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     if found := REFERENCE.fullmatch(value):
-        return getattr(made[found[1]], found[2])
+        return pick(made[found[1]], found[2])
     if found := SECRET.fullmatch(value):
         return config.require_secret(found[1])
     return value
@@ -54,7 +68,15 @@ def declare(entry: dict[str, Any]) -> pulumi.Resource:
     timeouts = given.pop("timeouts", None)
     provider = given.pop("provider", None)
     providers = given.pop("providers", None)
+    aliases = [
+        pulumi.Alias(**alias) if isinstance(alias, dict) else alias
+        for alias in given.pop("aliases", [])
+    ]
+    deleted_with = given.pop("deleted_with", None)
     opts = pulumi.ResourceOptions(
+        id=resolve(entry["read"]) if "read" in entry else None,
+        aliases=aliases or None,
+        deleted_with=made[deleted_with] if deleted_with else None,
         parent=made[entry["parent"]] if "parent" in entry else None,
         depends_on=[made[name] for name in entry.get("depends", [])],
         custom_timeouts=pulumi.CustomTimeouts(**timeouts) if timeouts else None,
@@ -62,7 +84,9 @@ def declare(entry: dict[str, Any]) -> pulumi.Resource:
         providers=[made[name] for name in providers] if providers else None,
         **given,
     )
-    kinds = {"component": Group, "provider": Account}
+    if entry.get("kind") == "reference":
+        return pulumi.StackReference(entry["name"], entry["stack"])
+    kinds = {"component": Group, "provider": Account, "box": Box}
     maker = kinds.get(entry.get("kind", ""), Thing)
     resource = maker(entry["name"], resolve(entry.get("inputs", {})), opts)
     if "outputs" in entry:

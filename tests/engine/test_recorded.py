@@ -1,0 +1,168 @@
+"""
+What the Pulumi CLI did with the same graphs, program and plugins, against what this engine does.
+
+`recorded/*.json` were written beside the CLI 3.255: of each run its outcome, the steps, the state,
+what existed in the end, and the provider's calls in the order of several plays with random delays.
+An order counts where all plays agree on it and the two resources have to do with each other.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from itertools import combinations, pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from loopback_iac.engine import destroy, plan, up
+from loopback_iac.engine.values import SIG
+
+if TYPE_CHECKING:
+    from loopback_iac.engine import Result
+    from tests.engine.conftest import Stack
+
+RECORDED = sorted((Path(__file__).parent / "recorded").glob("*.json"))
+VERBS = {"plan": plan, "up": up, "destroy": destroy}
+# The CLI names both halves of a replacement and a plan of it; the engine says replace and delete.
+STEPS = {"create-replacement": "replace", "delete-replaced": "delete", "discard": "delete"}
+# Done differently on purpose (see the engine's README): calls and steps are not compared there.
+ON_PURPOSE = {
+    ("delete-first-cut-short", 2): "the CLI deletes b once more, which is gone already",
+}
+DROPPED = ("created", "modified", "sourcePosition", "stackTrace")
+IDENTS = re.compile(
+    r"-[0-9a-f]{6}(-[0-9a-f]{4})?\b|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+)
+
+
+@pytest.mark.parametrize("file", RECORDED, ids=lambda file: file.stem)
+def test_as_the_cli_did(stack: Stack, file: Path) -> None:
+    recording = json.loads(file.read_text())
+    if "world" in recording:
+        (stack.folder / "world").write_text(json.dumps(recording["world"]))
+    for number, run in enumerate(recording["runs"]):
+        where = f"{file.stem}, run {number}: {recording['about']}"
+        result = play(stack, run)
+        assert result.ok is run["ok"], (where, result.diagnostics)
+        if (file.stem, number) not in ON_PURPOSE:
+            check_calls(stack.calls(), run, where)
+            check_steps(result, run, where)
+        assert stack.world() == run["exists"], where
+        assert tidy_rows(stack.deployment(run.get("stack", "dev"))) == recorded_rows(run), where
+
+
+def play(stack: Stack, run: dict[str, Any]) -> Result:
+    given = {"exports": run["exports"]} if "exports" in run else {}
+    name = run.get("stack", "dev")
+    stack.write(run["graph"], secrets={"pw": "pw"}, to=name, **given)
+    return stack.run(VERBS[run["verb"]], stack=name)
+
+
+def check_calls(calls: list[str], run: dict[str, Any], where: str) -> None:
+    ours = number_calls([call for call in calls if not call.startswith("Cancel:")])
+    plays = [number_calls(order) for order in run["orders"]]
+    assert sorted(ours) == sorted(plays[0]), where
+    related = find_related(run)
+    for first, second in combinations(plays[0], 2):
+        if frozenset((name_of(first), name_of(second))) not in related:
+            continue
+        if all(order.index(first) < order.index(second) for order in plays):
+            assert ours.index(first) < ours.index(second), (where, first, second, ours)
+
+
+def number_calls(calls: list[str]) -> list[str]:
+    """The same call twice for one resource (Check, of a replacement) becomes two."""
+    return [f"{call}#{calls[:at].count(call)}" for at, call in enumerate(calls)]
+
+
+def name_of(call: str) -> str:
+    return call.partition(":")[2].partition("#")[0]
+
+
+def find_related(run: dict[str, Any]) -> set[frozenset[str]]:
+    """Pairs of names that rest on one another, directly or through others; and each name itself."""
+    rests: dict[str, set[str]] = {}
+    for row in run["rows"]:
+        found = {row.get("parent", ""), row.get("deletedWith", ""), *row.get("dependencies", [])}
+        rests.setdefault(row["urn"], set()).update(found - {""})
+    for entry in run["graph"]:
+        text = json.dumps(entry)
+        mentioned = {*re.findall(r"\$\{([\w-]+)\.", text), *entry.get("depends", [])}
+        mentioned |= {entry.get("parent", entry["name"])}
+        rests.setdefault(f"::{entry['name']}", set()).update(f"::{name}" for name in mentioned)
+    names: dict[str, set[str]] = {}
+    for urn, below in rests.items():
+        names.setdefault(last(urn), set()).update(last(other) for other in below)
+    related = {frozenset((name,)) for name in names}
+    for name, nearest in names.items():
+        todo = list(nearest)
+        while todo:
+            below_name = todo.pop()
+            pair = frozenset((name, below_name))
+            if pair not in related:
+                related.add(pair)
+                todo += names.get(below_name, set())
+    return related
+
+
+def last(urn: str) -> str:
+    return urn.rpartition("::")[2]
+
+
+def check_steps(result: Result, run: dict[str, Any], where: str) -> None:
+    steps, wanted = list_steps(result), recorded_steps(run)
+    if not run["ok"]:  # the CLI lists what it began, the engine what it ended
+        wanted = [step for step in wanted if step in steps]
+    assert steps == wanted, where
+
+
+def list_steps(result: Result) -> list[list[str]]:
+    return sorted([change.op.value, change.name] for change in result.changes)
+
+
+def recorded_steps(run: dict[str, Any]) -> list[list[str]]:
+    inner = ("default", "t-dev", "t-other")
+    return sorted(
+        [STEPS.get(op, op), name]
+        for op, name in run["steps"]
+        if op != "replace" and name not in inner
+    )
+
+
+def tidy_rows(deployment: dict[str, Any]) -> list[dict[str, Any]]:
+    rows = [tidy_row(row) for row in deployment.get("resources") or []]
+    return sorted(rows, key=lambda row: (row["urn"], bool(row.get("delete"))))
+
+
+def recorded_rows(run: dict[str, Any]) -> list[dict[str, Any]]:
+    return tidy_rows({"resources": run["rows"]})
+
+
+def tidy_row(row: dict[str, Any]) -> dict[str, Any]:
+    """A row without what differs from run to run, and without the engine's notes to itself."""
+    kept = {key: tidy(value) for key, value in row.items() if key not in DROPPED}
+    rests = kept.pop("propertyDependencies", {})
+    rests = {key: sorted(urns) for key, urns in rests.items() if urns}
+    if row["type"].startswith("pulumi:providers:"):
+        kept["inputs"] = {k: v for k, v in row.get("inputs", {}).items() if k != "__internal"}
+    kept["dependencies"] = sorted(row.get("dependencies") or [])
+    kept["propertyDependencies"] = rests
+    return {key: value for key, value in kept.items() if value}
+
+
+def tidy(value: Any) -> Any:
+    if isinstance(value, dict):
+        if "ciphertext" in value and SIG in value:
+            return {"secret": True}
+        return {key: tidy(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [tidy(item) for item in value]
+    return IDENTS.sub("*", value) if isinstance(value, str) else value
+
+
+def test_the_recordings_are_there() -> None:
+    names = [file.stem for file in RECORDED]
+    assert len(names) > 15
+    assert all(first != second for first, second in pairwise(names))
