@@ -11,13 +11,12 @@ import re
 import sys
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 
-from loopback_iac.lab import bring_up, take_down
+from bench.standing import ROOT, standing
 from loopback_iac.lab.drill.drills import DRILLS
 from loopback_iac.lab.drill.ground import FAMILIES, Ground, Pace
 from loopback_iac.lab.drill.measure import spread, summarize_runs
@@ -30,8 +29,6 @@ if TYPE_CHECKING:
     from loopback_iac.lab.drill.measure import Spread
     from loopback_iac.lab.drill.runner import Rehearsal
 
-ROOT = Path(__file__).parents[1]
-NAME = "bench"
 COMPARED = ("carrier", "silent-pop", "bird-killed", "haproxy-killed", "worker-killed",
             "worker-silent")  # fmt: skip
 BOUND_S = 12  # a default that has not recovered by then is said to have not
@@ -110,18 +107,14 @@ def _told(figures: dict[int, dict[str, Spread]], figure: str) -> str:
 def main(rate: int = 250, runs: int = 3) -> None:
     """Print the table."""
     console, pace = Console(width=150), Pace(rate=rate)
-    take_down(NAME)
-    lab, _ = bring_up(NAME)
-    try:
-        done = lab.exec("ops", ["loopback", "up", "-C", str(ROOT), "--yes"], timeout_s=240)
+    with standing("demo") as fleet:
+        _, done = fleet.run(["loopback", "up", "-C", str(ROOT), "--yes"])
         if done.returncode:
             raise SystemExit(done.stderr)
-        ground = Ground(lab, "c-fra")
+        ground = Ground(fleet.lab, "c-fra")
         sides = {"fleet": measure(ground, pace, runs, defaults=False)}
-        take_defaults(lab)
+        take_defaults(fleet.lab)
         sides["defaults"] = measure(ground, pace, runs, defaults=True)
-    finally:
-        take_down(NAME)
     table = Table("IPv4  IPv6: least / median / most", "settings", *FIGURES, "set aside", box=None)
     for name in COMPARED:
         for side, found in sides.items():
