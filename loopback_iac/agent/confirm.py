@@ -78,6 +78,7 @@ def _mark_active(digest: str) -> None:
         state["active"] = digest
         state["pending"] = None
         state["rolled_back"] = None
+        state["confirmed_at"] = round(time.time())
         state["drain"][APPLY] = None
     disarm_timer(digest)
     prune_sets()

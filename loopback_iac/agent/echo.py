@@ -19,7 +19,8 @@ def round_trip_ms(tunnel: str) -> float | None:
 
     Out: milliseconds to three digits; None without a peer address or an answer.
     """
-    peer = peer_address(run("wg", "show", tunnel, "allowed-ips").out, _own(tunnel))
+    pair = _pair(tunnel)
+    peer = peer_address(" ".join(pair), {address.split("/")[0] for address in pair})
     if peer is None:
         return None
     seen: list[float] = []
@@ -31,18 +32,18 @@ def round_trip_ms(tunnel: str) -> float | None:
     return round(min(seen), 3) if seen else None
 
 
-def _own(tunnel: str) -> set[str]:
-    out = run("ip", "-o", "-4", "addr", "show", "dev", tunnel).out
-    words = out.split()
-    return {words[at + 1].split("/")[0] for at, word in enumerate(words) if word == "inet"}
+def _pair(tunnel: str) -> list[str]:
+    """Our address with the pair's length, as `ip` tells it to everybody; `wg` tells it to root."""
+    words = run("ip", "-o", "-4", "addr", "show", "dev", tunnel).out.split()
+    return [words[at + 1] for at, word in enumerate(words) if word == "inet"]
 
 
-def peer_address(allowed: str, own: set[str]) -> str | None:
+def peer_address(networks: str, own: set[str]) -> str | None:
     """The other address of the pair's /31.
 
-    In:  `wg show IF allowed-ips`; our own addresses.
+    In:  words of which one is the pair with its length; our own addresses.
     """
-    for word in allowed.split():
+    for word in networks.split():
         if "." in word and "/" in word:
             for address in ipaddress.ip_network(word, strict=False):
                 if str(address) not in own:

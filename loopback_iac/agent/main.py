@@ -20,7 +20,7 @@ _USAGE = """usage: loopback-agent VERB [WORDS]
   blackhole add|remove ADDRESS         give one own address up, so that the rest serves on
   update [SECONDS]                     update held packages, out of traffic meanwhile
   report                               what is active, what is wrong (JSON)
-  routes | watch | heal | recover | converge | updating | ssh    called by systemd and sshd
+  routes | watch | metrics | heal | recover | converge | updating | ssh  called by the system
 """
 
 
@@ -215,6 +215,12 @@ def _watch(_: Words) -> None:
     watch()
 
 
+def _metrics(_: Words) -> None:
+    from .metrics import metrics
+
+    metrics()
+
+
 def _heal(_: Words) -> None:
     from .heal import heal
 
@@ -242,6 +248,7 @@ _VERBS = {
     "updating": _updating,
     "routes": _routes,
     "watch": _watch,
+    "metrics": _metrics,
     "heal": _heal,
     "report": _report,
 }

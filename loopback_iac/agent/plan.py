@@ -90,7 +90,7 @@ def _unit_steps(path: str, unit: str, new: Mapping[str, SetFile]) -> set[Step]:
     for kind, service in {**ONE_SHOTS, "watch": "loopback-watch", "chrony": "chrony"}.items():
         if unit == f"{service}.service":
             return {Step(kind)}
-    if unit.startswith("prometheus-"):
+    if unit.startswith("prometheus-") or unit == "loopback-metrics.service":
         return {Step("exporter", unit.removesuffix(".service"))}
     return set()
 

@@ -275,6 +275,8 @@ class AnycastEdgeArgs(TypedDict):
     """Pools of workers by name."""
     services: Mapping[str, ServiceArgs]
     """Forwarded ports by name."""
+    metrics_sources: NotRequired[Sequence[str]]
+    """Networks that may read metrics and nothing else: where your Prometheus stands."""
     roll: NotRequired[RollArgs]
     """Timing of changes."""
     rpki: NotRequired[Sequence[str]]

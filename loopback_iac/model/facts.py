@@ -13,6 +13,7 @@ def fleet_facts(fleet: Fleet) -> dict[str, object]:
         "format": 1,
         "asn": fleet.asn,
         "admin_sources": [str(network) for network in fleet.admin_sources],
+        "metrics_sources": [str(network) for network in fleet.metrics_sources],
         "prefixes": {
             a.name: {"cidr": str(a.prefix.cidr), "gate": a.prefix.gate, "services": [*a.services]}
             for a in fleet.announcements

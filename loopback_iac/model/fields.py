@@ -228,6 +228,18 @@ def _admin_sources(value: object) -> object:
     return value
 
 
+def _metrics_sources(value: object) -> object:
+    for network in value if isinstance(value, tuple) else ():
+        if isinstance(network, IPv4Network | IPv6Network) and network.prefixlen == 0:
+            refuse(
+                "metrics-source-too-wide",
+                f"{network} shows everybody what your fleet carries and where it hurts",
+                "networks of your own",
+                "name the network or address your Prometheus scrapes from",
+            )
+    return value
+
+
 Int = Annotated[int, BeforeValidator(_integral)]
 Number = Annotated[float, BeforeValidator(_number)]
 Given = Annotated[bool, BeforeValidator(_given)]
@@ -243,6 +255,7 @@ Line = Annotated[str, BeforeValidator(_line)]
 AddressList = Annotated[tuple[AnyAddress, ...], BeforeValidator(_tuple)]
 NetworkList = Annotated[tuple[AnyNetwork, ...], BeforeValidator(_tuple)]
 AdminSources = Annotated[NetworkList, AfterValidator(_admin_sources)]
+MetricsSources = Annotated[NetworkList, AfterValidator(_metrics_sources)]
 Server = Annotated[str, BeforeValidator(_server)]
 ServerList = Annotated[tuple[Server, ...], BeforeValidator(_tuple)]
 LineList = Annotated[tuple[Line, ...], BeforeValidator(_tuple)]

@@ -15,6 +15,7 @@ from loopback_iac.model.fields import (
     Int,
     Line,
     LineList,
+    MetricsSources,
     Network,
     Port,
     ServerList,
@@ -98,6 +99,7 @@ class Settings(Value):
 
     asn: Asn
     admin_sources: AdminSources
+    metrics_sources: MetricsSources = ()
     roll: Roll = Roll()
     rpki: Annotated[tuple[RpkiCache, ...], BeforeValidator(_caches)] = ()
     blackholes: Annotated[tuple[Blackhole, ...], BeforeValidator(_blackholes)] = ()

@@ -6,11 +6,13 @@ connection at once; a second, unchecked set of the same servers keeps trying ins
 connect timeout, because a detour that trebled the round trip looks like death to the first set.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from loopback_iac.model import Fleet, Service, Worker, tunnel
+from loopback_iac.model import Fleet, Host, Service, Worker, tunnel
 from loopback_iac.model.fields import Address
 from loopback_iac.model.timing import checked_service, pool_interval_ms, timing
+from loopback_iac.render.exporters import HAPROXY_EXPORTER_PORT, listen_address
 from loopback_iac.render.text import render_text
 
 RESERVE_FILES = 2048  # listeners, checks, sockets between processes
@@ -75,7 +77,7 @@ def file_limit(fleet: Fleet) -> int:
     return max(SMALLEST_LIMIT, 1 << (wanted - 1).bit_length())
 
 
-def render_haproxy(fleet: Fleet, pop: str) -> str:
+def render_haproxy(fleet: Fleet, pop: str, hosts: Mapping[str, Host]) -> str:
     """haproxy.cfg of a PoP.
 
     Units: milliseconds for checks and connects, as declared by rtt_ms.
@@ -85,6 +87,7 @@ def render_haproxy(fleet: Fleet, pop: str) -> str:
         "haproxy.cfg",
         pop=pop,
         file_limit=file_limit(fleet),
+        metrics=listen_address(hosts[pop], HAPROXY_EXPORTER_PORT),
         forwardings=[_forwarding(fleet, pop, n, s) for n, s in fleet.services.items()],
     )
 

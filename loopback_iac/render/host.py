@@ -5,15 +5,14 @@ from collections.abc import Mapping
 from loopback_iac.model import Fleet, Host
 from loopback_iac.render.bird import render_bird
 from loopback_iac.render.blackholes import render_blackholes
+from loopback_iac.render.exporters import render_bird_exporter, render_node_exporter
 from loopback_iac.render.files import File, HostFiles
 from loopback_iac.render.gate import render_routes, render_watch
 from loopback_iac.render.haproxy import render_haproxy
 from loopback_iac.render.nftables import render_nftables_pop, render_nftables_worker
 from loopback_iac.render.site import Link, links
 from loopback_iac.render.system import (
-    render_bird_exporter,
     render_chrony,
-    render_node_exporter,
     render_sshd,
     render_sysctl,
     render_sysusers,
@@ -54,7 +53,9 @@ def render_pop(
     ends = links(fleet, pop_name, hosts, keys)
     files = {
         "/etc/bird/bird.conf": File(render_bird(fleet, pop_name), "0640", group="bird"),
-        "/etc/haproxy/haproxy.cfg": File(render_haproxy(fleet, pop_name), "0640", group="haproxy"),
+        "/etc/haproxy/haproxy.cfg": File(
+            render_haproxy(fleet, pop_name, hosts), "0640", group="haproxy"
+        ),
         "/etc/loopback/nftables.conf": File(render_nftables_pop(fleet, pop_name, hosts, ends)),
         "/etc/loopback/routes.json": File(render_routes(fleet)),
         "/etc/loopback/sysctl.conf": File(render_sysctl(fleet, pop_name)),

@@ -4,16 +4,17 @@ The SSH rule stands before `ct state established`: a connection that the new rul
 refused at once, so the agent's confirmation proves what it says.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from ipaddress import collapse_addresses
 
 from loopback_iac.model import Fleet, Host
+from loopback_iac.model.fields import Network
 from loopback_iac.model.traffic import ServiceLimits
+from loopback_iac.render.exporters import EXPORTER_PORTS
 from loopback_iac.render.haproxy import listeners
 from loopback_iac.render.site import Link, own, sessions
 from loopback_iac.render.text import render_text
 
-NODE_EXPORTER_PORT = 9100
-BIRD_EXPORTER_PORT = 9324
 # Clients remembered per service and family. The 65,537th is let through: a flood of forged sources
 # is for the limit of the service and for SYN cookies, and must not shut real clients out.
 CLIENTS = 65536
@@ -33,13 +34,14 @@ def render_nftables_pop(
         pop=pop,
         ssh_port=hosts[pop].ssh_port,
         ports=sorted({service.worker_port for service in fleet.services.values()}),
-        exporters=(NODE_EXPORTER_PORT, BIRD_EXPORTER_PORT),
+        exporters=EXPORTER_PORTS,
         families=[
             {
                 "number": number,
                 "ip": "ip" if number == 4 else "ip6",
                 "kind": "ipv4_addr" if number == 4 else "ipv6_addr",
-                "admin": [n for n in fleet.admin_sources if n.version == number],
+                "admin": _merged(fleet.admin_sources, number),
+                "metrics": _merged(fleet.metrics_sources, number),
                 "own": own(fleet, number),
                 "listeners": _listeners(fleet, number),
             }
@@ -62,6 +64,12 @@ def render_nftables_pop(
         ],
         links=links,
     )
+
+
+def _merged(networks: Iterable[Network], family: int) -> list[Network]:
+    """Networks of one family without overlaps, which nft refuses in a set of intervals."""
+    mine = [n for n in networks if n.version == family]
+    return list(collapse_addresses(mine))  # type: ignore[type-var]  # all of one family
 
 
 def _listeners(fleet: Fleet, family: int) -> list[tuple[str, str]]:

@@ -1,10 +1,8 @@
-"""The host itself: kernel settings, time, SSH, users, exporters."""
+"""The host itself: kernel settings, time, SSH, users."""
 
-from collections.abc import Mapping
-
-from loopback_iac.model import Fleet, Host
+from loopback_iac.model import Fleet
 from loopback_iac.model.tunnel import FIRST_PORT
-from loopback_iac.render.nftables import BIRD_EXPORTER_PORT, NODE_EXPORTER_PORT
+from loopback_iac.render.exporters import EXPORTER_PORTS, METRICS
 from loopback_iac.render.site import sessions
 from loopback_iac.render.text import render_text
 
@@ -20,7 +18,7 @@ def render_sysctl(fleet: Fleet, pop: str) -> str:
         "sysctl.conf",
         pop=pop,
         interfaces=sorted({s.upstream.interface for s in spoken if s.upstream.interface}),
-        reserved=f"{NODE_EXPORTER_PORT},{BIRD_EXPORTER_PORT},{FIRST_PORT}-{last_port}",
+        reserved=f"{','.join(map(str, EXPORTER_PORTS))},{FIRST_PORT}-{last_port}",
     )
 
 
@@ -39,30 +37,15 @@ def render_sshd(fleet: Fleet, pop: str) -> str:
     return render_text("sshd.conf", pop=pop, exempt=exempt)
 
 
-def render_node_exporter(pop: str, hosts: Mapping[str, Host]) -> str:
-    """Arguments of the machine's exporter: it listens on the host's own address."""
-    return f'ARGS="--web.listen-address={_listen(hosts[pop], NODE_EXPORTER_PORT)}"\n'
-
-
-def render_bird_exporter(pop: str, hosts: Mapping[str, Host]) -> str:
-    """Arguments of BIRD's exporter: it listens on the host's own address."""
-    listen = _listen(hosts[pop], BIRD_EXPORTER_PORT)
-    return (
-        f'ARGS="-web.listen-address={listen} -bird.socket=/run/bird/bird.ctl'
-        ' -bird.v2=true -format.new=true"\n'
-    )
-
-
-def _listen(host: Host, port: int) -> str:
-    address = host.address
-    return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
+_READERS = ("loopback-metrics", "loopback-watch")
 
 
 def render_sysusers(role: str) -> str:
-    """The user of the health gate; on a PoP it may talk to BIRD and read HAProxy's state."""
+    """Users of the health gate and, on a PoP, of the metrics; there both read BIRD and HAProxy."""
     lines = ['u loopback-watch - "Loopback health gate" / /usr/sbin/nologin']
     if role == "pop":
-        lines += ["m loopback-watch bird", "m loopback-watch haproxy"]
+        lines.append('u loopback-metrics - "Loopback metrics" / /usr/sbin/nologin')
+        lines += [f"m {user} {group}" for user in _READERS for group in ("bird", "haproxy")]
     return "\n".join(lines) + "\n"
 
 
@@ -76,4 +59,6 @@ def render_tmpfiles(role: str) -> str:
         "d /run/loopback 0755 root root -",
         f"d /run/loopback/gate 0755 loopback-watch {group} -",
     ]
+    if role == "pop":
+        lines.append(f"d {METRICS} 0755 loopback-metrics loopback-metrics -")
     return "\n".join(lines) + "\n"

@@ -16,6 +16,7 @@ def render_units_pop(fleet: Fleet, links: tuple[Link, ...]) -> dict[str, File]:
         "loopback-routes.service": render_text("loopback-routes.service"),
         "loopback-sysctl.service": render_text("loopback-sysctl.service"),
         "loopback-watch.service": render_text("loopback-watch.service", groups="bird haproxy"),
+        "loopback-metrics.service": render_text("loopback-metrics.service"),
         "bird.service.d/loopback.conf": render_text("bird.drop-in"),
         "haproxy.service.d/loopback.conf": render_text(
             "haproxy.drop-in", file_limit=file_limit(fleet)

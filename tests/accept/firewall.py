@@ -15,6 +15,7 @@ PROBE = Path(__file__).parent / "probe.py"
 NFT = "/etc/loopback/nftables.conf"
 ADMIN, STRANGER, CARRIER = "198.18.251.2", "198.51.100.2", "192.0.2.0"
 ADMIN6, STRANGER6 = "2001:db8:fb::2", "2001:db8:c1::2"
+PROMETHEUS, PROMETHEUS6 = "198.18.250.11", "2001:db8:fa::11"
 HOST, HOST6, VIP, VIP6 = "198.18.1.11", "2001:db8:1::11", "203.0.113.10", "2001:db8:100::10"
 
 
@@ -66,7 +67,15 @@ def edge_and_world(image):
         world.ip("addr add 198.18.1.1/24 dev w0")
         world.ip("addr add 2001:db8:1::1/64 dev w0 nodad")
         world.ip("addr add 192.0.2.0/31 dev w1")
-        for address in (ADMIN, STRANGER, "198.18.11.21", ADMIN6, STRANGER6):
+        for address in (
+            ADMIN,
+            STRANGER,
+            "198.18.11.21",
+            ADMIN6,
+            STRANGER6,
+            PROMETHEUS,
+            PROMETHEUS6,
+        ):
             world.ip(f"addr add {address} dev lo")
         fra1.ip("route add default via 198.18.1.1")
         fra1.ip("-6 route add default via 2001:db8:1::1")

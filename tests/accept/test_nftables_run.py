@@ -14,6 +14,8 @@ from tests.accept.firewall import (
     HOST,
     HOST6,
     PROBE,
+    PROMETHEUS,
+    PROMETHEUS6,
     STRANGER,
     STRANGER6,
     VIP,
@@ -63,6 +65,20 @@ def test_who_reaches_a_pop(pop):
         ("192.0.2.1", 179, STRANGER): "silent",
     }.items():
         assert reach(world, address, port, source) == expected, (address, port, source)
+
+
+def test_metrics_are_for_their_sources_and_nothing_else_is(image):
+    with edge_and_world(image) as (fra1, world):
+        load(image, fra1, "fra1", golden.load("metrics-sources"))
+        ports = (22, 8405, 9100, 9324)
+        for port in ports:
+            hear(fra1, HOST, port)
+            hear(fra1, HOST6, port)
+        for source, address in ((PROMETHEUS, HOST), (PROMETHEUS6, HOST6)):
+            heard = [reach(world, address, port, source) for port in ports]
+            assert heard == ["silent", "heard", "heard", "heard"], source
+        assert reach(world, HOST, 8405, STRANGER) == "silent"
+        assert reach(world, HOST, 8405, ADMIN) == "heard"
 
 
 def test_datagrams_only_from_declared_peers(pop):

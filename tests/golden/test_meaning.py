@@ -218,7 +218,7 @@ def v6_only(rendered):
         rendered, "w1", "/etc/wireguard/lb-fra1.conf"
     )
     exporter = text(rendered, "fra1", "/etc/default/prometheus-node-exporter")
-    assert exporter == 'ARGS="--web.listen-address=[2001:db8:1::11]:9100"\n'
+    assert exporter.startswith('ARGS="--web.listen-address=[2001:db8:1::11]:9100 ')
     assert "ip saddr @admin4" not in text(rendered, "fra1", NFT)
 
 
@@ -243,6 +243,17 @@ def limits(rendered):
     assert haproxy.count("stick-table") == 1
 
 
+def metrics_sources(rendered):
+    nft = text(rendered, "fra1", NFT)
+    assert "elements = { 198.18.250.0/24 }" in nft
+    ports = "{ 8405, 9100, 9324 } accept"
+    assert f"ip saddr @metrics4 tcp dport {ports}" in nft
+    assert f"ip6 saddr @metrics6 tcp dport {ports}" in nft
+    # metrics and nothing else; without any, the operators' networks alone
+    assert len(re.findall(r"saddr @metrics[46]", nft)) == 2
+    assert "@metrics" not in text(golden.render(golden.load("two-pops")), "fra1", NFT)
+
+
 MEANINGS = {
     f.__name__.replace("_", "-"): f
     for f in (
@@ -256,6 +267,7 @@ MEANINGS = {
         v4_only,
         v6_only,
         limits,
+        metrics_sources,
     )
 }
 

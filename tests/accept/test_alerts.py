@@ -1,0 +1,76 @@
+"""Alerts and dashboard through Prometheus's own parser, and each alert both ways."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.prometheus import ensure_prometheus
+
+ROOT = Path(__file__).parents[2]
+OPERATE = ROOT / "operate"
+
+
+@pytest.fixture(scope="module")
+def promtool():
+    program = ensure_prometheus() / "promtool"
+
+    def run(*words):
+        argv = [str(program), *map(str, words)]
+        done = subprocess.run(argv, cwd=OPERATE, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    return run
+
+
+def rules():
+    groups = yaml.safe_load((OPERATE / "alerts.yml").read_text())["groups"]
+    return [rule for group in groups for rule in group["rules"]]
+
+
+def dashboard_queries(rate_interval="1m"):
+    """Queries with Grafana's variables filled in as Grafana does for `All`."""
+    tree = json.loads((OPERATE / "dashboard.json").read_text())
+    found = [target["expr"] for panel in tree["panels"] for target in panel["targets"]]
+    return [e.replace("$__rate_interval", rate_interval).replace("$pop", ".+") for e in found]
+
+
+def test_prometheus_takes_configuration_and_rules(promtool):
+    promtool("check", "config", "prometheus.yml")
+
+
+def test_each_alert_fires_when_it_must_and_is_silent_when_it_must(promtool):
+    promtool("test", "rules", "alerts_test.yml")
+    tested = {True: set(), False: set()}
+    for case in yaml.safe_load((OPERATE / "alerts_test.yml").read_text())["tests"]:
+        for check in case["alert_rule_test"]:
+            tested[bool(check["exp_alerts"])].add(check["alertname"])
+    names = {rule["alert"] for rule in rules()}
+    assert len(names) == len(rules())
+    assert tested == {True: names, False: names}
+
+
+def test_each_alert_says_what_to_do():
+    headings = re.findall(r"^## (.*)$", (ROOT / "docs/runbook.md").read_text(), re.MULTILINE)
+    for rule in rules():
+        page, _, heading = rule["annotations"]["runbook"].partition(": ")
+        assert page == "docs/runbook.md"
+        assert heading in headings, rule["alert"]
+        assert rule["labels"]["severity"] in ("page", "ticket")
+
+
+def test_prometheus_parses_every_query_of_the_dashboard(promtool, tmp_path):
+    queries = dashboard_queries()
+    assert not [query for query in queries if "$" in query]
+    recorded = [{"record": f"q{n}", "expr": query} for n, query in enumerate(queries)]
+    path = tmp_path / "queries.yml"
+    path.write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": recorded}]}))
+    promtool("check", "rules", path)
+    panels = json.loads((OPERATE / "dashboard.json").read_text())["panels"]
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    assert len({panel["title"] for panel in panels}) == len(panels)
