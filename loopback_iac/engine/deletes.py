@@ -35,7 +35,11 @@ class Deleter:
         What fails or is protected stays in state, with everything it rests on; the rest goes on.
         """
         doomed = [old for old in self.run.olds if not old.taken]
-        self._going = {(old.resource.urn, old.resource.delete) for old in doomed}
+        self._going = {
+            (old.resource.urn, old.resource.delete)
+            for old in doomed
+            if not old.resource.retain_on_delete and (old.condemned or not old.resource.protect)
+        }
         layers, rests_on = _layer(doomed)
         with ThreadPoolExecutor(self.run.parallel) as pool:
             for layer in layers:

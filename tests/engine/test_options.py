@@ -43,6 +43,16 @@ def test_protected_resources_are_not_replaced(stack: Stack) -> None:
     assert stack.steps() == []
 
 
+@pytest.mark.parametrize("option", ["retain_on_delete", "protect"])
+def test_deleted_with_what_stays_is_deleted_by_itself(stack: Stack, option: str) -> None:
+    stack.write([entry("host", **{option: True}), entry("on", deleted_with="host"), entry("b")])
+    stack.up()
+    stack.write([entry("b")])
+    stack.run(up)
+    assert stack.steps() == ["Delete:on"]
+    assert stack.world() == ["b", "host"]
+
+
 def test_ignore_changes_keeps_the_old_value(stack: Stack) -> None:
     options = {"ignore_changes": ["v", "deep.list[0]"]}
     stack.write([entry("a", {"v": 1, "deep": {"list": [1, 2]}}, **options)])
