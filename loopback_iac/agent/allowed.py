@@ -48,7 +48,7 @@ _EXACT = {
     "/etc/default/prometheus-node-exporter": Place("exporter", (POP,)),
     "/etc/default/prometheus-bird-exporter": Place("exporter", (POP,)),
 }
-_TUNNEL = re.compile(r"/etc/wireguard/(lb-[a-z0-9][a-z0-9-]{0,11})\.conf")
+_TUNNEL = re.compile(r"/etc/wireguard/(l[bc]-[a-z0-9][a-z0-9-]{0,11})\.conf")
 _UNIT = re.compile(r"/etc/systemd/system/(loopback-[a-z0-9-]+\.(?:service|path|timer))")
 _DROP_IN = re.compile(r"/etc/systemd/system/([a-zA-Z0-9@_.-]+\.service)\.d/loopback\.conf")
 
@@ -84,6 +84,11 @@ def tunnel_of(path: str) -> str | None:
     """The tunnel's interface name when `path` is a WireGuard file."""
     found = _TUNNEL.fullmatch(path)
     return found.group(1) if found else None
+
+
+def is_drop_in(path: str) -> bool:
+    """Whether `path` is one of our drop-ins: its folder belongs to no package."""
+    return _DROP_IN.fullmatch(path) is not None
 
 
 def unit_of(path: str) -> str | None:

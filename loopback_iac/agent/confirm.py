@@ -8,6 +8,7 @@ back.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
@@ -18,6 +19,7 @@ from .bundle import FORMAT, HostSet
 from .drain import APPLY, OPERATOR, drain, wait_announcing
 from .files import remove
 from .holes import forget_by_hand
+from .keys import epochs_kept, forget_keys
 from .plan import plan_retired, plan_steps
 from .recover import disarm_timer, prune_sets, recover_locked, restore_origin, return_to_confirmed
 from .refusal import RefusedError
@@ -82,6 +84,9 @@ def _mark_active(digest: str) -> None:
         state["drain"][APPLY] = None
     disarm_timer(digest)
     prune_sets()
+    with contextlib.suppress(OSError):  # last, and never the reason to refuse: it goes next time
+        for path in forget_keys(epochs_kept()):
+            sys.stderr.write(f"loopback-agent confirm: removed {path}\n")
 
 
 def _apply_again(digest: str) -> None:

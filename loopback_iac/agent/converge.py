@@ -22,6 +22,7 @@ from .proof import prove_set
 from .recover import arm_timer, recover_locked, restore_origin, return_to_confirmed
 from .refusal import RefusedError
 from .reload import do_steps, stop_retired
+from .rotation import check_rotation
 from .sets import differing, place_of, read_set, save_origin, save_set, set_path
 from .state import DRAINING, LIBRARY, RUN, SWAPPING, UNCONFIRMED, alone, changing_state, read_state
 
@@ -51,6 +52,7 @@ def converge(coming: HostSet, connection: str) -> dict[str, Any]:
         _check_way_in(changed, coming, connection)
         _check_room(coming, changed)
         _stage_and_check(coming)
+        check_rotation(before, coming)
         drained = _begin(coming, before, changed, connection)
         try:
             arm_timer(coming.digest, WORK_S + coming.confirm_s)

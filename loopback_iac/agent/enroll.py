@@ -4,7 +4,6 @@ restrict the deploy key.
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import os
 import platform
@@ -15,12 +14,12 @@ from .allowed import ROLES
 from .authorized import restrict_key
 from .bundle import FORMAT, parse_json
 from .files import read_on_disk, replace
+from .keys import KEYS, epochs_kept, forget_keys, wireguard_key
 from .packages import install_packages, parse_packages
 from .programs import active_units, must
 from .refusal import RefusedError
 from .state import ENROLLED, LIBRARY
 
-KEYS = "/etc/loopback/keys"
 AGENTS = "/usr/local/lib/loopback"
 LINK = "/usr/local/sbin/loopback-agent"
 
@@ -95,6 +94,7 @@ def enroll(content: bytes, agent: bytes) -> dict[str, Any]:
         install_agent(agent)
         _make_folders()
         keys = {str(epoch): wireguard_key(epoch) for epoch in sorted(epochs)}
+        forget_keys({*epochs, *epochs_kept()})  # of a rotation that was given up
         _install_units()
         replace(ENROLLED, _enrolled(host, role), 0o644)
         if request.get("deploy_key"):
@@ -173,25 +173,6 @@ def _make_folders() -> None:
     for path, mode in ((LIBRARY, 0o755), ("/etc/loopback", 0o755), (KEYS, 0o700)):
         os.makedirs(path, exist_ok=True)
         os.chmod(path, mode)
-
-
-def wireguard_key(epoch: int) -> str:
-    """The public half of this host's key; the private half is born here, stays here and is never
-    printed.
-    """
-    path = f"{KEYS}/wireguard-{epoch}.key"
-    found = read_on_disk(path)
-    if found is None:
-        replace(path, must("wg", "genkey").encode("ascii"), 0o600)
-        found = read_on_disk(path)
-    if found is None or found.mode & 0o077:
-        raise RefusedError(
-            f"{path} is readable by others",
-            fix=f"rotate: declare the next key epoch and remove {path}",
-        )
-    public = must("wg", "pubkey", stdin=found.content.decode("ascii")).strip()
-    base64.b64decode(public, validate=True)
-    return public
 
 
 def _install_units() -> None:

@@ -162,6 +162,12 @@ def remove(path: str) -> None:
         os.fsync(folder)
 
 
+def remove_empty(folder: str) -> None:
+    """Remove a folder that nothing is left in; one that holds something, or is gone, stays so."""
+    with contextlib.suppress(OSError, RefusedError), parent_of(folder) as (above, name):
+        os.rmdir(name, dir_fd=above)
+
+
 def check_space(needs: dict[str, int]) -> None:
     """Refuse before anything is changed when a filesystem lacks room.
 

@@ -10,11 +10,13 @@ is to do.
 from __future__ import annotations
 
 import contextlib
+import os
 from typing import TYPE_CHECKING, Any
 
+from .allowed import is_drop_in
 from .bundle import HostSet
 from .drain import APPLY, want_undrained
-from .files import forget_beside, put_in_place, remove, write_beside
+from .files import forget_beside, put_in_place, remove, remove_empty, write_beside
 from .plan import plan_retired, plan_steps
 from .programs import boottime_s, must, run
 from .proof import prove_set
@@ -112,6 +114,8 @@ def restore_origin(path: str) -> None:
     first = origin.files.get(path) if origin else None
     if first is None:
         remove(path)
+        if is_drop_in(path):  # its folder is ours as well
+            remove_empty(os.path.dirname(path))
     else:
         write_beside(path, first.content, first.mode, *first.ids)
         put_in_place(path)

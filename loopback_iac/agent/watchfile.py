@@ -50,6 +50,7 @@ class Watch(NamedTuple):
     blackhole_budget: int = 0
     blackhole_sessions: Mapping[str, int] = MappingProxyType({})  # name in BIRD -> family
     blackhole_refusing: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()  # tunnels that carry no traffic while keys are rotated
 
 
 def parse_watch(content: bytes) -> Watch:
@@ -84,6 +85,7 @@ def parse_watch(content: bytes) -> Watch:
             int(blackhole.get("budget", 0)),
             {str(n): int(f) for n, f in sorted(blackhole.get("sessions", {}).items())},
             tuple(map(str, blackhole.get("refusing", []))),
+            tuple(map(str, value.get("tunnels_beside", []))),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as wrong:
         raise RefusedError(

@@ -247,6 +247,13 @@ class RollArgs(TypedDict):
     """Seconds a PoP must be healthy before it announces again. Default 10."""
 
 
+class TunnelsArgs(TypedDict):
+    """Keys of the tunnels between PoPs and workers, and their rotation."""
+
+    key_epochs: NotRequired[Sequence[int]]
+    """Epochs of keys that stand, at most two in a row; the first carries traffic. Default: [1]."""
+
+
 class BlackholeArgs(TypedDict):
     """An own address that is given up, so that the rest of the fleet serves on."""
 
@@ -279,6 +286,8 @@ class AnycastEdgeArgs(TypedDict):
     """Networks that may read metrics and nothing else: where your Prometheus stands."""
     roll: NotRequired[RollArgs]
     """Timing of changes."""
+    tunnels: NotRequired[TunnelsArgs]
+    """Key epochs of the tunnels."""
     rpki: NotRequired[Sequence[str]]
     """RPKI caches as `address:port` (RFC 8210). Needed where an upstream's `routes` is `full`."""
     blackholes: NotRequired[Sequence[BlackholeArgs]]

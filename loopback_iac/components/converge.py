@@ -54,8 +54,8 @@ class ConvergedHost(pulumi.ComponentResource):
 
     kind: ClassVar[str]
     """What the host is in the fleet: `pop` or `worker`."""
-    public_key: pulumi.Output[str]
-    """WireGuard public key, born on the host."""
+    public_keys: pulumi.Output[Mapping[str, str]]
+    """WireGuard public keys by key epoch; the private halves were born on the host."""
     digest: pulumi.Output[str]
     """Keyed digest of the bundle as applied."""
 
@@ -64,9 +64,10 @@ class ConvergedHost(pulumi.ComponentResource):
         name: str,
         host_name: str,
         host: pulumi.Input[HostRef],
+        key_epochs: Sequence[int],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """Declare the enrolment; `converge` declares the rest once every host's key is known."""
+        """Declare the enrolment; `converge` declares the rest once every host's keys are known."""
         super().__init__(
             f"loopback-iac:index:{type(self).__name__}",
             name,
@@ -74,13 +75,17 @@ class ConvergedHost(pulumi.ComponentResource):
             opts,
         )
         self._name, self._host_name = name, host_name
-        self._host = host
+        self._host, self._key_epochs = host, sorted(key_epochs)
         self._facts = public_facts(host)
         self._connection = connection(host_name, host)
         self._enroll = self._declare_enroll()
-        self.public_key = self._enroll.stdout.apply(
-            lambda out: str(json.loads(out)["wireguard"]["1"])
+        self.public_keys = self._enroll.stdout.apply(
+            lambda out: {epoch: str(key) for epoch, key in json.loads(out)["wireguard"].items()}
         )
+
+    def public_key(self, key_epoch: int) -> pulumi.Output[str]:
+        """WireGuard public key of one epoch."""
+        return self.public_keys.apply(lambda keys: keys[str(key_epoch)])
 
     def converge(self, delivery: Delivery, after: Sequence[pulumi.Resource]) -> remote.Command:
         """Declare apply and confirm; the confirm Command is what the next host waits for."""
@@ -120,7 +125,7 @@ class ConvergedHost(pulumi.ComponentResource):
                 "host_name": self._host_name,
                 "role": self.kind,
                 "digest": self.digest,
-                "public_key": self.public_key,
+                "public_keys": self.public_keys,
                 "files": delivery["files"].apply(
                     lambda files: {p: f["text"] for p, f in files.items()}
                 ),
@@ -135,7 +140,7 @@ class ConvergedHost(pulumi.ComponentResource):
             "host": self._host_name,
             "role": self.kind,
             "packages": list(packages_of(self.kind)),
-            "key_epochs": [1],
+            "key_epochs": self._key_epochs,
             "agent": base64.b64encode(program).decode(),
             "agent_sha256": hashlib.sha256(program).hexdigest(),
             "debian": ["13"],

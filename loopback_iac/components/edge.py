@@ -1,6 +1,6 @@
 """AnycastEdge: a whole fleet as one component, because tunnels need both of their ends."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import pulumi
@@ -10,9 +10,9 @@ from loopback_iac.components.boundary import refuse_as_pulumi
 from loopback_iac.components.converge import Delivery, EdgePop, Worker
 from loopback_iac.components.hosts import public_facts
 from loopback_iac.model import Fleet, Host, fleet_facts, parse_fleet, parse_host
-from loopback_iac.render import HostFiles, render_pop, render_worker
+from loopback_iac.render import HostFiles, Keys, render_pop, render_worker
 
-Render = Callable[[Fleet, str, Mapping[str, Host], Mapping[str, str]], HostFiles]
+Render = Callable[[Fleet, str, Mapping[str, Host], Keys], HostFiles]
 
 
 class AnycastEdge(pulumi.ComponentResource):
@@ -37,8 +37,9 @@ class AnycastEdge(pulumi.ComponentResource):
         late = {pop: args["pops"][pop]["host"] for pop in fleet.pops}
         late |= {w: _worker_args(args, w)["host"] for w in fleet.workers}
         child = pulumi.ResourceOptions(parent=self)
-        self.pop = {p: EdgePop(f"{name}-{p}", p, late[p], child) for p in fleet.pops}
-        self.worker = {w: Worker(f"{name}-{w}", w, late[w], child) for w in fleet.workers}
+        epochs = fleet.tunnels.key_epochs
+        self.pop = {p: EdgePop(f"{name}-{p}", p, late[p], epochs, child) for p in fleet.pops}
+        self.worker = {w: Worker(f"{name}-{w}", w, late[w], epochs, child) for w in fleet.workers}
         self._converge(fleet, args, late)
 
         self.vips = pulumi.Output.from_input(
@@ -53,8 +54,11 @@ class AnycastEdge(pulumi.ComponentResource):
     ) -> None:
         hosts = pulumi.Output.all(**{n: public_facts(ref) for n, ref in late.items()})
         every = {**self.pop, **self.worker}
-        keys = {n: f"@{{secret:{key_mark(n)}}}" for n in every}
-        known = {key_mark(n): child.public_key for n, child in every.items()}
+        epochs = sorted(fleet.tunnels.key_epochs)
+        keys = {(n, e): f"@{{secret:{key_mark(n, e)}}}" for n in every for e in epochs}
+
+        def known(peers: Iterable[str]) -> dict[str, pulumi.Input[str]]:
+            return {key_mark(n, e): every[n].public_key(e) for n in sorted(peers) for e in epochs}
 
         def delivery(
             host: str, render: Render, values: Mapping[str, pulumi.Input[str]]
@@ -71,14 +75,11 @@ class AnycastEdge(pulumi.ComponentResource):
             }
 
         before: list[pulumi.Resource] = [
-            self.worker[w].converge(
-                delivery(w, render_worker, {key_mark(p): known[key_mark(p)] for p in fleet.pops}),
-                [],
-            )
+            self.worker[w].converge(delivery(w, render_worker, known(fleet.pops)), [])
             for w in sorted(fleet.workers)
         ]
         for p in sorted(fleet.pops):
-            values = {key_mark(w): known[key_mark(w)] for w in fleet.workers} | _md5(args, p)
+            values = known(fleet.workers) | _md5(args, p)
             before = [self.pop[p].converge(delivery(p, render_pop, values), before)]
 
     def _describe(
@@ -104,9 +105,9 @@ def _parsed(name: str, tree: Mapping[str, Any]) -> Host:
     return refuse_as_pulumi(lambda: parse_host(name, tree))
 
 
-def key_mark(host: str) -> str:
+def key_mark(host: str, key_epoch: int) -> str:
     """Name of the mark that stands for a host's WireGuard public key in rendered files."""
-    return f"wireguard-{host}"
+    return f"wireguard-{key_epoch}-{host}"
 
 
 def _worker_args(args: AnycastEdgeArgs, worker: str) -> WorkerArgs:

@@ -7,7 +7,7 @@ from loopback_iac.model.host import Host, parse_host
 from loopback_iac.model.parse import parse_fleet
 from loopback_iac.model.problem import InputRejected, Problem, problems_text
 from loopback_iac.model.traffic import Pool, Prefix, Service, Vip, Worker
-from loopback_iac.model.tunnel import Tunnel, tunnel
+from loopback_iac.model.tunnel import Tunnel, tunnel, tunnels
 
 __all__ = [
     "Announcement",
@@ -29,4 +29,5 @@ __all__ = [
     "parse_host",
     "problems_text",
     "tunnel",
+    "tunnels",
 ]

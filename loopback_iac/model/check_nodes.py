@@ -7,7 +7,8 @@ from loopback_iac.model.problem import Problem
 from loopback_iac.model.timing import checks_per_s
 from loopback_iac.model.tunnel import INTERFACE_PREFIX
 
-LONGEST_HOST_NAME = 15 - len(INTERFACE_PREFIX)  # Linux IFNAMSIZ
+SHOWN_PREFIX = INTERFACE_PREFIX[1]  # all are equally long
+LONGEST_HOST_NAME = 15 - len(SHOWN_PREFIX)  # Linux IFNAMSIZ
 
 
 def check_nodes(draft: Draft) -> list[Problem]:
@@ -62,7 +63,7 @@ def _names(
             problems.append(
                 Problem(
                     path,
-                    f"tunnel interface {INTERFACE_PREFIX + name!r} has {len(name) + 3} characters",
+                    f"tunnel interface {SHOWN_PREFIX + name!r} has {len(name) + 3} characters",
                     "at most 15",
                     f"choose a name of at most {LONGEST_HOST_NAME} characters",
                     "tunnel-name-length",

@@ -48,6 +48,7 @@ def fleet_facts(fleet: Fleet) -> dict[str, object]:
             for hole in fleet.blackholes
         ],
         "rpki": _rpki(fleet),
+        "tunnels": {"key_epochs": [*fleet.tunnels.key_epochs]},
         "roll": {"drain_s": fleet.roll.drain_s, "return_hold_s": fleet.roll.return_hold_s},
     }
 

@@ -22,6 +22,7 @@ from loopback_iac.model.fields import (
     Value,
     refuse,
 )
+from loopback_iac.model.key_epochs import Tunnels
 from loopback_iac.model.traffic import Pool, Prefix, Service, Vip, Worker
 
 # 51820 + 51 is the port of Cilium's own WireGuard mesh; a worker may run it
@@ -101,6 +102,7 @@ class Settings(Value):
     admin_sources: AdminSources
     metrics_sources: MetricsSources = ()
     roll: Roll = Roll()
+    tunnels: Tunnels = Tunnels()
     rpki: Annotated[tuple[RpkiCache, ...], BeforeValidator(_caches)] = ()
     blackholes: Annotated[tuple[Blackhole, ...], BeforeValidator(_blackholes)] = ()
     time_servers: ServerList = ()

@@ -1,7 +1,9 @@
-"""Addresses, ports and names of the tunnel between one PoP and one worker; pure arithmetic.
+"""Addresses, ports and names of the tunnels between one PoP and one worker; pure arithmetic.
 
 Everything follows from the two node ids, so adding a PoP moves no existing tunnel. PoP ids take
-8 bits and worker ids 10: 2**18 pairs fill the /31s of 10.88.0.0/13 exactly.
+8 bits and worker ids 10: 2**18 pairs fill the /31s of a /13 exactly. A pair has one tunnel per key
+epoch; odd and even epochs have spaces of their own, so that two of them that follow each other
+stand side by side while keys are rotated.
 """
 
 import hashlib
@@ -10,10 +12,11 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from loopback_iac.model.fields import Value
 from loopback_iac.model.fleet import Fleet
 
-TUNNEL_V4 = IPv4Network("10.88.0.0/13")
-FIRST_PORT = 51820
-KEY_EPOCH = 1
-INTERFACE_PREFIX = "lb-"
+# by parity of the key epoch: even, odd
+TUNNEL_V4 = (IPv4Network("10.80.0.0/13"), IPv4Network("10.88.0.0/13"))
+FIRST_PORT = (51820 + 1024, 51820)
+INTERFACE_PREFIX = ("lc-", "lb-")
+SUBNET_V6 = (1 << 8, 0)
 WIREGUARD_OVERHEAD_BYTES = 80  # 40 IPv6 + 8 UDP + 32 WireGuard: fits both families
 
 
@@ -22,6 +25,7 @@ class Tunnel(Value):
 
     pop: str
     worker: str
+    key_epoch: int
     pop_v4: IPv4Address
     worker_v4: IPv4Address
     pop_v6: IPv6Address
@@ -34,12 +38,12 @@ class Tunnel(Value):
     @property
     def pop_interface(self) -> str:
         """Interface on the PoP."""
-        return INTERFACE_PREFIX + self.worker
+        return INTERFACE_PREFIX[self.key_epoch % 2] + self.worker
 
     @property
     def worker_interface(self) -> str:
         """Interface on the worker."""
-        return INTERFACE_PREFIX + self.pop
+        return INTERFACE_PREFIX[self.key_epoch % 2] + self.pop
 
     @property
     def net_v4(self) -> IPv4Network:
@@ -58,36 +62,55 @@ def tunnel_net_v6(fleet: str) -> IPv6Network:
     return IPv6Network((b"\xfd" + drawn + bytes(10), 48))
 
 
-def pair_v4(pop_id: int, worker_id: int) -> IPv4Network:
+def pair_v4(pop_id: int, worker_id: int, key_epoch: int = 1) -> IPv4Network:
     """The /31 of a pair of node ids."""
-    return IPv4Network((TUNNEL_V4[((pop_id << 10) + worker_id) * 2], 31))
+    return IPv4Network((TUNNEL_V4[key_epoch % 2][((pop_id << 10) + worker_id) * 2], 31))
 
 
-def pair_v6(fleet: str, pop_id: int, worker_id: int) -> IPv6Network:
-    """The /127 of a pair of node ids: subnet by PoP, address by worker."""
+def pair_v6(fleet: str, pop_id: int, worker_id: int, key_epoch: int = 1) -> IPv6Network:
+    """The /127 of a pair of node ids: subnet by PoP and parity, address by worker."""
     base = int(tunnel_net_v6(fleet).network_address)
-    return IPv6Network((base + (pop_id << 64) + worker_id * 2, 127))
+    subnet = SUBNET_V6[key_epoch % 2] + pop_id
+    return IPv6Network((base + (subnet << 64) + worker_id * 2, 127))
+
+
+def pop_ports(worker_id: int, key_epoch: int) -> tuple[int, int]:
+    """First and last port of tunnels at a PoP, up to a worker id."""
+    first = FIRST_PORT[key_epoch % 2]
+    return first, first + worker_id
 
 
 def router_id(pop_id: int) -> IPv4Address:
-    """BGP identifier of a PoP: the address of worker id 0, which no worker has."""
+    """BGP identifier of a PoP: the address of worker id 0, which no worker has, in any epoch."""
     return pair_v4(pop_id, 0).network_address
 
 
+def tunnels(fleet: Fleet, pop: str, worker: str) -> tuple[Tunnel, ...]:
+    """Every tunnel of one pair of a fleet, by key epoch; one of them carries traffic."""
+    return tuple(_tunnel(fleet, pop, worker, epoch) for epoch in sorted(fleet.tunnels.key_epochs))
+
+
 def tunnel(fleet: Fleet, pop: str, worker: str) -> Tunnel:
-    """The tunnel of one pair of a fleet."""
+    """The tunnel of one pair that carries traffic."""
+    return _tunnel(fleet, pop, worker, fleet.tunnels.traffic_epoch)
+
+
+def _tunnel(fleet: Fleet, pop: str, worker: str, key_epoch: int) -> Tunnel:
     pop_id = fleet.pops[pop].node_id
     member = fleet.workers[worker]
-    v4, v6 = pair_v4(pop_id, member.node_id), pair_v6(fleet.name, pop_id, member.node_id)
+    v4 = pair_v4(pop_id, member.node_id, key_epoch)
+    v6 = pair_v6(fleet.name, pop_id, member.node_id, key_epoch)
+    first_port = FIRST_PORT[key_epoch % 2]
     return Tunnel(
         pop=pop,
         worker=worker,
+        key_epoch=key_epoch,
         pop_v4=v4[0],
         worker_v4=v4[1],
         pop_v6=v6[0],
         worker_v6=v6[1],
-        pop_port=FIRST_PORT + member.node_id,
-        worker_port=FIRST_PORT + pop_id,
+        pop_port=first_port + member.node_id,
+        worker_port=first_port + pop_id,
         mtu_bytes=member.path_mtu_bytes - WIREGUARD_OVERHEAD_BYTES,
         behind_nat=member.behind_nat,
     )

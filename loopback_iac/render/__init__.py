@@ -2,5 +2,6 @@
 
 from loopback_iac.render.files import File, HostFiles
 from loopback_iac.render.host import packages_of, render_pop, render_worker
+from loopback_iac.render.site import Keys
 
-__all__ = ["File", "HostFiles", "packages_of", "render_pop", "render_worker"]
+__all__ = ["File", "HostFiles", "Keys", "packages_of", "render_pop", "render_worker"]

@@ -32,6 +32,8 @@ def _gate(announcement: Announcement) -> dict[str, object]:
 def render_watch(fleet: Fleet, host: str, links: tuple[Link, ...]) -> str:
     """watch.json: on a PoP announcements and services, on both roles the tunnels.
 
+    Tunnels beside are those that carry no traffic while keys are rotated.
+
     Units: seconds.
     """
     tree: dict[str, object] = {
@@ -40,6 +42,9 @@ def render_watch(fleet: Fleet, host: str, links: tuple[Link, ...]) -> str:
         "role": "pop" if host in fleet.pops else "worker",
         "tunnels": [link.interface for link in links],
     }
+    traffic = fleet.tunnels.traffic_epoch
+    if beside := [link.interface for link in links if link.tunnel.key_epoch != traffic]:
+        tree["tunnels_beside"] = beside
     if host in fleet.pops:
         tree |= {
             "announcements": {a.name: _gate(a) for a in fleet.announcements},

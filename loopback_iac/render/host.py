@@ -10,7 +10,7 @@ from loopback_iac.render.files import File, HostFiles
 from loopback_iac.render.gate import render_routes, render_watch
 from loopback_iac.render.haproxy import render_haproxy
 from loopback_iac.render.nftables import render_nftables_pop, render_nftables_worker
-from loopback_iac.render.site import Link, links
+from loopback_iac.render.site import Keys, Link, links
 from loopback_iac.render.system import (
     render_chrony,
     render_sshd,
@@ -42,12 +42,10 @@ def packages_of(role: str) -> tuple[str, ...]:
     return PACKAGES[role]
 
 
-def render_pop(
-    fleet: Fleet, pop_name: str, hosts: Mapping[str, Host], keys: Mapping[str, str]
-) -> HostFiles:
+def render_pop(fleet: Fleet, pop_name: str, hosts: Mapping[str, Host], keys: Keys) -> HostFiles:
     """Files of a PoP.
 
-    In: late facts and WireGuard public keys (or marks for them) of every host, by name.
+    In: late facts of every host by name; public keys, or marks for them, of every epoch.
     Raises: InputRejected when facts or keys are missing, or a pair shares no address family.
     """
     ends = links(fleet, pop_name, hosts, keys)
@@ -70,7 +68,7 @@ def render_pop(
 
 
 def render_worker(
-    fleet: Fleet, worker_name: str, hosts: Mapping[str, Host], keys: Mapping[str, str]
+    fleet: Fleet, worker_name: str, hosts: Mapping[str, Host], keys: Keys
 ) -> HostFiles:
     """Files of a worker: tunnels and the guard of our ports; nothing else on it is touched.
 

@@ -3,9 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from loopback_iac.model import Fleet, Host, InputRejected, Problem, Tunnel, tunnel
+from loopback_iac.model import Fleet, Host, InputRejected, Problem, Tunnel, tunnels
 from loopback_iac.model.bgp import Upstream
 from loopback_iac.model.fields import Address, Network
+
+Keys = Mapping[tuple[str, int], str]
+"""WireGuard public keys, or marks for them, by host and key epoch."""
 
 
 @dataclass(frozen=True)
@@ -66,10 +69,8 @@ def own(fleet: Fleet, family: int) -> tuple[Network, ...]:
     return tuple(network for network in fleet.networks if network.version == family)
 
 
-def links(
-    fleet: Fleet, name: str, hosts: Mapping[str, Host], keys: Mapping[str, str]
-) -> tuple[Link, ...]:
-    """Tunnels of a host, sorted by peer.
+def links(fleet: Fleet, name: str, hosts: Mapping[str, Host], keys: Keys) -> tuple[Link, ...]:
+    """Tunnels of a host, sorted by peer and key epoch, whichever of them carries traffic.
 
     Raises: InputRejected when a host or key is missing, a pair shares no address family, or a
         service would take the port of sshd.
@@ -79,13 +80,11 @@ def links(
     problems = check_ssh_ports(fleet, name, hosts)
     found = []
     for peer in sorted(peers):
-        pair = tunnel(fleet, name, peer) if at_pop else tunnel(fleet, peer, name)
-        link = _link(pair, peer, hosts, keys, problems)
-        if link is not None:
-            found.append(link)
+        pairs = tunnels(fleet, name, peer) if at_pop else tunnels(fleet, peer, name)
+        found += [_link(pair, peer, hosts, keys, problems) for pair in pairs]
     if problems:
         raise InputRejected(name, tuple(problems))
-    return tuple(found)
+    return tuple(link for link in found if link)
 
 
 def check_ssh_ports(fleet: Fleet, name: str, hosts: Mapping[str, Host]) -> list[Problem]:
@@ -112,15 +111,17 @@ def _link(
     pair: Tunnel,
     peer: str,
     hosts: Mapping[str, Host],
-    keys: Mapping[str, str],
+    keys: Keys,
     problems: list[Problem],
 ) -> Link | None:
     name = pair.worker if peer == pair.pop else pair.pop
     missing = [n for n in (name, peer) if n not in hosts]
     problems += [_absent(f"hosts.{n}", "no facts of this host", "host-facts") for n in missing]
-    if peer not in keys:
-        problems.append(_absent(f"keys.{peer}", "no WireGuard public key", "tunnel-key"))
-    if missing or peer not in keys:
+    key = keys.get((peer, pair.key_epoch))
+    if key is None:
+        told = f"no WireGuard public key of epoch {pair.key_epoch}"
+        problems.append(_absent(f"keys.{peer}", told, "tunnel-key"))
+    if missing or key is None:
         return None
     here, there = hosts[name], hosts[peer]
     family = next((f for f in (4, 6) if here.address_of(f) and there.address_of(f)), None)
@@ -150,7 +151,7 @@ def _link(
         peer_port=pair.worker_port if at_pop else pair.pop_port,
         peer_outer=outer,
         own_family=family,
-        peer_key=keys[peer],
+        peer_key=key,
         dials=not (at_pop and pair.behind_nat),
         keepalive=pair.behind_nat and not at_pop,
     )

@@ -1,7 +1,7 @@
 """The host itself: kernel settings, time, SSH, users."""
 
 from loopback_iac.model import Fleet
-from loopback_iac.model.tunnel import FIRST_PORT
+from loopback_iac.model.tunnel import pop_ports
 from loopback_iac.render.exporters import EXPORTER_PORTS, METRICS
 from loopback_iac.render.site import sessions
 from loopback_iac.render.text import render_text
@@ -13,12 +13,14 @@ def render_sysctl(fleet: Fleet, pop: str) -> str:
     Sources: Documentation/networking/ip-sysctl.rst of Linux.
     """
     spoken = sessions(fleet, pop)
-    last_port = FIRST_PORT + max(worker.node_id for worker in fleet.workers.values())
+    last_worker = max(worker.node_id for worker in fleet.workers.values())
+    tunnels = [pop_ports(last_worker, epoch) for epoch in sorted(fleet.tunnels.key_epochs)]
+    ranges = [f"{first}-{last}" for first, last in tunnels]
     return render_text(
         "sysctl.conf",
         pop=pop,
         interfaces=sorted({s.upstream.interface for s in spoken if s.upstream.interface}),
-        reserved=f"{','.join(map(str, EXPORTER_PORTS))},{FIRST_PORT}-{last_port}",
+        reserved=",".join([*map(str, EXPORTER_PORTS), *ranges]),
     )
 
 

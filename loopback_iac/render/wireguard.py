@@ -1,6 +1,5 @@
 """WireGuard: one interface per PoP-worker pair; AllowedIPs is the pair and nothing else."""
 
-from loopback_iac.model.tunnel import KEY_EPOCH
 from loopback_iac.render.site import Link
 from loopback_iac.render.text import render_text
 
@@ -17,6 +16,5 @@ def render_wireguard(link: Link) -> str:
         "wireguard.conf",
         link=link,
         tunnel=link.tunnel,
-        key_epoch=KEY_EPOCH,
         keepalive_s=KEEPALIVE_S,
     )

@@ -34,6 +34,7 @@ edge = AnycastEdge(
         "asn": 64500,
         "admin_sources": config.require_object("adminSources"),
         "roll": config.get_object("roll") or {},  # drain_s, return_hold_s
+        "tunnels": config.get_object("tunnels") or {},  # key_epochs
         "prefixes": {"v4": {"cidr": "203.0.113.0/24"}, "v6": {"cidr": "2001:db8:100::/48"}},
         "vips": {"www": {"addresses": ["203.0.113.10", "2001:db8:100::10"]}},
         "pops": {"fra1": pop("fra1", 1), "par1": pop("par1", 2)},

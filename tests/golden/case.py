@@ -1,7 +1,7 @@
 """Golden cases: a folder per property, its input, and the files as deployed or the problems.
 
 fleet.yaml holds one of
-  fleet, hosts, keys   a whole input, or
+  fleet, hosts, keys   a whole input (a key's name: host, or host/epoch), or
   base, set, remove    another case's input with changes, each under its dotted path
 and, for what is compared,
   means                rejected: every "rule at path", in order
@@ -86,8 +86,12 @@ def render(case: Case) -> dict[str, HostFiles]:
         parse_host("pops.fra1.host", case.host)
     fleet = parse_fleet(NAME, case.fleet)
     hosts: dict[str, Host] = {name: parse_host(name, tree) for name, tree in case.hosts.items()}
-    pops = {name: render_pop(fleet, name, hosts, case.keys) for name in fleet.pops}
-    return pops | {name: render_worker(fleet, name, hosts, case.keys) for name in fleet.workers}
+    keys = {}
+    for name, key in case.keys.items():
+        host, _, epoch = name.partition("/")
+        keys[host, int(epoch or 1)] = key
+    pops = {name: render_pop(fleet, name, hosts, keys) for name in fleet.pops}
+    return pops | {name: render_worker(fleet, name, hosts, keys) for name in fleet.workers}
 
 
 def texts(case: Case) -> dict[str, str]:

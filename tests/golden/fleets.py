@@ -16,11 +16,11 @@ LABEL = string.ascii_lowercase + string.digits
 
 @dataclass(frozen=True)
 class Drawn:
-    """A whole input: fleet tree, late facts of each host, WireGuard public keys."""
+    """A whole input: fleet tree, late facts of each host, public keys by host and key epoch."""
 
     tree: dict[str, Any]
     hosts: dict[str, Any]
-    keys: dict[str, str]
+    keys: dict[tuple[str, int], str]
 
 
 def labels(longest: int = 12) -> st.SearchStrategy[str]:
@@ -69,9 +69,13 @@ def fleets(draw: st.DrawFn) -> Drawn:
         ),
         "roll": {"drain_s": draw(st.integers(0, 600))},
     }
+    epochs = draw(st.sampled_from([[1], [2], [1, 2], [2, 1], [3, 2]]))
+    if epochs != [1] or draw(st.booleans()):
+        tree["tunnels"] = {"key_epochs": epochs}
     if full:
         tree["rpki"] = ["198.18.250.11:323", "[2001:db8:fa::12]:3323"]
-    return Drawn(tree, draw(host_trees(names)), {name: wireguard_key(name) for name in names})
+    keys = {(name, epoch): wireguard_key(f"{name}/{epoch}") for name in names for epoch in epochs}
+    return Drawn(tree, draw(host_trees(names)), keys)
 
 
 def blackholes(

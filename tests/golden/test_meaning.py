@@ -254,6 +254,53 @@ def metrics_sources(rendered):
     assert "@metrics" not in text(golden.render(golden.load("two-pops")), "fra1", NFT)
 
 
+def keys_expanded(rendered):
+    """Old tunnels to the last byte, new ones beside them in every respect."""
+    before = golden.render(golden.load("two-pops"))
+    for host in rendered:
+        for path in before[host].files:
+            if path.startswith("/etc/wireguard/"):
+                assert text(rendered, host, path) == text(before, host, path)
+        new = {p for p in rendered[host].files if p.startswith("/etc/wireguard/lc-")}
+        assert len(new) == 2
+    assert text(rendered, "fra1", HAPROXY) == text(before, "fra1", HAPROXY)
+    one, other = (
+        text(rendered, "fra1", "/etc/wireguard/lc-w1.conf"),
+        text(rendered, "w1", "/etc/wireguard/lc-fra1.conf"),
+    )
+    assert "wireguard-2.key" in one
+    assert "wireguard-1.key" not in one + other
+    assert re.search(r"AllowedIPs = (.*)", one)[1] == re.search(r"AllowedIPs = (.*)", other)[1]
+    assert re.search(r":(\d+)$", one, re.MULTILINE)[1] in other
+    assert '"lb-w1", "lc-w1", "lb-w2", "lc-w2"' in text(rendered, "fra1", NFT)
+    assert '"lb-fra1", "lc-fra1"' in text(rendered, "w1", NFT)
+    assert json.loads(text(rendered, "fra1", WATCH))["tunnels_beside"] == ["lc-w1", "lc-w2"]
+    assert "51820-51822,52844-52846\n" in text(rendered, "fra1", "/etc/loopback/sysctl.conf")
+
+
+def keys_moved(rendered):
+    """Only where HAProxy looks, and what the watch knows of it."""
+    before = golden.render(golden.load("keys-expanded"))
+    for host in rendered:
+        assert rendered[host].files.keys() == before[host].files.keys()
+        changed = {p for p, f in rendered[host].files.items() if f != before[host].files[p]}
+        assert changed == ({HAPROXY, WATCH} if host in ("fra1", "par1") else {WATCH})
+    assert json.loads(text(rendered, "w1", WATCH))["tunnels_beside"] == ["lb-fra1", "lb-par1"]
+    assert " 10.80.8.3:8443 " in servers(text(rendered, "fra1", HAPROXY), "web.https")["w1"]
+
+
+def keys_contracted(rendered):
+    """Nothing of the old epoch is left in any file."""
+    before = golden.render(golden.load("keys-moved"))
+    for host in rendered:
+        every = "".join(file.text for file in rendered[host].files.values())
+        assert not re.search(r"lb-(fra1|par1|w1|w2)|wireguard-1\.key|10\.88\.\d+\.\d+/31", every)
+        assert "beside" not in every
+    assert text(rendered, "fra1", HAPROXY) == text(before, "fra1", HAPROXY)
+    # an identity, not an address: the same in every epoch
+    assert "router id 10.88.8.0;" in text(rendered, "fra1", BIRD)
+
+
 MEANINGS = {
     f.__name__.replace("_", "-"): f
     for f in (
@@ -268,6 +315,9 @@ MEANINGS = {
         v6_only,
         limits,
         metrics_sources,
+        keys_expanded,
+        keys_moved,
+        keys_contracted,
     )
 }
 

@@ -7,7 +7,7 @@ import typing
 import pytest
 
 from loopback_iac.components import args
-from loopback_iac.model import bgp, fleet, host, traffic
+from loopback_iac.model import bgp, fleet, host, key_epochs, traffic
 
 PAIRS = [
     (args.HostRef, host.Host),
@@ -25,6 +25,7 @@ PAIRS = [
     (args.ServiceLimitsArgs, traffic.ServiceLimits),
     (args.ServiceArgs, traffic.Service),
     (args.RollArgs, fleet.Roll),
+    (args.TunnelsArgs, key_epochs.Tunnels),
     (args.BlackholeArgs, fleet.Blackhole),
 ]
 

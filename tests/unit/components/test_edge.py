@@ -39,7 +39,8 @@ class Recorded(mocks.Mocks):
         out = dict(args.inputs)
         if args.name.endswith("-enroll"):
             host = re.search(r"host=(\S+)", str(args.inputs["create"])).group(1)
-            out["stdout"] = json.dumps({"wireguard": {"1": f"key-of-{host}"}})
+            epochs = json.loads(text(args, "stdin"))["key_epochs"]
+            out["stdout"] = json.dumps({"wireguard": {e: f"key-{e}-of-{host}" for e in epochs}})
         return f"{args.name}-id", out
 
 
@@ -132,7 +133,7 @@ def test_workers_are_converged_before_pops(recorded):
 def test_secrets_travel_on_stdin_only(recorded):
     apply = recorded.made["edge-fra1-apply"]
     bundle = json.loads(text(apply, "stdin"))
-    assert bundle["secrets"] == {"md5-fra1-t1": SECRET, "wireguard-w1": "key-of-w1"}
+    assert bundle["secrets"] == {"md5-fra1-t1": SECRET, "wireguard-1-w1": "key-1-of-w1"}
     assert SECRET not in json.dumps(bundle["files"])
     for name, resource in recorded.made.items():
         shown = {k: v for k, v in resource.inputs.items() if k not in ("stdin", "connection")}
@@ -167,6 +168,19 @@ def test_the_same_program_gives_the_same_text(loop, recorded):
     for name, resource in recorded.made.items():
         if name.endswith(("-apply", "-confirm", "-enroll")):
             assert text(again.made[name], "create") == text(resource, "create")
+
+
+def test_a_rotation_enrolls_keys_once_and_moves_traffic_without_enrolling(loop, recorded):
+    steps = [[1, 2], [2, 1], [2]]
+    ups = [declared(loop, tree() | {"tunnels": {"key_epochs": epochs}}).made for epochs in steps]
+    bundles = [json.loads(text(made["edge-fra1-apply"], "stdin")) for made in ups]
+    keys = [{k: v for k, v in b["secrets"].items() if k.startswith("wireguard")} for b in bundles]
+    both = {"wireguard-1-w1": "key-1-of-w1", "wireguard-2-w1": "key-2-of-w1"}
+    assert keys == [both, both, {"wireguard-2-w1": "key-2-of-w1"}]
+    enrolled = [text(made["edge-fra1-enroll"], "create") for made in [recorded.made, *ups]]
+    assert enrolled[1] == enrolled[2]
+    assert len(set(enrolled)) == 3
+    assert len({text(made["edge-fra1-apply"], "create") for made in ups}) == 3
 
 
 def test_bad_input_is_refused_before_anything_is_declared():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from ipaddress import ip_address, ip_network
+from itertools import product
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -39,18 +40,20 @@ def test_marks_are_the_declared_secrets(drawn):
 
 @given(fleets())
 def test_both_ends_of_a_tunnel_fit(drawn):
-    _, pops, workers = rendered(drawn)
+    fleet, pops, workers = rendered(drawn)
     for pop, at_pop in pops.items():
-        for worker, at_worker in workers.items():
-            one = at_pop.files[f"/etc/wireguard/lb-{worker}.conf"].text
-            two = at_worker.files[f"/etc/wireguard/lb-{pop}.conf"].text
+        for worker, epoch in product(workers, fleet.tunnels.key_epochs):
+            at_worker, kind = workers[worker], "lb" if epoch % 2 else "lc"
+            one = at_pop.files[f"/etc/wireguard/{kind}-{worker}.conf"].text
+            two = at_worker.files[f"/etc/wireguard/{kind}-{pop}.conf"].text
             for line in ("AllowedIPs", "MTU"):
                 assert value(one, line) == value(two, line)
             if "Endpoint" in one:
                 assert value(one, "Endpoint").endswith(f":{value(two, 'ListenPort')}")
             assert value(two, "Endpoint").endswith(f":{value(one, 'ListenPort')}")
             assert value(one, "Address") != value(two, "Address")
-            assert value(one, "PublicKey") == drawn.keys[worker]
+            assert value(one, "PublicKey") == drawn.keys[worker, epoch]
+            assert f"/wireguard-{epoch}.key\n" in one
             assert "PrivateKey" not in one + two
 
 
