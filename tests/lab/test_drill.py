@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -27,6 +28,10 @@ from loopback_iac.lab.topology import Role
 
 LOOPBACK = Path(sys.executable).parent / "loopback"
 GENTLE = Pace(rate=100, streams=3)
+# Six times `up`: minutes. `make soak` has them, `make test` runs the rest.
+LONG = {"key-rotation"}
+SHORT = [name for name in DRILLS if name not in {"silent-pop", *LONG}]
+SOAK = os.environ.get("HYPOTHESIS_PROFILE") == "soak"
 
 
 @pytest.fixture
@@ -77,7 +82,7 @@ def test_a_silent_pop_is_survived_and_the_record_proves_it(lab, ground, tmp_path
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("name", [name for name in DRILLS if name != "silent-pop"])
+@pytest.mark.parametrize("name", [*SHORT, *(sorted(LONG) if SOAK else ())])
 def test_what_must_hold_in_each_drill_does(ground, name):
     done = rehearse(ground, DRILLS[name], GENTLE, 1, lambda _: None)
     broken = {v.name: dict(v.broken) for v in judge_runs(DRILLS[name], done.runs)

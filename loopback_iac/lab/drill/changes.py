@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from loopback_iac.lab.drill.ground import Ground
 
 ANOTHER_ADMIN = "192.0.2.250/32"
+CHECKOUT = Path(__file__).parents[3]
 
 
 def _at_pop(*argv: str) -> Callable[[Ground], Scene]:
@@ -36,26 +39,73 @@ def _at_pop(*argv: str) -> Callable[[Ground], Scene]:
     return stage
 
 
-def _roll_out(ground: Ground) -> Scene:
-    """Deploy another administrator's address, which every firewall takes up, and take it back."""
-    stack, path = Path(__file__).parents[3], ground.lab.paths.stack_config
-    if not (stack / "stacks/edge").is_dir():
-        raise LabError(f"this drill deploys stacks/edge, and {stack} has none: use a checkout")
-    kept = path.read_text()
-    changed = yaml.safe_load(kept)
-    changed["config"][f"{PROJECT}:adminSources"].append(ANOTHER_ADMIN)
+@dataclass(frozen=True)
+class _Stack:
+    """The demonstration's stack file, as it was before the drill."""
 
-    def deploy(text: str) -> None:
-        path.write_text(text)
-        done = ground.lab.exec(OPS, ["loopback", "up", "-C", str(stack), "--yes"], timeout_s=120)
+    ground: Ground
+    kept: str
+
+    def deploy(self, key: str, value: object) -> None:
+        """`loopback up` with one value of the configuration changed."""
+        changed = yaml.safe_load(self.kept)
+        changed["config"][f"{PROJECT}:{key}"] = value
+        self._deploy(yaml.safe_dump(changed, sort_keys=False))
+
+    def deploy_kept(self) -> None:
+        """`loopback up` with the file as it was."""
+        self._deploy(self.kept)
+
+    def _deploy(self, text: str) -> None:
+        self.ground.lab.paths.stack_config.write_text(text)
+        argv = ["loopback", "up", "-C", str(CHECKOUT), "--yes"]
+        done = self.ground.lab.exec(OPS, argv, timeout_s=120)
         if done.returncode:
             raise LabError(f"`loopback up` failed ({done.returncode}): {done.stderr[-2000:]}")
 
-    return Scene(
-        "",
-        lambda: deploy(yaml.safe_dump(changed, sort_keys=False)),
-        lambda: deploy(kept),
-    )
+    @property
+    def config(self) -> dict[str, Any]:
+        """The configuration before the drill, by key without the project's name."""
+        found = yaml.safe_load(self.kept)["config"]
+        return {key.removeprefix(f"{PROJECT}:"): value for key, value in found.items()}
+
+
+def _read_stack(ground: Ground) -> _Stack:
+    if not (CHECKOUT / "stacks/edge").is_dir():
+        raise LabError(f"this drill deploys stacks/edge, and {CHECKOUT} has none: use a checkout")
+    return _Stack(ground, ground.lab.paths.stack_config.read_text())
+
+
+def _roll_out(ground: Ground) -> Scene:
+    """Deploy another administrator's address, which every firewall takes up, and take it back."""
+    stack = _read_stack(ground)
+    admins = [*stack.config["adminSources"], ANOTHER_ADMIN]
+    return Scene("", lambda: stack.deploy("adminSources", admins), stack.deploy_kept)
+
+
+def _rotate_keys(ground: Ground) -> Scene:
+    """Expand, move, contract; afterwards back to the first epoch in the same three steps."""
+    stack, notes = _read_stack(ground), {}
+    (old, *under_way) = stack.config.get("tunnels", {}).get("key_epochs", [1])
+    if under_way:
+        raise LabError("a rotation is under way; end it before this drill (docs/runbook.md)")
+    tried: list[list[int]] = []
+
+    def rotate() -> None:
+        for epochs in ([old, old + 1], [old + 1, old], [old + 1]):
+            tried.append(epochs)
+            began = time.monotonic()
+            stack.deploy("tunnels", {"key_epochs": epochs})
+            notes[f"up to {epochs}"] = f"{time.monotonic() - began:.1f} s"
+
+    def rotate_back() -> None:
+        if tried:
+            for epochs in reversed(tried[:-1]):
+                stack.deploy("tunnels", {"key_epochs": epochs})
+            stack.deploy_kept()
+            tried.clear()
+
+    return Scene("", rotate, lambda: None, notes, rotate_back)
 
 
 DRILLS = (
@@ -86,6 +136,17 @@ DRILLS = (
         expects="each PoP is drained, changed and back before the next one is touched",
         hold_s=1,
         stage=_roll_out,
+        must_hold=(*ALWAYS, ANNOUNCED, ONLY_MOVING_FAIL, NO_WORKER_FALLS, SERVED_AGAIN),
+    ),
+    Drill(
+        name="key-rotation",
+        what="new WireGuard keys for every tunnel, in three `loopback up`: tunnels beside, traffic"
+        " moves to them, the old ones go",
+        repair="none; the keys before are made anew in three more after the drill",
+        expects="each PoP is drained, changed and back three times; every worker is reached all the"
+        " time",
+        hold_s=1,
+        stage=_rotate_keys,
         must_hold=(*ALWAYS, ANNOUNCED, ONLY_MOVING_FAIL, NO_WORKER_FALLS, SERVED_AGAIN),
     ),
 )

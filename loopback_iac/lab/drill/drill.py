@@ -17,13 +17,15 @@ if TYPE_CHECKING:
 class Scene:
     """A drill made ready on one fleet: nothing is broken yet, and nothing is left to look up.
 
-    `begin` may leave notes to record. `undo` may be repeated, or follow half a `begin`.
+    `begin` may leave notes to record. `undo` may be repeated, or follow half a `begin`. What is put
+    back `afterwards` is no part of the drill: nothing is judged by then.
     """
 
     lost: str  # PoP or worker whose answers do not prove recovery; empty when nobody is lost
     begin: Callable[[], object]
     undo: Callable[[], object]
     notes: dict[str, str] = field(default_factory=dict)
+    afterwards: Callable[[], object] = lambda: None
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from loopback_iac.lab.drill.runner import judge_runs
 from loopback_iac.lab.drill.timeline import draw_timeline
 from loopback_iac.lab.paths import LabError
 from loopback_iac.lab.topology import Role
+from loopback_iac.model.tunnel import INTERFACE_PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -107,8 +108,10 @@ def describe_conditions(ground: Ground, pace: Pace) -> dict[str, Any]:
 
 
 def _tunnel_kind(ground: Ground, pop: str, worker: str) -> str:
-    text = ground.on(pop, "ip", "-json", "-details", "link", "show", f"lb-{worker}")
-    kind = str(json.loads(text)[0].get("linkinfo", {}).get("info_kind", "unknown"))
+    listed = json.loads(ground.on(pop, "ip", "-json", "-details", "link", "show"))
+    names = {prefix + worker for prefix in INTERFACE_PREFIX}  # whatever the key epoch
+    found = [link.get("linkinfo", {}) for link in listed if link.get("ifname") in names]
+    kind = str(found[0].get("info_kind", "unknown")) if found else "no tunnel"
     return {"tun": "wireguard-go (user space)", "wireguard": "wireguard (kernel)"}.get(kind, kind)
 
 

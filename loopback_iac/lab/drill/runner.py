@@ -21,7 +21,7 @@ from loopback_iac.lab.topology import Role
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from loopback_iac.lab.drill.drill import Drill
+    from loopback_iac.lab.drill.drill import Drill, Scene
     from loopback_iac.lab.drill.ground import Ground
     from loopback_iac.lab.drill.measure import Records
     from loopback_iac.lab.drill.metronome import Pause
@@ -221,8 +221,16 @@ def run_once(ground: Ground, drill: Drill, pace: Pace) -> Run:
 
     Raises: MovedError before anything was broken; otherwise as `rehearse`.
     """
-    pop = ground.pop
     scene = drill.stage(ground)
+    try:
+        return _play(ground, drill, scene, pace)
+    finally:
+        with _uninterrupted():
+            scene.afterwards()
+
+
+def _play(ground: Ground, drill: Drill, scene: Scene, pace: Pace) -> Run:
+    pop = ground.pop
     bfd, standing = tuple(ground.bfd(pop)), ground.standing()
     watch = RouteWatch(ground.lab.paths.namespace_path(ground.upstream), PREFIXES)
     metronome = Metronome()

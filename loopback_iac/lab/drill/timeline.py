@@ -139,6 +139,9 @@ def _mark_return(axes: Axes, run: Run, family: int) -> None:
 
 
 def _line(axes: Axes, at_ms: float, words: str, colour: str, height: float = 0.94) -> None:
+    low, high = axes.get_xlim()
+    if not low <= at_ms <= high:
+        return  # words beside the picture would leave no room for it
     axes.axvline(at_ms, color=colour, linewidth=1.2)
     axes.annotate(words, (at_ms, height), xycoords=("data", "axes fraction"), fontsize=8,
                   xytext=(3, 0), textcoords="offset points", color=colour)  # fmt: skip
