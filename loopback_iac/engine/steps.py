@@ -170,6 +170,9 @@ class Registrar:
 
     def _decide(self, new: Resource, old: Old, provider: AnyProvider) -> Decision:
         """Ask the provider what the difference means; where it has no opinion, compare inputs."""
+        if self._changes_provider(new, old, provider):
+            parts = compare(old.resource.inputs, new.inputs)
+            return Decision(Op.REPLACE, tuple(parts), ("provider",))
         answer = provider.diff(new.urn, old.resource, new.inputs, new.ignore_changes)
         parts = compare(old.resource.inputs, new.inputs)
         if parts and not _decided(parts):
@@ -179,8 +182,6 @@ class Registrar:
         if changed:
             paths = answer.paths or tuple(part.path for part in parts)
             replacing = (*replacing, *find_replacing(paths, new.replace_on_changes))
-        if self._changes_provider(new, old, provider):
-            replacing = (*replacing, "provider")
         if replacing or old.resource.pending_replacement:
             first = answer.delete_before_replace or old.resource.pending_replacement
             return Decision(Op.REPLACE, tuple(parts), replacing, first)
