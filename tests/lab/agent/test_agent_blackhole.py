@@ -6,6 +6,7 @@ import pytest
 
 from tests.lab.agent.conftest import AGENT, NEIGHBOR
 
+SIX = "2001:db8:100::66"
 ONE, TWO, THREE = "203.0.113.66", "203.0.113.67", "203.0.113.68"
 NFT = "/etc/loopback/nftables.conf"
 DECLARED = {
@@ -18,8 +19,8 @@ DECLARED = {
 def serving_whole(edge, serving):
     """Whatever a test gives up by hand is taken back."""
     yield serving
-    for address in (ONE, TWO, THREE):
-        edge.inside(f"loopback-agent blackhole remove {address} >/dev/null 2>&1 || true")
+    for hole in edge.report()["blackholes"]:
+        edge.inside(f"loopback-agent blackhole remove {hole['address']} >/dev/null 2>&1 || true")
     edge.converge(serving)
 
 
@@ -92,20 +93,27 @@ def test_declaring_what_was_given_up_by_hand_takes_it_over(edge, serving_whole):
     assert at_upstream(edge, ONE)
 
 
-@pytest.mark.parametrize(
-    ("words", "code", "said"),
-    [
+def test_what_is_not_ours_is_refused(edge, baseline):
+    for words, code, said in (
         ("add 198.51.100.2", 1, "198.51.100.2 is in no prefix of this fleet ("),
         ("add www", 2, "is no address"),
         ("add", 2, "blackhole add ADDRESS"),
+        ("remove 198.51.100.2", 1, "198.51.100.2 is not given up here"),
         (f"remove {THREE}", 1, f"{THREE} is not given up here"),
-    ],
-)
-def test_what_is_not_ours_is_refused(edge, serving_whole, words, code, said):
-    got, told = by_hand(edge, words)
-    assert got == code
-    assert said in told
-    assert "host: unchanged" in told
+    ):
+        got, told = by_hand(edge, words)
+        assert got == code
+        assert said in told
+        assert "host: unchanged" in told
+    assert edge.report()["blackholes"] == []
+
+
+def test_what_no_session_carries_is_said_to_be_dropped_here_only(edge, serving_whole):
+    """The hand-written PoP has an IPv6 prefix and no IPv6 session."""
+    code, told = by_hand(edge, f"add {SIX}")
+    assert (code, told["state"], told["announced_to"]) == (0, "dropped here only", [])
+    assert SIX in edge.inside("nft list set inet loopback blackholed6")
+    assert by_hand(edge, f"remove {SIX}")[1]["state"] == "taken back"
 
 
 def test_no_more_than_the_upstreams_agreed_to(edge, serving_whole):
@@ -131,14 +139,3 @@ def test_another_limit_drains_nothing_and_another_rule_does(edge, serving_whole)
     assert "new-https" in told
     applied = edge.converge(edge.bundle({NFT: limited.replace("\t}\n}", "\t\tcounter\n\t}\n}")}))
     assert (applied["changed"], applied["drained"]) == ([NFT], True)
-
-
-def test_a_release_takes_back_what_was_given_up_by_hand(edge, serving_whole):
-    assert by_hand(edge, f"add {ONE}")[0] == 0
-    digest = edge.report()["active"]
-    released = edge.ssh(f"{AGENT} release host=par1 digest={digest}")
-    assert json.loads(released.stdout)["state"] == "released"
-    assert "blackhole" not in edge.inside("ls /var/lib/loopback")
-    edge.converge(serving_whole)
-    edge.eventually(edge.announced)
-    assert not at_upstream(edge, ONE)

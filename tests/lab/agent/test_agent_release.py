@@ -8,6 +8,8 @@ AGENT = "/usr/local/sbin/loopback-agent"
 def test_release_takes_everything_of_ours_off(edge, serving_once):
     main = "(ip route show table main; ip -6 route show table main) | grep -v 'dev lo'"
     before = edge.inside(f"{main} | grep -v 'dev lb-w1'")
+    given_up = edge.ssh(f"{AGENT} blackhole add 203.0.113.66")
+    assert given_up.returncode == 0, given_up.stderr
     done = edge.ssh(f"{AGENT} release host=par1 instance=i-1 digest={serving_once['digest']}")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["state"] == "released"
@@ -25,6 +27,7 @@ def test_release_takes_everything_of_ours_off(edge, serving_once):
     assert edge.inside("dpkg --verify bird2 haproxy") == ""
     assert edge.inside("stat -c %U:%G:%a /etc/bird/bird.conf") == "bird:bird:640\n"
     assert edge.inside(main) == before
+    assert "blackhole" not in edge.inside("ls /var/lib/loopback")
     assert edge.report()["active"] is None
 
 
