@@ -63,10 +63,10 @@ def measure(fleet: Standing, folder: Path, runs: int) -> tuple[Times, dict[str, 
             if tree not in peers:
                 keep(fleet, read_hosts(fleet), folder, tree)
                 peers[tree] = prepare(fleet, hosts, key, folder, tree)
+        look(fleet, times, peers["a"])
         ansible, pyinfra = (peers[tree][n] for n, tree in enumerate("ab"))
         note(times, "change", "pyinfra", call(fleet, pyinfra, pyinfra.change))
         note(times, "change", "ansible", call(fleet, ansible, ansible.change))
-        look(fleet, times, peers["a"])
     return times, hosts
 
 
@@ -78,7 +78,7 @@ def look(fleet: Standing, times: Times, peers: list[Peer]) -> None:
     if found != [("w3", "file-as-applied")]:
         raise SystemExit(f"loopback drift: {found}")
     note(times, "drift", "loopback", took_s)
-    for peer in peers:
+    for peer in reversed(peers):
         note(times, "drift", peer.name, call(fleet, peer, peer.look))
     fleet.lab.exec("w3", ["cp", "-p", "/run/kept", ALTERED])
 
