@@ -15,7 +15,7 @@ from loopback_iac.lab.topology import OPS
 from tests.accept.test_alerts import OPERATE, dashboard_queries, rules
 from tests.prometheus import ensure_prometheus
 
-NAME = re.compile(r"\b(?:loopback|node|haproxy|bird)_[a-z0-9_]+|\bup\b")
+NAME = re.compile(r"\b(?:loopback|node|haproxy|bird)_\w+|\bup\b")
 PORTS = (8405, 9100, 9324)
 ADDRESS = "198.18.1.11"
 
