@@ -40,6 +40,37 @@ def test_a_closed_port_and_a_changed_host_key_are_told_apart(fleet, mistaken):
     assert fleet.loopback("drift").returncode == 0
 
 
+@pytest.fixture
+def jumping(fleet, tmp_path):
+    """The stack's configuration with other keys at once; afterwards the fleet is as deployed."""
+    config = yaml.safe_load(fleet.lab.paths.stack_config.read_text())
+    config["config"]["loopback-edge:tunnels"] = {"key_epochs": [2]}
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(config))
+    yield f"--config-file={path}"
+    done = fleet.loopback("up", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert fleet.loopback("drift").returncode == 0
+    for host in ("fra1", "w1"):  # the key that was born for it went again
+        listed = fleet.lab.exec(host, ["ls", "/etc/loopback/keys"])
+        assert listed.stdout.split() == ["wireguard-1.key"]
+
+
+def test_other_keys_at_once_are_refused_by_the_workers_and_nothing_changes(fleet, jumping):
+    done = fleet.loopback("up", "--yes", "--json", jumping)
+    assert done.returncode == 1
+    told = {
+        d.get("urn", "").rpartition("::")[2]: d["message"]
+        for d in json.loads(done.stdout)["diagnostics"]
+        if d["severity"] == "error"
+    }
+    assert "then [2, 1], then [2], with an `up` after each" in told["edge-w1-apply"]
+    assert "host: unchanged" in told["edge-w1-apply"]
+    assert not {name for name in told if name.startswith(("edge-fra1", "edge-par1"))}
+    assert fleet.ask("c-fra", "203.0.113.10")["client"] == "198.51.100.2"
+    assert fleet.loopback("drift").returncode == 0
+
+
 def test_bad_args_are_refused_at_plan_with_every_problem(fleet, mistaken):
     """Through the whole way: program, component, engine, command line."""
     path = mistaken[0].removeprefix("--config-file=")
