@@ -14,12 +14,14 @@ DEADLINE_S = 0.5
 TRIES = 3
 
 
-def round_trip_ms(tunnel: str) -> float | None:
+def round_trip_ms(tunnel: str, pair: list[str] | None = None) -> float | None:
     """The shortest of three round trips to the tunnel's peer.
 
+    In:  the tunnel; our addresses on it with their length, where `read_pairs` told them already.
     Out: milliseconds to three digits; None without a peer address or an answer.
     """
-    pair = _pair(tunnel)
+    if pair is None:
+        pair = read_pairs().get(tunnel, [])
     peer = peer_address(" ".join(pair), {address.split("/")[0] for address in pair})
     if peer is None:
         return None
@@ -32,10 +34,13 @@ def round_trip_ms(tunnel: str) -> float | None:
     return round(min(seen), 3) if seen else None
 
 
-def _pair(tunnel: str) -> list[str]:
-    """Our address with the pair's length, as `ip` tells it to everybody; `wg` tells it to root."""
-    words = run("ip", "-o", "-4", "addr", "show", "dev", tunnel).out.split()
-    return [words[at + 1] for at, word in enumerate(words) if word == "inet"]
+def read_pairs() -> dict[str, list[str]]:
+    """Interface -> our IPv4 addresses with their length, of all at once: each call takes time."""
+    pairs: dict[str, list[str]] = {}
+    for line in run("ip", "-o", "-4", "addr").out.splitlines():
+        words = line.split()  # 5: lb-w1    inet 10.88.0.1/31 scope global lb-w1 ...
+        pairs.setdefault(words[1], []).append(words[3])
+    return pairs
 
 
 def peer_address(networks: str, own: set[str]) -> str | None:

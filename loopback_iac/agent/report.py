@@ -7,9 +7,10 @@ import hashlib
 import os
 import re
 import subprocess
-from typing import Any
+import time
+from typing import TYPE_CHECKING, Any
 
-from .echo import round_trip_ms
+from .echo import read_pairs, round_trip_ms
 from .files import read_on_disk
 from .gates import BirdError, read_positions, read_reasons, tell_bird
 from .haproxy import read_workers
@@ -22,6 +23,9 @@ from .refusal import RefusedError
 from .sets import read_set
 from .state import alone, read_enrolled, read_state, standing
 from .watchfile import Watch, read_watch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _VERSIONS = {
     "bird": ("bird", "--version"),
@@ -56,7 +60,7 @@ def report() -> dict[str, Any]:
         "files": _files(state),
         "listening": sorted(f"{address} {port}" for address, port in read_listeners()),
         "bgp": _sessions(watch),
-        "tunnels": {name: _tunnel(name) for name in (watch.tunnels if watch else ())},
+        "tunnels": _tunnels(watch.tunnels) if watch else {},
         "workers": read_workers(watch.haproxy_socket) if watch and watch.services else None,
         "gates": _gates(watch),
         "limits": report_limits(watch),
@@ -113,18 +117,27 @@ def _sessions(watch: Watch | None) -> dict[str, str] | None:
     }
 
 
-def _tunnel(name: str) -> dict[str, Any]:
-    """Age of the last handshake and the round trip to the peer, through the tunnel."""
-    if not os.path.exists(f"/sys/class/net/{name}"):
-        return {"present": False, "handshake_age_s": None, "rtt_ms": None}
-    shaken = run("wg", "show", name, "latest-handshakes").out.split()
-    last = int(shaken[1]) if len(shaken) > 1 else 0
-    now = int(run("date", "+%s").out)
-    return {
-        "present": True,
-        "handshake_age_s": now - last if last else None,
-        "rtt_ms": round_trip_ms(name),
-    }
+def _tunnels(names: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Age of the last handshake and the round trip to the peer, through each tunnel."""
+    pairs, shaken = read_pairs(), _handshakes()
+    now = int(time.time())
+    found: dict[str, dict[str, Any]] = {}
+    for name in names:
+        present = os.path.exists(f"/sys/class/net/{name}")
+        last = shaken.get(name, 0) if present else 0
+        found[name] = {
+            "present": present,
+            "handshake_age_s": now - last if last else None,
+            "rtt_ms": round_trip_ms(name, pairs.get(name, [])) if present else None,
+        }
+    return found
+
+
+def _handshakes() -> dict[str, int]:
+    """Interface -> when its last handshake was, in seconds since 1970; 0 for never."""
+    lines = run("wg", "show", "all", "latest-handshakes").out.splitlines()
+    rows = [line.split() for line in lines]
+    return {row[0]: int(row[2]) for row in rows if len(row) == 3}
 
 
 def _gates(watch: Watch | None) -> dict[str, dict[str, str | None]]:
