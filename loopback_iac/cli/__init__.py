@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from loopback_iac.cli import drift, drill, lab, stack, update
+from loopback_iac.cli import drain, drift, drill, lab, stack, update
 
 app = typer.Typer(
     name="loopback",
@@ -18,6 +18,7 @@ stack.register(app)
 drift.register(app)
 drill.register(app)
 update.register(app)
+drain.register(app)
 
 
 def main() -> None:
