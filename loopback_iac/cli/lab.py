@@ -52,7 +52,9 @@ def image() -> None:
 @app.command()
 def up(
     name: _Name = "lab",
-    topology: Annotated[str, typer.Option(help="Which fleet: demo, bare, bench5 or bench10.")] = "demo",
+    topology: Annotated[
+        str, typer.Option(help="Which fleet: demo, bare, bench5 or bench10.")
+    ] = "demo",
 ) -> None:
     """Bring a lab up, from whatever is there. Twice is as good as once."""
 

@@ -81,7 +81,7 @@ def test_a_silent_pop_is_survived_and_the_record_proves_it(lab, ground, tmp_path
     assert "fra1" not in silenced(lab.paths, lab.topology)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", [*SHORT, *(sorted(LONG) if SOAK else ())])
 def test_what_must_hold_in_each_drill_does(ground, name):
     done = rehearse(ground, DRILLS[name], GENTLE, 1, lambda _: None)
