@@ -34,7 +34,9 @@ def test_the_librarys_components_are_the_same_from_any_language(
     python = COMPONENTS / "AnycastEdge" / "python"
     direct = plan(Options(directory=python, state_dir=tmp_path / "direct", passphrase="x"))
     assert direct.ok, direct.diagnostics
-    assert declared(hosted) == declared(direct)
+    # hosted, an edge takes no output for a host, so that example has no BareMetalHost
+    ours = [each for each in declared(direct) if each[0] != "loopback-iac:index:BareMetalHost"]
+    assert declared(hosted) == ours
     assert len(declared(hosted)) > 5
     assert hosted.plain_outputs["vips"] == direct.plain_outputs["vips"]
 
