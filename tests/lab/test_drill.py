@@ -28,8 +28,9 @@ from loopback_iac.lab.topology import Role
 
 LOOPBACK = Path(sys.executable).parent / "loopback"
 GENTLE = Pace(rate=100, streams=3)
-# Six times `up`: minutes. `make soak` has them, `make test` runs the rest.
-LONG = {"key-rotation"}
+# Several times `up` under load: minutes, and more often than not this machine is paused meanwhile.
+# `make soak` has them, `make test` runs the rest.
+LONG = {"key-rotation", "rolling-change"}
 SHORT = [name for name in DRILLS if name not in {"silent-pop", *LONG}]
 SOAK = os.environ.get("HYPOTHESIS_PROFILE") == "soak"
 

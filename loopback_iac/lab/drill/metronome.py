@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 TICK_S = 0.005
 NOTED_NS = 15_000_000  # shorter ones are ordinary scheduling, even at this priority
 TOGETHER_NS = 150_000_000  # BFD's detection time in the lab
-SPOILS_NS = 100_000_000  # that less one interval: a session may fall by the pause alone
+SPOILS_NS = 60_000_000  # three checks in a row of a worker: from here on something may fall
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class Metronome:
 
 
 def spoiling(pauses: Sequence[Pause]) -> str:
-    """Whether pauses were long enough to end a BFD session.
+    """Whether pauses were long enough for a worker or a BFD session to be taken for dead.
 
     Out: the reason why the run says nothing about the fleet, or nothing.
     """

@@ -184,5 +184,5 @@ def test_a_run_set_aside_is_told_and_kept(tmp_path):
 
 
 def test_pauses_far_apart_spoil_nothing():
-    pauses = tuple(Pause(START + n * 10**9, 90 * 10**6) for n in range(5))
+    pauses = tuple(Pause(START + n * 10**9, 50 * 10**6) for n in range(5))
     assert replace(make_run(), pauses=pauses).spoiled == ""
