@@ -169,7 +169,7 @@ def test_a_drain_must_ask_to_leave_and_keep_its_sessions():
 
 def test_a_run_set_aside_is_told_and_kept(tmp_path):
     at = START + 500 * 10**6
-    paused = replace(make_run(), pauses=(Pause(at, 60 * 10**6), Pause(at + 70 * 10**6, 50 * 10**6)))
+    paused = replace(make_run(), pauses=(Pause(at, 50 * 10**6), Pause(at + 70 * 10**6, 60 * 10**6)))
     assert paused.spoiled == "this machine stood still for 110 ms"
     aside = (Aside(paused.spoiled, paused), Aside("t1 already routed IPv4 to par1", None))
     done = Rehearsal((make_run(),), aside)
@@ -177,7 +177,7 @@ def test_a_run_set_aside_is_told_and_kept(tmp_path):
     assert record["held"]
     assert len(record["runs"]) == 1
     assert [a["why"] for a in record["set_aside"]] == [a.why for a in aside]
-    assert record["set_aside"][0]["run"]["machine_pauses"][0]["lasted_ns"] == 60 * 10**6
+    assert record["set_aside"][0]["run"]["machine_pauses"][0]["lasted_ns"] == 50 * 10**6
     told = io.StringIO()
     print_record(record, Console(file=told, width=160))
     assert "set aside and repeated: this machine stood still for 110 ms" in told.getvalue()
