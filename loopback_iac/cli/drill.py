@@ -81,8 +81,10 @@ def drill(
         records.append(_kept(DRILLS[name], lab, client, (runs, rate, streams), place))
         if not as_json and len(wanted) > 1:
             print_record(records[-1], Console())
-        TALK.print(f"record: {place}/record.json, pictures beside it", markup=False)
+        TALK.print(f"record: {place}/record.json, pictures beside it", markup=False, soft_wrap=True)
     if as_json:
+        for record in records:
+            _print_broken(record, TALK)
         typer.echo(json.dumps(records if len(wanted) > 1 else records[0], indent=2, sort_keys=True))
     elif len(wanted) > 1:
         print_summary(records, Console())
@@ -183,10 +185,28 @@ def print_record(record: dict[str, Any], console: Console) -> None:
     console.print(table)
     _print_conditions(record, console)
     for verdict in record["must_hold"]:
-        mark = "[green]held  [/green]" if verdict["held"] else "[red]BROKEN[/red]"
-        console.print(f"{mark} {verdict['says']}")
+        if verdict["held"]:
+            console.print(f"[green]held  [/green] {verdict['says']}")
+    _print_broken(record, console)
+
+
+def _print_broken(record: dict[str, Any], console: Console) -> None:
+    broken: dict[str, None] = {}
+    for verdict in record["must_hold"]:
+        if not verdict["held"]:
+            console.print(f"[red]BROKEN[/red] {verdict['says']}")
         for number, why in verdict["broken"].items():
             console.print(f"       run {number}: {why}", markup=False)
+            broken[number] = None
+    for number in broken:
+        run = record["runs"][int(number) - 1]
+        falls = [f"worker {name} went DOWN {n} times" for name, n in run["falls"]["workers"].items()
+                 if n]  # fmt: skip
+        falls += [f"BFD {name} fell" for name in run["falls"]["bfd"]]
+        falls += [f"core {p['core']} of this machine was paused for {p['lasted_ns'] / 1e6:.0f} ms"
+                  for p in run["machine_pauses"]]  # fmt: skip
+        if falls:
+            console.print(f"       meanwhile in run {number}: {', '.join(falls)}", markup=False)
 
 
 def _print_conditions(record: dict[str, Any], console: Console) -> None:

@@ -94,7 +94,11 @@ def test_the_same_run_draws_the_same_picture(tmp_path):
 
 
 def test_the_table_shows_figures_and_what_broke(tmp_path):
-    run = make_run(served_after_return={4: "par1", 6: "fra1"})
+    run = make_run(
+        served_after_return={4: "par1", 6: "fra1"},
+        falls=Falls(workers={"par1/w1": 2}, bfd=()),
+    )
+    run = replace(run, pauses=(Pause(START, 50 * 10**6, 1),))
     record = record_drill(DRILLS["silent-pop"], CONDITIONS, Rehearsal((run,)), tmp_path)
     assert not record["held"]
     told = io.StringIO()
@@ -104,6 +108,10 @@ def test_the_table_shows_figures_and_what_broke(tmp_path):
     assert "every 50 ms, gone after 150 ms" in text
     assert "BROKEN after the repair the PoP announces again and serves" in text
     assert "IPv4: the last sampled answer came through par1" in text
+    assert (
+        "meanwhile in run 1: worker par1/w1 went DOWN 2 times, core 1 of this machine was paused"
+        " for 50 ms"
+    ) in text
 
 
 def test_each_check_can_fail_and_names_its_family():
@@ -169,7 +177,8 @@ def test_a_drain_must_ask_to_leave_and_keep_its_sessions():
 
 def test_a_run_set_aside_is_told_and_kept(tmp_path):
     at = START + 500 * 10**6
-    paused = replace(make_run(), pauses=(Pause(at, 50 * 10**6), Pause(at + 70 * 10**6, 60 * 10**6)))
+    pauses = (Pause(at, 50 * 10**6, 1), Pause(at + 70 * 10**6, 60 * 10**6, 1))
+    paused = replace(make_run(), pauses=pauses)
     assert paused.spoiled == "this machine stood still for 110 ms"
     aside = (Aside(paused.spoiled, paused), Aside("t1 already routed IPv4 to par1", None))
     done = Rehearsal((make_run(),), aside)
@@ -184,5 +193,10 @@ def test_a_run_set_aside_is_told_and_kept(tmp_path):
 
 
 def test_pauses_far_apart_spoil_nothing():
-    pauses = tuple(Pause(START + n * 10**9, 50 * 10**6) for n in range(5))
+    pauses = tuple(Pause(START + n * 10**9, 50 * 10**6, 0) for n in range(5))
+    assert replace(make_run(), pauses=pauses).spoiled == ""
+
+
+def test_cores_paused_together_are_not_added_up():
+    pauses = tuple(Pause(START, 50 * 10**6, core) for core in range(2))
     assert replace(make_run(), pauses=pauses).spoiled == ""
