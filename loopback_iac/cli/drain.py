@@ -25,6 +25,8 @@ from loopback_iac.cli.running import (
     ConfigFile,
     Directory,
     Json,
+    Last,
+    Seconds,
     StackName,
     StateDir,
     guarded,
@@ -33,7 +35,7 @@ from loopback_iac.cli.running import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from loopback_iac.remote.drain import Drained
     from loopback_iac.remote.ssh import Expected, Identity
@@ -70,15 +72,8 @@ def register(app: typer.Typer) -> None:
 def drain(
     pop: Pop,
     *,
-    seconds: Annotated[
-        int | None,
-        typer.Option(
-            min=0, max=3600, help="Announce with GSHUT this long first; else as the fleet declares."
-        ),
-    ] = None,
-    last: Annotated[
-        bool, typer.Option("--last", help="Even when no other PoP is known to announce.")
-    ] = False,
+    seconds: Seconds = None,
+    last: Last = False,
     address: Address = None,
     port: Port = SSH_PORT,
     user: User = "root",
@@ -92,7 +87,10 @@ def drain(
     wait: Wait = WAIT_S,
     as_json: Json = False,
 ) -> None:
-    """Take a PoP out of traffic, and wait until it announces nothing."""
+    """Take a PoP out of traffic, and wait until it announces nothing.
+
+    With --address nobody knows of other PoPs: look at an upstream first.
+    """
     from loopback_iac.remote.drain import drain_pop  # noqa: PLC0415 - SSH loads slowly
 
     asked = (cwd, stack, state_dir, config_file)
@@ -100,7 +98,7 @@ def drain(
 
     def work() -> Drained:
         target, others, key = _find(pop, given, identity, asked)
-        return drain_pop(target, () if last else others, key, wait, seconds)
+        return drain_pop(target, None if last else others, key, wait, seconds)
 
     _finish("drain", work, as_json=as_json)
 
@@ -136,7 +134,7 @@ def undrain(
 
 def _find(
     pop: str, given: Given, identity: Path | None, asked: Asked
-) -> tuple[Expected, Sequence[Expected], Identity]:
+) -> tuple[Expected, list[Expected] | None, Identity]:
     """Who is meant, who else is there as far as is known, and the key that opens them."""
     from loopback_iac.remote.ssh import Expected  # noqa: PLC0415 - as above
 
@@ -144,7 +142,7 @@ def _find(
     if address is not None:
         pinned = host_key or read_pinned_keys(known_hosts.expanduser(), address, port)
         target = Expected(pop, "pop", address, pinned, "", port, user)
-        return target, (), read_own_identity(identity)
+        return target, None, read_own_identity(identity)
     directory, stack, state_dir, config_file = asked
     options = make_options(directory, stack, state_dir, config_file=config_file)
     hosts = guarded(lambda: read_expected(options))

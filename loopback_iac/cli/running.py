@@ -47,6 +47,13 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 Sames = Annotated[bool, typer.Option("--show-sames", help="List unchanged resources as well.")]
 ShowSecrets = Annotated[bool, typer.Option("--show-secrets", help="Print secrets in clear.")]
+Seconds = Annotated[
+    int | None,
+    typer.Option(
+        min=0, max=3600, help="Announce with GSHUT this long first; else as the fleet declares."
+    ),
+]
+Last = Annotated[bool, typer.Option("--last", help="Even when no other PoP is known to announce.")]
 
 Answer = TypeVar("Answer")
 

@@ -15,6 +15,8 @@ from loopback_iac.cli.running import (
     ConfigFile,
     Directory,
     Json,
+    Last,
+    Seconds,
     StackName,
     StateDir,
     guarded,
@@ -32,13 +34,9 @@ WAIT_S = 1800.0
 Hosts = Annotated[
     list[str] | None, typer.Argument(help="Hosts to update; else all: workers, then PoP by PoP.")
 ]
-Seconds = Annotated[
-    int | None,
-    typer.Option(
-        min=0, max=3600, help="Announce with GSHUT this long first; else as the fleet declares."
-    ),
+Wait = Annotated[
+    float, typer.Option(min=1, max=7200, help="Most seconds one host may take beside --seconds.")
 ]
-Wait = Annotated[float, typer.Option(min=1, max=7200, help="Most seconds one host may take.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -50,9 +48,7 @@ def update(
     hosts: Hosts = None,
     *,
     seconds: Seconds = None,
-    last: Annotated[
-        bool, typer.Option("--last", help="Even when no other PoP is known to announce.")
-    ] = False,
+    last: Last = False,
     cwd: Directory = HERE,
     stack: StackName = STACK,
     state_dir: StateDir = None,

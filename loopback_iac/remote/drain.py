@@ -11,16 +11,15 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from loopback_iac.remote.report import Report, Silence, probe_reports
+from loopback_iac.remote.report import Report, Silence, probe_reports, render_way_back
 from loopback_iac.remote.ssh import ask_hosts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping, Sequence
 
     from loopback_iac.remote.ssh import Answer, Expected, Identity
 
 POP = "pop"
-CLOSED = "closed"
 REPORT_S = 10.0  # a host that does not answer by then is not waited for
 
 
@@ -41,22 +40,21 @@ class Drained:
 
 def drain_pop(
     pop: Expected,
-    others: Iterable[Expected],
+    others: Sequence[Expected] | None,
     identity: Identity,
     wait_s: float,
     seconds: int | None,
 ) -> Drained:
     """Drain a PoP and wait until it announces nothing.
 
-    In: other PoPs of the fleet, of which one has to announce; an empty list asks for none. How long
+    In: other PoPs of the fleet, of which one has to announce (None: nobody asks for that). How long
         to announce with GSHUT (RFC 8326) first: None is what the fleet declares.
     Raises: DrainError; IdentityError.
     """
-    rest = list(others)
-    reports = probe_reports([pop, *rest], identity, REPORT_S)
+    reports = probe_reports([pop, *(others or ())], identity, REPORT_S)
     check_target(pop, reports[pop.host])
-    if rest:
-        check_others(pop, rest, reports)
+    if others is not None:
+        check_others(pop, others, reports)
     words = ("drain",) if seconds is None else ("drain", str(seconds))
     return _change(pop, words, identity, wait_s + (seconds or 0))
 
@@ -91,7 +89,7 @@ def check_target(pop: Expected, report: Report | Silence) -> None:
 
 
 def check_others(
-    pop: Expected, others: Iterable[Expected], reports: Mapping[str, Report | Silence]
+    pop: Expected, others: Sequence[Expected], reports: Mapping[str, Report | Silence]
 ) -> None:
     """Whether the fleet stays on the net without this PoP.
 
@@ -109,7 +107,7 @@ def check_others(
 def _announces(report: Report | Silence) -> bool:
     if isinstance(report, Silence) or report.drain:
         return False
-    return any(gate.position not in (CLOSED, None) for gate in report.gates.values())
+    return any(gate.announced for gate in report.gates.values())
 
 
 def _standing(report: Report | Silence) -> str:
@@ -127,13 +125,25 @@ def _change(pop: Expected, words: tuple[str, ...], identity: Identity, wait_s: f
     report = probe_reports([pop], identity, REPORT_S)[pop.host]
     if isinstance(report, Silence):
         return Drained(pop.host, drained, None, f"no report: {report.why}", took_s)
-    gates = any(gate.position not in (CLOSED, None) for gate in report.gates.values())
-    if gates == drained:
-        raise DrainError(
-            f"{pop.host}: {words[0]} is noted, but it {'still announces' if gates else 'announces'}"
-            f"{'' if gates else ' nothing yet'}: {report.standing}; {_reasons(report)}"
-        )
-    return Drained(pop.host, drained, gates, report.standing, took_s)
+    announces = any(gate.announced for gate in report.gates.values())
+    if announces == drained:
+        raise DrainError(_render_contrary(pop.host, words[0], report, announces=announces))
+    return Drained(pop.host, drained, announces, report.standing, took_s)
+
+
+def _render_contrary(host: str, verb: str, report: Report, *, announces: bool) -> str:
+    """The intention is noted, and the PoP does the contrary."""
+    does = "still announces" if announces else "announces nothing yet"
+    fix = "mend what its watch names; it announces by itself then"
+    if announces:
+        fix = f"`loopback {verb} {host}` again, or `systemctl stop bird` on its console"
+    elif report.drain:
+        ways = " and ".join(f"`{render_way_back(host, who)}`" for who in report.drain)
+        fix = f"it is drained by {' and '.join(report.drain)}: {ways}"
+    return (
+        f"{host}: {verb} is noted, but it {does}: {report.standing}; {_reasons(report)}"
+        f"\n  fix: {fix}"
+    )
 
 
 def _reasons(report: Report) -> str:
@@ -147,7 +157,8 @@ def _parse_drained(pop: Expected, verb: str, answer: Answer) -> bool:
     if answer.unreachable:
         raise DrainError(
             f"{pop.host}: {answer.unreachable}; the {verb} may be under way, its intention is noted"
-            f" first\n  fix: say `loopback {verb} {pop.host}` again: twice is as good as once"
+            f" first\n  fix: say `loopback {verb} {pop.host}` again, twice is as good as once; and"
+            " --wait longer when the fleet declares a long drain"
         )
     if answer.exit_status:
         said = (answer.stderr or answer.stdout).strip()[:2000]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from loopback_iac.remote.report import Silence
+from loopback_iac.remote.report import Silence, render_way_back
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -76,7 +76,7 @@ def _check_digest(expected: Expected, report: Report) -> Iterator[Difference]:
 
 def _check_service(name: str, report: Report) -> Iterator[Difference]:
     for who in report.drain:
-        fix = f"`loopback undrain {name}`, when the work on it is done"
+        fix = f"`{render_way_back(name, who)}`, when the work on it is done"
         yield Difference(name, "not-drained", f"drained by {who}", "in service", fix)
     for gate, state in sorted(report.gates.items()):
         if state.position != OPEN and not report.drain:

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
     from loopback_iac.remote.ssh import Answer, Expected, Identity
 
+CLOSED = "closed"
+# who drains, in the agent's words -> what ends it; undrain does not finish what another began
+_ENDS = {"apply": "loopback up", "update": "loopback update {host}"}
+
 
 class _Value(BaseModel):
     # a newer agent may say more than we know; what we know must be there
@@ -40,6 +44,11 @@ class GateState(_Value):
 
     position: str | None
     reason: str | None
+
+    @property
+    def announced(self) -> bool:
+        """Whether its prefixes are announced, de-preferred or not."""
+        return self.position not in (CLOSED, None)
 
 
 class BlackholeState(_Value):
@@ -73,6 +82,14 @@ class Silence(_Value):
 
     why: str
     unreachable: bool = False
+
+
+def render_way_back(host: str, who: str) -> str:
+    """The command that ends a drain.
+
+    In: who wants it, as `Report.drain` names them.
+    """
+    return _ENDS.get(who, "loopback undrain {host}").format(host=host)
 
 
 def probe_reports(

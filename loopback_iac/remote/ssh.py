@@ -75,7 +75,10 @@ def ask_hosts(
     try:
         keys = [asyncssh.import_private_key(identity.private_key)] if identity.private_key else []
     except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError) as cause:
-        raise IdentityError(f"the private key cannot be read: {cause}") from None
+        raise IdentityError(
+            f"the private key cannot be read: {cause}\n  fix: give the private half as OpenSSH"
+            " keeps it; one with a passphrase through an agent (`ssh-add`, SSH_AUTH_SOCK)"
+        ) from None
 
     async def ask_all() -> dict[str, Answer]:
         listed = list(hosts)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from loopback_iac.remote.drain import POP, check_others, check_target
+from loopback_iac.remote.drain import POP, REPORT_S, check_others, check_target
 from loopback_iac.remote.report import probe_reports
 from loopback_iac.remote.ssh import ask_hosts
 
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from loopback_iac.remote.ssh import Answer, Expected, Identity
-
-REPORT_S = 10.0
 
 
 class UpdateError(Exception):
@@ -57,11 +55,12 @@ def update_hosts(
     """Update hosts one by one, each when the one before it serves again.
 
     In: hosts to update; fleet, all there are: of its other PoPs one has to announce before a PoP is
-        asked, unless `last`. How long each may take; how long to announce with GSHUT first.
+        asked, unless `last`. How long to announce with GSHUT first; how long each may take besides.
     Out: each host as it is done.
     Raises: UpdateError, DrainError; hosts that follow were not asked. IdentityError.
     """
     words = ("update",) if seconds is None else ("update", str(seconds))
+    longest_s = wait_s + (seconds or 0)
     for host in order_hosts(hosts):
         others = [each for each in fleet if each.role == POP and each.host != host.host]
         if host.role == POP:
@@ -70,7 +69,7 @@ def update_hosts(
             if not last:
                 check_others(host, others, reports)
         begun = time.monotonic()
-        done = parse_updated(host, ask_hosts([host], words, identity, wait_s)[host.host])
+        done = parse_updated(host, ask_hosts([host], words, identity, longest_s)[host.host])
         yield done.model_copy(update={"took_s": round(time.monotonic() - begun, 2)})
 
 

@@ -6,9 +6,28 @@ argv: server key file, file with the client's public key. Listens on 127.0.0.1 a
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 
 import asyncssh
+
+REPORT = {
+    "format": 1, "host": "fra1", "role": "pop", "active": None, "pending": None, "files": {},
+    "bgp": None, "tunnels": {}, "blackholes": [],
+}  # fmt: skip
+OPEN = {"standing": "serving", "drain": [], "gates": {"v4": {"position": "open", "reason": "fine"}}}
+SHUT = {
+    "standing": "drained by update",
+    "drain": ["update"],
+    "gates": {"v4": {"position": "closed", "reason": "drained"}},
+}
+
+
+def act(user: str, words: list[str]) -> object:
+    """A PoP that notes what it is told and stays as it is."""
+    if words == ["report"]:
+        return REPORT | (OPEN if user == "announces" else SHUT)
+    return {"drained": words[0] == "drain"}
 
 
 async def serve(process: asyncssh.SSHServerProcess) -> None:
@@ -22,6 +41,9 @@ async def serve(process: asyncssh.SSHServerProcess) -> None:
     elif user == "refuses":
         process.stderr.write("loopback-agent report: this host was never enrolled\n")
         process.exit(1)
+    elif user in ("announces", "is-shut"):
+        process.stdout.write(json.dumps(act(user, process.command.split()[1:])))
+        process.exit(0)
     else:
         process.stdout.write(f'{{"asked": "{process.command}"}}')
         process.exit(0)

@@ -100,6 +100,19 @@ def test_each_difference_has_its_rule(changed, expected):
     assert rules(**changed) == expected
 
 
+@pytest.mark.parametrize(
+    ("who", "fix"),
+    [
+        ("operator", "`loopback undrain fra1`"),
+        ("apply", "`loopback up`"),
+        ("update", "`loopback update fra1`"),
+    ],
+)
+def test_what_ends_a_drain_depends_on_who_began_it(who, fix):
+    (found,) = check_drift([FRA1], parse_answers({"fra1": answer(drain=[who])}))
+    assert found.fix.startswith(fix)
+
+
 def test_a_host_without_a_report_is_a_difference_with_its_reason():
     answers = {
         "fra1": Answer(unreachable="no answer within 20 s"),

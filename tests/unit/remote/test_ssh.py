@@ -1,4 +1,4 @@
-"""Asking hosts over real SSH, inside a network namespace: the ways in which a host can fail us."""
+"""Asking and draining hosts over real SSH, inside a network namespace: how a host can fail us."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import asyncssh
 import pytest
@@ -20,6 +21,22 @@ given = json.load(sys.stdin)
 hosts = [Expected(**h) for h in given["hosts"]]
 answers = ask_hosts(hosts, ("report",), Identity(**given["identity"]), given["deadline_s"])
 print(json.dumps({host: dataclasses.asdict(a) for host, a in answers.items()}))
+"""
+DRAIN = """
+import json, sys
+from loopback_iac.remote.drain import DrainError, drain_pop, undrain_pop
+from loopback_iac.remote.ssh import Expected, Identity
+given = json.load(sys.stdin)
+pop, identity = Expected(**given["hosts"][0]), Identity(**given["identity"])
+try:
+    if given["verb"] == "drain":
+        done = drain_pop(pop, given["others"], identity, 5.0, 0)
+    else:
+        done = undrain_pop(pop, identity, 5.0)
+except DrainError as cause:
+    print(json.dumps(str(cause)))
+else:
+    raise SystemExit(str(done))
 """
 
 
@@ -64,17 +81,22 @@ def host(keys, name="fra1", *, key="host", **changed) -> dict:
 
 
 def ask(namespace, keys, hosts, key="me", deadline_s=5.0) -> dict[str, Answer]:
+    told = run(namespace, keys, ASK, key, hosts=hosts, deadline_s=deadline_s)
+    return {name: Answer(**tree) for name, tree in told.items()}
+
+
+def run(namespace, keys, program: str, key="me", **given) -> Any:
     identity = {"private_key": (keys / key).read_text()}
     done = subprocess.run(
-        [*namespace, sys.executable, "-c", ASK],
-        input=json.dumps({"hosts": hosts, "identity": identity, "deadline_s": deadline_s}),
+        [*namespace, sys.executable, "-c", program],
+        input=json.dumps({"identity": identity} | given),
         capture_output=True,
         text=True,
         check=False,
         timeout=40,
     )
     assert done.returncode == 0, done.stderr
-    return {name: Answer(**tree) for name, tree in json.loads(done.stdout).items()}
+    return json.loads(done.stdout)
 
 
 def test_hosts_are_asked_over_both_families_and_get_the_agents_command(namespace, keys):
@@ -133,6 +155,29 @@ def test_a_key_that_is_none_is_refused_without_showing_it():
         ask_hosts([], ("report",), Identity(private_key="-----BEGIN nonsense"), 1)
     assert "nonsense" not in str(caught.value)
     assert "nonsense" not in repr(Identity(private_key="nonsense"))
+
+
+def test_a_key_with_a_passphrase_goes_through_an_agent(tmp_path):
+    made = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "secret", "-f", str(tmp_path / "key")]
+    subprocess.run(made, check=True)
+    with pytest.raises(IdentityError, match=r"ssh-add"):
+        ask_hosts([], ("report",), Identity(private_key=(tmp_path / "key").read_text()), 1)
+
+
+def test_the_only_pop_there_is_is_drained_only_when_nobody_asks_for_others(namespace, keys):
+    pops = [host(keys, user="announces")]
+    refused = run(namespace, keys, DRAIN, hosts=pops, verb="drain", others=[])
+    assert "no other PoP is known to announce (there is none)" in refused
+    drained = run(namespace, keys, DRAIN, hosts=pops, verb="drain", others=None)
+    assert "drain is noted, but it still announces: serving; v4 is open (fine)" in drained
+    assert "fix: `loopback drain fra1` again, or `systemctl stop bird`" in drained
+
+
+def test_undrain_says_who_else_drains_and_what_ends_it(namespace, keys):
+    pops = [host(keys, user="is-shut")]
+    told = run(namespace, keys, DRAIN, hosts=pops, verb="undrain")
+    assert "undrain is noted, but it announces nothing yet" in told
+    assert "fix: it is drained by update: `loopback update fra1`" in told
 
 
 def test_a_pinned_key_that_is_none_is_that_hosts_problem():
