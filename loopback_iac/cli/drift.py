@@ -10,7 +10,6 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from loopback_iac.cli import drain
 from loopback_iac.cli.access import AccessError, KeyFile, read_expected, read_identity
 from loopback_iac.cli.running import (
     HERE,
@@ -40,9 +39,8 @@ Deadline = Annotated[
 
 
 def register(app: typer.Typer) -> None:
-    """Add the verbs that talk to a fleet's hosts to `app`."""
+    """Add `drift` to `app`."""
     app.command("drift")(drift)
-    drain.register(app)
 
 
 def drift(

@@ -37,7 +37,6 @@ _STYLES = {
     Op.READ: "cyan",
     Op.SAME: "dim",
 }
-_SIGNS = {"add": "+", "delete": "-", "update": "~"}
 _LINE_STYLES = {"+": "green", "-": "red", "@": "cyan"}
 _DONE = {
     Op.CREATE: "created",
