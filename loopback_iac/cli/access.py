@@ -136,7 +136,7 @@ def read_pinned_keys(file: Path, address: str, port: int) -> str:
 
 
 def _stack_secret(options: Options) -> str:
-    from loopback_iac.engine.passphrase import Crypter  # noqa: PLC0415 - as above
+    from loopback_iac.engine.passphrase import open_crypter  # noqa: PLC0415 - as above
     from loopback_iac.engine.project import parse_project  # noqa: PLC0415 - as above
     from loopback_iac.engine.stackconfig import (  # noqa: PLC0415 - as above
         load_stack_file,
@@ -146,6 +146,5 @@ def _stack_secret(options: Options) -> str:
 
     project = parse_project(options.directory)
     raw = load_stack_file(project, options.stack, options.config_file)
-    salt, passphrase = str(raw.get("encryptionsalt") or ""), read_passphrase()
-    crypter = Crypter.open(salt, passphrase) if salt and passphrase is not None else None
+    crypter = open_crypter(str(raw.get("encryptionsalt") or ""), read_passphrase())
     return parse_stack_config(raw, project, crypter).values.get(f"{project.name}:{KEY_NAME}", "")

@@ -10,7 +10,6 @@ from loopback_iac.engine.api import Options, Session
 from loopback_iac.engine.errors import StepError, UsageError
 from loopback_iac.engine.run import Run, stamp
 from loopback_iac.engine.store import Checkpoint
-from loopback_iac.engine.values import make_secret
 
 if TYPE_CHECKING:
     from loopback_iac.engine.journal import Ledger
@@ -60,15 +59,13 @@ def _look_up(providers: Providers, new: Resource) -> None:
     try:
         new.id, outputs = providers.get_former(new.provider).read(new)
     except AbsentMethodError:
-        outputs = new.inputs
+        outputs = dict(new.inputs)
     except StepError as error:
         raise UsageError(f"{new.urn}: cannot look up {wanted!r}: {error}") from error
     if not new.id:
         raise UsageError(f"{new.urn}: its provider knows nothing with the id {wanted!r}")
     new.outputs = outputs
-    for key in new.additional_secret_outputs:
-        if key in outputs:
-            outputs[key] = make_secret(outputs[key])
+    new.mark_secret_outputs()
 
 
 def _place(run: Run, urn: str) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from loopback_iac.engine.interrupts import (
 )
 from loopback_iac.engine.journal import Ledger
 from loopback_iac.engine.monitor import Gate, Monitor, serve
-from loopback_iac.engine.passphrase import Crypter
+from loopback_iac.engine.passphrase import Crypter, open_crypter
 from loopback_iac.engine.perform import Performer
 from loopback_iac.engine.policy import Policies
 from loopback_iac.engine.program import Program
@@ -208,9 +208,9 @@ class Session:
         _check_owner(checkpoint, self._project.name, options.stack)
         raw = load_stack_file(self._project, options.stack, options.config_file)
         config_salt = str(raw.get("encryptionsalt") or "")
-        crypter = self._open_crypter(config_salt)
+        crypter = open_crypter(config_salt, self._passphrase)
         salt = checkpoint.salt or config_salt
-        state_crypter = crypter if salt == config_salt else self._open_crypter(salt)
+        state_crypter = crypter if salt == config_salt else open_crypter(salt, self._passphrase)
         if not self._dry_run and state_crypter is None:
             if not self._passphrase:
                 raise UsageError(
@@ -220,7 +220,7 @@ class Session:
             state_crypter = Crypter.create(self._passphrase)
             salt = state_crypter.salt
         config = parse_stack_config(raw, self._project, crypter)
-        if config.missing and not self._dry_run and self._verb in ("plan", "up"):
+        if config.missing and self._verb == "up":
             raise UsageError(
                 f"secure config values cannot be read: {', '.join(sorted(config.missing))};"
                 " the stack file has no encryptionsalt"
@@ -246,11 +246,6 @@ class Session:
                 self.store.save(checkpoint)
         force_interrupted(run, checkpoint)
         return run, Ledger(checkpoint.rows, checkpoint.pending), salt
-
-    def _open_crypter(self, salt: str) -> Crypter | None:
-        if not salt or self._passphrase is None:
-            return None
-        return Crypter.open(salt, self._passphrase)
 
     @contextmanager
     def _journaled(self, run: Run, ledger: Ledger, salt: str) -> Iterator[None]:

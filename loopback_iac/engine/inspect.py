@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from loopback_iac.engine.api import Options, find_store
 from loopback_iac.engine.errors import UsageError
-from loopback_iac.engine.passphrase import Crypter
+from loopback_iac.engine.passphrase import open_crypter
 from loopback_iac.engine.stackconfig import read_passphrase
-from loopback_iac.engine.state import STACK_TYPE, Codec
+from loopback_iac.engine.state import Codec, decode_outputs
 
 if TYPE_CHECKING:
     from loopback_iac.engine.values import Values
@@ -22,13 +22,7 @@ def read_outputs(options: Options) -> Values:
     """
     checkpoint = find_store(options).load()
     passphrase = read_passphrase() if options.passphrase is None else options.passphrase
-    crypter = None
-    if checkpoint.salt and passphrase is not None:
-        crypter = Crypter.open(checkpoint.salt, passphrase)
-    for row in checkpoint.rows:
-        if row.get("type") == STACK_TYPE:
-            return Codec(crypter).decode(row).outputs
-    return {}
+    return decode_outputs(checkpoint.rows, open_crypter(checkpoint.salt, passphrase))
 
 
 def export_state(options: Options) -> str:

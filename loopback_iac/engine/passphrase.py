@@ -11,6 +11,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
 
+from loopback_iac.engine.errors import UsageError
+
 # sdk/go/common/resource/config/crypt.go: NewSymmetricCrypterFromPassphrase
 ROUNDS = 1_000_000
 KEY_BYTES = 32
@@ -19,7 +21,7 @@ NONCE_BYTES = 12
 CHECK_TEXT = "pulumi"
 
 
-class PassphraseError(ValueError):
+class PassphraseError(UsageError):
     """A salt, a ciphertext or a passphrase does not fit the others."""
 
 
@@ -97,6 +99,16 @@ class Crypter:
             raise PassphraseError(
                 "secret: it was altered or encrypted with another passphrase"
             ) from error
+
+
+def open_crypter(salt: str, passphrase: str | None) -> Crypter | None:
+    """
+    The key of a salt, as far as there is one.
+
+    Out: None without a salt (nothing is encrypted), or while nobody gave a passphrase.
+    Raises: PassphraseError as `Crypter.open`.
+    """
+    return Crypter.open(salt, passphrase) if salt and passphrase is not None else None
 
 
 def _derive_key(passphrase: str, salt: bytes) -> bytes:

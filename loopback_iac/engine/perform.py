@@ -12,7 +12,7 @@ from loopback_iac.engine.errors import EngineError, StepError
 from loopback_iac.engine.provider import Provider
 from loopback_iac.engine.results import Change, Op
 from loopback_iac.engine.run import Old, Run, stamp
-from loopback_iac.engine.values import UNKNOWN, Values, has_unknown, make_secret, mark_like
+from loopback_iac.engine.values import UNKNOWN, Values, has_unknown, mark_like
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -98,7 +98,7 @@ class Performer:
                 new.id, new.outputs = provider.read(new)
                 if not new.id:
                     raise StepError(f"{new.type} {new.name!r}: {wanted!r} does not exist")
-            self._mark_secrets(new)
+            new.mark_secret_outputs()
             new.created = new.modified = stamp()
             if old is not None:
                 new.created = old.resource.created
@@ -111,7 +111,7 @@ class Performer:
         """Carry an unchanged resource over."""
         new.id, new.outputs = old.resource.id, old.resource.outputs
         new.created, new.modified = old.resource.created, old.resource.modified
-        self._mark_secrets(new)
+        new.mark_secret_outputs()
         self.settle(new, old)
         self.run.report_done(change)
         return new
@@ -213,19 +213,14 @@ class Performer:
         return found
 
     def _take(self, new: Resource, replaces: Old | None, *, keep: bool = False) -> None:
-        self._mark_secrets(new)
+        new.mark_secret_outputs()
         if replaces is not None:
             replaces.condemned = keep
             replaces.taken = not keep
         self.run.add_new(new)
 
-    def _mark_secrets(self, new: Resource) -> None:
-        for key in new.additional_secret_outputs:
-            if key in new.outputs:
-                new.outputs[key] = make_secret(new.outputs[key])
-
     def _record_new(self, new: Resource, number: int, event: dict[str, Any]) -> None:
-        self._mark_secrets(new)
+        new.mark_secret_outputs()
         row = self.run.codec.encode(new)
         self.run.record({"e": "new", "r": row, "n": number, **event})
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from loopback_iac.engine.errors import StepError
-from loopback_iac.engine.passphrase import Crypter, PassphraseError
+from loopback_iac.engine.passphrase import PassphraseError, open_crypter
 from loopback_iac.engine.provider import AbsentProvider
-from loopback_iac.engine.state import STACK_TYPE, Codec
+from loopback_iac.engine.state import decode_outputs
 from loopback_iac.engine.store import Checkpoint, Store
 from loopback_iac.engine.values import Values, has_secret
 
@@ -39,22 +39,13 @@ class StackReferences(AbsentProvider):
         Raises: StepError when there is no such stack, or more than one.
         """
         checkpoint = self._find(resource.id)
-        # Without a passphrase (a plan) its secrets are unknown; without its salt it has none.
-        crypter = None
-        if checkpoint.salt and self.passphrase is not None:
-            crypter = self._open(resource.id, checkpoint.salt, self.passphrase)
-        outputs: Values = {}
-        for row in checkpoint.rows:
-            if row.get("type") == STACK_TYPE:
-                outputs = Codec(crypter).decode(row).outputs
+        try:  # without a passphrase (a plan) its secrets are unknown
+            crypter = open_crypter(checkpoint.salt, self.passphrase)
+        except PassphraseError as error:
+            raise StepError(f"stack reference {resource.id}: its secrets: {error}") from error
+        outputs = decode_outputs(checkpoint.rows, crypter)
         secret = sorted(key for key, value in outputs.items() if has_secret(value))
         return resource.id, {**resource.inputs, "outputs": outputs, "secretOutputNames": secret}
-
-    def _open(self, reference: str, salt: str, passphrase: str) -> Crypter:
-        try:
-            return Crypter.open(salt, passphrase)
-        except PassphraseError as error:
-            raise StepError(f"stack reference {reference}: its secrets: {error}") from error
 
     def _find(self, reference: str) -> Checkpoint:
         *owner, stack = reference.split("/")

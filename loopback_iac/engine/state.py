@@ -7,9 +7,20 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from loopback_iac.engine.errors import StateError
-from loopback_iac.engine.values import SECRET_SIG, SIG, UNKNOWN, Sealed, Secret, Value, Values
+from loopback_iac.engine.values import (
+    SECRET_SIG,
+    SIG,
+    UNKNOWN,
+    Sealed,
+    Secret,
+    Value,
+    Values,
+    make_secret,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from loopback_iac.engine.passphrase import Crypter
 
 # One row as it stands in the file: JSON, secrets encrypted.
@@ -85,6 +96,12 @@ class Resource:
         for urns in self.property_dependencies.values():
             found.update(urns)
         return found - {""}
+
+    def mark_secret_outputs(self) -> None:
+        """Make those outputs secret that the program said are."""
+        for key in self.additional_secret_outputs:
+            if key in self.outputs:
+                self.outputs[key] = make_secret(self.outputs[key])
 
 
 class Codec:
@@ -199,3 +216,11 @@ class Codec:
         plain = self._crypter.decrypt(sealed)
         self._sealed[urn, plain] = sealed
         return Secret(json.loads(plain))
+
+
+def decode_outputs(rows: Iterable[Row], crypter: Crypter | None) -> Values:
+    """Out: the outputs of the stack whose rows these are; none before its first `up`."""
+    for row in rows:
+        if row.get("type") == STACK_TYPE:
+            return Codec(crypter).decode(row).outputs
+    return {}

@@ -7,7 +7,9 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from typer.testing import CliRunner
 
+from loopback_iac.cli import app
 from loopback_iac.engine import UsageError, read_outputs, up
 from loopback_iac.engine.passphrase import Crypter, PassphraseError
 
@@ -89,12 +91,16 @@ def test_a_plan_without_passphrase_names_what_it_cannot_know(stack: Stack) -> No
     assert [part.path for part in update.changes[0].properties] == ["v"]
 
 
-def test_up_and_destroy_need_the_passphrase(stack: Stack) -> None:
+def test_up_and_destroy_need_the_passphrase(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     stack.write([{"name": "a", "inputs": {"pw": "secret:pw"}}], secrets={"pw": PLAIN})
     with pytest.raises(UsageError, match="passphrase must be set"):
         stack.run(up, passphrase=None)
     with pytest.raises(PassphraseError, match="incorrect passphrase"):
         stack.run(up, passphrase="wrong")
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "wrong")
+    told = CliRunner().invoke(app, ["plan", "--cwd", str(stack.folder)])
+    assert told.exit_code == 2
+    assert told.stderr.startswith("error: incorrect passphrase")
     assert stack.calls() == []
 
 
