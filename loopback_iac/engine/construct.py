@@ -60,13 +60,7 @@ def _render_request(goal: Goal, run: Run, address: str) -> provider_pb2.Construc
     }
     timeouts = {key: f"{seconds}s" for key, seconds in goal.timeouts_s.items()}
     return provider_pb2.ConstructRequest(
-        project=run.project.name,
-        stack=run.stack,
-        organization="organization",
-        config=run.config.values,
-        configSecretKeys=sorted(run.config.secret_keys),
-        dryRun=run.dry_run,
-        parallel=run.parallel,
+        **run.describe(),
         monitorEndpoint=address,
         type=goal.type,
         name=goal.name,

@@ -64,6 +64,7 @@ class Ledger:
             return
         if self.olds[old]["urn"] != row["urn"]:
             self._renamed[self.olds[old]["urn"]] = row["urn"]
+            self._forget_former(self.olds[old]["urn"])
         if event.get("keep"):
             self._fates[old] = _CONDEMNED
             self.olds[old]["delete"] = True

@@ -85,17 +85,7 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
     ) -> resource_pb2.DeploymentInfo:
         """What is run, and which features the SDK may use."""
         del request, context
-        run = self._run
-        return resource_pb2.DeploymentInfo(
-            project=run.project.name,
-            stack=run.stack,
-            organization="organization",
-            config=run.config.values,
-            configSecretKeys=sorted(run.config.secret_keys),
-            dryRun=run.dry_run,
-            parallel=run.parallel,
-            supportedFeatures=FEATURES,
-        )
+        return resource_pb2.DeploymentInfo(**self._run.describe(), supportedFeatures=FEATURES)
 
     def SupportsFeature(  # noqa: N802
         self, request: resource_pb2.SupportsFeatureRequest, context: grpc.ServicerContext

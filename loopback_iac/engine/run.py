@@ -6,7 +6,7 @@ import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from loopback_iac.engine.errors import StoppedError, UsageError
 from loopback_iac.engine.results import (
@@ -126,6 +126,18 @@ class Run:
         """Note that an operation ended without a trace in the state."""
         if self.journal is not None:
             self.journal.end(number)
+
+    def describe(self) -> dict[str, Any]:
+        """What the program and component hosts are told, by the protocol's names."""
+        return {
+            "project": self.project.name,
+            "stack": self.stack,
+            "organization": "organization",
+            "config": self.config.values,
+            "configSecretKeys": sorted(self.config.secret_keys),
+            "dryRun": self.dry_run,
+            "parallel": self.parallel,
+        }
 
     # --- what may start -------------------------------------------------------------------------
 

@@ -20,7 +20,6 @@ from loopback_iac.engine import adopt, forget, up
 if TYPE_CHECKING:
     from tests.engine.conftest import Stack
 
-PASSPHRASE = "correct horse battery staple"
 SOAK = os.environ.get("HYPOTHESIS_PROFILE") == "soak"
 # Writes to the journal, and calls of the plugin, that an `up` of AFTER comes to; in a quick run
 # some of them.
@@ -121,7 +120,7 @@ def test_killed_at_a_point_of_the_journal(stack: Stack, point: int, when: str) -
     done = subprocess.run(
         [sys.executable, "-c", KILLED, str(point), when, "up"],
         cwd=stack.folder,
-        env={**os.environ, "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE},
+        env={**os.environ, "PULUMI_CONFIG_PASSPHRASE": str(stack.options.passphrase)},
         capture_output=True,
         text=True,
         timeout=60,

@@ -17,6 +17,7 @@ import pytest
 
 from loopback_iac.engine import adopt, destroy, forget, up
 from loopback_iac.engine.errors import StateError, UsageError
+from loopback_iac.engine.journal import Ledger
 from loopback_iac.engine.store import Store
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
     from tests.engine.conftest import Stack
 
-PASSPHRASE = "correct horse battery staple"
 URN = "urn:pulumi:dev::t::probe:index:Thing::"
 GRAPH = [
     {"name": "first", "inputs": {}},
@@ -38,7 +38,7 @@ def start(stack: Stack, verb: str = "up") -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-c", "from loopback_iac.cli import main; main()", verb, "--json"],
         cwd=stack.folder,
-        env={**os.environ, "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE},
+        env={**os.environ, "PULUMI_CONFIG_PASSPHRASE": str(stack.options.passphrase)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -148,6 +148,14 @@ def test_a_second_interrupt_does_not_wait(stack: Stack) -> None:
     assert time.monotonic() - began < 15
     assert engine.returncode == 1
     assert stack.deployment()["pending_operations"][0]["type"] == "creating"
+
+
+def test_an_interrupted_update_is_settled_under_the_name_it_has_since() -> None:
+    old, new = ({"urn": f"{URN}{name}"} for name in ("old", "new"))
+    ledger = Ledger([old], [{"resource": old, "type": "updating"}])
+    ledger.apply({"e": "new", "old": 0, "keep": False, "r": new})
+    assert ledger.rows() == [new]
+    assert ledger.pending() == []
 
 
 def test_two_engines_do_not_share_a_stack(stack: Stack) -> None:
