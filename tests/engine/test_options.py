@@ -48,7 +48,9 @@ def test_deleted_with_what_stays_is_deleted_by_itself(stack: Stack, option: str)
     stack.write([entry("host", **{option: True}), entry("on", deleted_with="host"), entry("b")])
     stack.up()
     stack.write([entry("b")])
-    stack.run(up)
+    result = stack.run(up)
+    notes = [change.note for change in result.changes if change.name == "host"]
+    assert notes == (["retain"] if option == "retain_on_delete" else [])
     assert stack.steps() == ["Delete:on"]
     assert stack.world() == ["b", "host"]
 
