@@ -7,22 +7,24 @@ import os
 import socket
 import struct
 import time
+from typing import TYPE_CHECKING
 
 from .programs import run
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 DEADLINE_S = 0.5
 TRIES = 3
 
 
-def round_trip_ms(tunnel: str, pair: list[str] | None = None) -> float | None:
-    """The shortest of three round trips to the tunnel's peer.
+def round_trip_ms(pair: Sequence[str]) -> float | None:
+    """The shortest of three round trips to a tunnel's peer.
 
-    In:  the tunnel; our addresses on it with their length, where `read_pairs` told them already.
+    In:  our addresses on the tunnel with their length, as `read_pairs` tells them.
     Out: milliseconds to three digits; None without a peer address or an answer.
     """
-    if pair is None:
-        pair = read_pairs().get(tunnel, [])
-    peer = peer_address(" ".join(pair), {address.split("/")[0] for address in pair})
+    peer = peer_address(pair)
     if peer is None:
         return None
     seen: list[float] = []
@@ -43,13 +45,14 @@ def read_pairs() -> dict[str, list[str]]:
     return pairs
 
 
-def peer_address(networks: str, own: set[str]) -> str | None:
+def peer_address(pair: Sequence[str]) -> str | None:
     """The other address of the pair's /31.
 
-    In:  words of which one is the pair with its length; our own addresses.
+    In:  our addresses on the tunnel; only one with its length tells of a pair.
     """
-    for word in networks.split():
-        if "." in word and "/" in word:
+    own = {address.split("/")[0] for address in pair}
+    for word in pair:
+        if "/" in word:
             for address in ipaddress.ip_network(word, strict=False):
                 if str(address) not in own:
                     return str(address)

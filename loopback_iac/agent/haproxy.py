@@ -42,13 +42,11 @@ def parse_workers(text: str) -> dict[str, int] | None:
 
     Backup servers are unchecked last resorts, so they say nothing and are not counted.
     """
-    lines = [line for line in text.splitlines() if line]
-    if not lines or not lines[0].startswith("# "):
+    rows = _parse_rows(text)
+    if rows is None:
         return None
-    names = lines[0][2:].split(",")
     counts: dict[str, int] = {}
-    for line in lines[1:]:
-        row = dict(zip(names, line.split(","), strict=False))
+    for row in rows:
         usable = (
             row["status"].startswith(("UP", "no check"))
             and row.get("bck") != "1"
@@ -61,12 +59,22 @@ def parse_workers(text: str) -> dict[str, int] | None:
 def read_denied(path: str) -> dict[str, int] | None:
     """Connections that each frontend refused by rule; None when HAProxy does not answer."""
     answer = ask(path, "show stat -1 1 -1")
-    lines = [line for line in (answer or "").splitlines() if line]
+    return None if answer is None else parse_denied(answer)
+
+
+def parse_denied(text: str) -> dict[str, int] | None:
+    """Connections that each frontend refused, from `show stat` in CSV."""
+    rows = _parse_rows(text)
+    return None if rows is None else {row["pxname"]: int(row["dcon"] or 0) for row in rows}
+
+
+def _parse_rows(text: str) -> list[dict[str, str]] | None:
+    """`show stat` by column name; None for any other answer."""
+    lines = [line for line in text.splitlines() if line]
     if not lines or not lines[0].startswith("# "):
         return None
     names = lines[0][2:].split(",")
-    rows = (dict(zip(names, line.split(","), strict=False)) for line in lines[1:])
-    return {row["pxname"]: int(row["dcon"] or 0) for row in rows}
+    return [dict(zip(names, line.split(","), strict=False)) for line in lines[1:]]
 
 
 def worker_process(path: str) -> int | None:

@@ -10,9 +10,9 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .echo import round_trip_ms
+from .echo import read_pairs, round_trip_ms
 from .gates import CLOSED, DEPREFER, OPEN, BirdError, read_positions, tell_bird, write_plain
 from .holes import read_dropped, read_holes
 from .limits import report_limits
@@ -143,56 +143,68 @@ def _read_gates(watch: Watch) -> Metric:
 
 
 def _read_tunnels(watch: Watch) -> list[Metric]:
-    trips = {tunnel: _round_trip_s(tunnel) for tunnel in watch.tunnels}
-    return [
-        Metric(
-            "loopback_tunnel_up",
-            "gauge",
-            "Whether the other end answered an echo through the tunnel.",
-            [Sample(trip is not None, (("tunnel", name),)) for name, trip in trips.items()],
-        ),
-        Metric(
-            "loopback_tunnel_rtt_seconds",
-            "gauge",
-            "Shortest of three round trips through the tunnel.",
-            [Sample(trip, (("tunnel", name),)) for name, trip in trips.items() if trip is not None],
-        ),
-    ]
-
-
-def _round_trip_s(tunnel: str) -> float | None:
-    try:
-        trip_ms = round_trip_ms(tunnel)
-    except (RefusedError, OSError):
-        return None  # the interface is gone
-    return None if trip_ms is None else round(trip_ms / 1000, 6)
-
-
-def _read_limits(watch: Watch) -> list[Metric]:
     with contextlib.suppress(RefusedError):
-        services = sorted(report_limits(watch).items())
+        pairs = read_pairs()
+        trips = {tunnel: round_trip_ms(pairs.get(tunnel, ())) for tunnel in watch.tunnels}
         return [
             Metric(
-                "loopback_new_connections_total",
-                "counter",
-                "New connections that reached the firewall.",
-                [
-                    Sample(told["new_connections"], (("service", name),))
-                    for name, told in services
-                    if told["new_connections"] is not None
-                ],
+                "loopback_tunnel_up",
+                "gauge",
+                "Whether the other end answered an echo through the tunnel.",
+                [Sample(trip is not None, (("tunnel", name),)) for name, trip in trips.items()],
             ),
             Metric(
-                "loopback_limited_connections_total",
-                "counter",
-                "New connections that a declared limit kept out; 0 where none is declared.",
+                "loopback_tunnel_rtt_seconds",
+                "gauge",
+                "Shortest of three round trips through the tunnel.",
                 [
-                    Sample(sum(filter(None, told["dropped"].values())), (("service", name),))
-                    for name, told in services
+                    Sample(round(trip / 1000, 6), (("tunnel", name),))
+                    for name, trip in trips.items()
+                    if trip is not None
                 ],
             ),
         ]
     return []
+
+
+def _read_limits(watch: Watch) -> list[Metric]:
+    with contextlib.suppress(RefusedError):
+        return count_limits(report_limits(watch))
+    return []
+
+
+def count_limits(told: dict[str, Any]) -> list[Metric]:
+    """Counters of new connections, each of its own source.
+
+    In:  by service, as `report_limits` tells it.
+
+    A sum over limits would be no counter: nftables and HAProxy begin anew each at its own time, and
+    one that gives no answer would read as connections that come back at the next look.
+    """
+    services = sorted(told.items())
+    return [
+        Metric(
+            "loopback_new_connections_total",
+            "counter",
+            "New connections that reached the firewall.",
+            [
+                Sample(each["new_connections"], (("service", name),))
+                for name, each in services
+                if each["new_connections"] is not None
+            ],
+        ),
+        Metric(
+            "loopback_limited_connections_total",
+            "counter",
+            "New connections that a declared limit kept out; where none is, 0 by the limit `none`.",
+            [
+                Sample(count, (("limit", limit), ("service", name)))
+                for name, each in services
+                for limit, count in (each["dropped"] or {"none": 0}).items()
+                if count is not None
+            ],
+        ),
+    ]
 
 
 def _read_blackholes() -> list[Metric]:

@@ -128,7 +128,7 @@ def _tunnels(names: Iterable[str]) -> dict[str, dict[str, Any]]:
         found[name] = {
             "present": present,
             "handshake_age_s": now - last if last else None,
-            "rtt_ms": round_trip_ms(name, pairs.get(name, [])) if present else None,
+            "rtt_ms": round_trip_ms(pairs.get(name, ())) if present else None,
         }
     return found
 

@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from .allowed import POP
-from .echo import round_trip_ms
+from .echo import read_pairs, round_trip_ms
 from .keys import epochs_of, key_path
 from .refusal import RefusedError
 from .watchfile import WATCH, parse_watch
@@ -107,8 +107,8 @@ def carriers(files: Mapping[str, SetFile]) -> dict[str, Carrier]:
 def _check_answers(moves: list[Move]) -> None:
     """A tunnel that is silent while the one before it answers is not moved to."""
     end = time.monotonic() + FIRST_ANSWER_S
-    waiting = [move for move in moves if round_trip_ms(move.old.tunnel) is not None]
-    while waiting := [move for move in waiting if round_trip_ms(move.new.tunnel) is None]:
+    waiting = [move for move in moves if _answers(move.old.tunnel)]
+    while waiting := [move for move in waiting if not _answers(move.new.tunnel)]:
         if time.monotonic() > end:
             old, new = waiting[0].old.tunnel, waiting[0].new.tunnel
             raise RefusedError(
@@ -117,3 +117,7 @@ def _check_answers(moves: list[Move]) -> None:
                 f" /etc/wireguard/{new}.conf, on both ends), then apply again",
             )
         time.sleep(0.5)
+
+
+def _answers(tunnel: str) -> bool:
+    return round_trip_ms(read_pairs().get(tunnel, ())) is not None

@@ -2,7 +2,14 @@
 
 import pytest
 
-from loopback_iac.agent.metrics import BfdSessions, Metric, Sample, parse_bfd, render_metrics
+from loopback_iac.agent.metrics import (
+    BfdSessions,
+    Metric,
+    Sample,
+    count_limits,
+    parse_bfd,
+    render_metrics,
+)
 
 TABLE = """\
 1020-bfd1:
@@ -35,6 +42,23 @@ def test_a_flap_between_two_looks_counts_and_a_first_look_does_not():
     assert changes(up=False, since="3") == [2]
     assert sessions.count({})[0].samples == []  # bird is dead: nothing is claimed
     assert changes(up=True, since="4") == [3]
+
+
+def test_each_limit_counts_for_itself_and_silence_is_no_sample():
+    new, limited = count_limits(
+        {
+            "https": {
+                "new_connections": 9,
+                "dropped": {"new_connections": 4, "concurrent_per_client": None},
+            },
+            "smtp": {"new_connections": None, "dropped": {}},
+        }
+    )
+    assert new.samples == [Sample(9, (("service", "https"),))]
+    assert limited.samples == [
+        Sample(4, (("limit", "new_connections"), ("service", "https"))),
+        Sample(0, (("limit", "none"), ("service", "smtp"))),
+    ]
 
 
 def test_text_is_what_prometheus_reads():

@@ -10,7 +10,7 @@ import pytest
 from loopback_iac.agent import BOOT, agent_sha256, build
 from loopback_iac.agent.converge import allows
 from loopback_iac.agent.echo import _request, peer_address
-from loopback_iac.agent.haproxy import parse_workers
+from loopback_iac.agent.haproxy import parse_denied, parse_workers
 from loopback_iac.agent.listeners import covered
 from loopback_iac.agent.refusal import RefusedError, render_refusal
 from loopback_iac.agent.routes import parse_routes, plan_rules
@@ -75,6 +75,12 @@ def test_reachable_workers_are_counted_per_backend():
     assert parse_workers("Unknown command\n") is None
 
 
+def test_denied_connections_are_told_per_frontend_and_silence_is_no_zero():
+    head = "# pxname,svname,dcon"
+    assert parse_denied(f"{head}\nhttps,FRONTEND,7\nsmtp,FRONTEND,\n") == {"https": 7, "smtp": 0}
+    assert parse_denied("") is None
+
+
 FOUND = [
     {"priority": 0, "src": "all", "table": "local"},
     {"priority": 1000, "src": "203.0.113.0", "srclen": 24, "table": "100"},
@@ -109,10 +115,10 @@ def test_an_address_mapped_into_ipv6_is_judged_as_itself():
 
 
 def test_the_peer_is_the_other_end_of_the_pair():
-    allowed = "KEY=\t10.88.0.0/31 fd00::/127\n"
-    assert peer_address(allowed, {"10.88.0.0"}) == "10.88.0.1"
-    assert peer_address(allowed, {"10.88.0.1"}) == "10.88.0.0"
-    assert peer_address("KEY=\t(none)\n", {"10.88.0.1"}) is None
+    assert peer_address(["10.88.0.0/31"]) == "10.88.0.1"
+    assert peer_address(["10.88.0.1/31"]) == "10.88.0.0"
+    assert peer_address(["10.88.0.1"]) is None  # as `ip` tells one end of a point-to-point link
+    assert peer_address([]) is None
 
 
 def test_an_echo_request_carries_a_right_checksum():
