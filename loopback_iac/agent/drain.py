@@ -21,7 +21,7 @@ from .gates import (
 )
 from .programs import active_units, boot_id, boottime_s
 from .refusal import RefusedError
-from .state import changing_state
+from .state import changing_state, standing
 from .watchfile import Watch, read_watch
 
 OPERATOR, APPLY, UPDATE = "operator", "apply", "update"
@@ -116,7 +116,7 @@ def wait_announcing(watch: Watch | None) -> None:
         if position in (CLOSED, None)
     ]
     raise RefusedError(
-        "confirmed, but not announced again: " + "; ".join(closed),
+        "not announced again: " + "; ".join(closed),
         fix="see `loopback-agent report`; do not go on to the next PoP before this one serves",
-        host="on the confirmed set, withdrawn",
+        host=f"withdrawn, {standing()}",
     )

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from .files import read_on_disk, replace
 from .programs import Outcome, active_units, must, run
 from .refusal import RefusedError
-from .state import LIBRARY, alone_with_packages
+from .state import LIBRARY, alone_with_packages, standing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -150,8 +150,8 @@ def repair_packages() -> None:
         raise RefusedError(
             f"{', '.join(left or broken)} half-installed since an earlier installation was cut"
             f" off: {read_complaint(mended) or configured.complaint}",
-            fix="mend the cause (`dpkg --audit`, `df`), then enroll again",
-            host="serving as before; what is half-installed does not run",
+            fix="mend the cause (`dpkg --audit`, `df`), then again",
+            host=f"{standing()}; nothing was started or stopped",
         )
 
 
@@ -191,7 +191,7 @@ def check_room(told: str) -> None:
         run("apt-get", "clean", "-o", f"Dir::Cache::archives={ARCHIVES}/")
         raise RefusedError(
             f"the packages need {needs / 1e6:.0f} MB below /usr, {free / 1e6:.0f} MB are free",
-            fix="free space there, then enroll again",
+            fix="free space there, then again",
         )
 
 
@@ -260,7 +260,7 @@ def _frontend_locked() -> Iterator[None]:
                 if time.monotonic() > end:
                     raise RefusedError(
                         f"another program holds {_FRONTEND_LOCK} for {_WAIT_S:.0f} s",
-                        fix="wait for it to end, then enroll again",
+                        fix="wait for it to end, then again",
                     ) from busy
             time.sleep(0.2)
         yield

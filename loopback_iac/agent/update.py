@@ -3,7 +3,7 @@
 Everything is fetched, the way back too, before the PoP is drained. Then: drain, install, restart
 what was updated, prove, return to traffic. Proof failed: the old packages, and proof again. A PoP
 that proves on neither stays withdrawn and says so; so does one whose update was killed, until the
-next `update` finishes it.
+next `update` finishes it or an operator says `undrain`.
 """
 
 from __future__ import annotations
@@ -102,16 +102,17 @@ def _update(seconds: float | None) -> dict[str, Any]:
                 "an applied configuration waits to be confirmed", fix="`loopback up`, then update"
             )
         restore_policy()
-        half = DATA_PLANE_PACKAGES & set(read_half_installed())
-        unfinished = bool(state["drain"][UPDATE] or half)
-        if unfinished and read_half_installed():
+        half = read_half_installed()
+        unfinished = bool(state["drain"][UPDATE] or DATA_PLANE_PACKAGES & set(half))
+        if unfinished and half:
             repair_packages()
         coming = _fetch()
         if not coming and not unfinished:
             return {"state": "current", "updated": {}, "drained": False}
         kept = read_set(state["active"])
         drained = _window(coming, kept, seconds)
-    if drained and not read_state()["drain"][OPERATOR]:
+    # one that was cut off had left traffic before, so this one drained nothing
+    if (drained or unfinished) and not read_state()["drain"][OPERATOR]:
         wait_announcing(read_watch())
     updated = {each.package: [each.old, each.new] for each in coming}
     return {"state": "updated", "updated": updated, "drained": drained}
@@ -240,6 +241,7 @@ def _go_back(coming: list[Update], kept: HostSet | None, failed: RefusedError | 
     """
     what = failed.what if isinstance(failed, RefusedError) else str(failed)
     now = ", ".join(f"{each.package} {each.new}" for each in coming) or "the packages as they are"
+    out = "withdrawn, " if kept and kept.role == "pop" else ""
     try:
         _install_old(coming)
         _restart(coming, kept)
@@ -247,12 +249,13 @@ def _go_back(coming: list[Update], kept: HostSet | None, failed: RefusedError | 
         raise RefusedError(
             f"{what}\n    and back: {worse}",
             fix="mend the cause, then update again: it returns to traffic once it proves",
-            host=f"withdrawn, with {now}; {standing()}",
+            host=f"{out}with {now}; {standing()}",
         ) from failed
     want_undrained(UPDATE)
     back = ", ".join(f"{each.package} {each.old}" for each in coming)
     raise RefusedError(
         f"the update to {now} failed: {what}",
-        fix="report it to the package's maintainer; this version stays off until then",
+        fix="report it to the package's maintainer; `update` tries this version again until a newer"
+        " one comes",
         host=f"back on {back}, {standing()}",
     ) from failed

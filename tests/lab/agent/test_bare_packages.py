@@ -235,6 +235,7 @@ def test_an_update_that_is_killed_leaves_the_pop_out_and_the_next_one_finishes_i
     pid = bare.inside("systemctl show bird -p MainPID")
     done = bare.ssh(f"{AGENT} update 0")
     assert done.returncode == 0, done.stderr
+    assert bare.announced()  # it waited, though it was not this one that took the PoP out
     assert json.loads(done.stdout)["updated"] == {"bird2": [old_bird, f"{old_bird}+lab1"]}
     assert bare.inside("systemctl show bird -p MainPID") != pid
     assert "bird2" in bare.inside("apt-mark showhold").split()
