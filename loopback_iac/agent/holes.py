@@ -74,16 +74,30 @@ def check_elements(text: str) -> None:
 
 
 def read_holes() -> list[Hole]:
-    """Everything that is given up on this host, declared first, by family and as written."""
+    """Everything that is given up on this host, declared first, by family and as written.
+
+    Raises: RefusedError naming the file and its line that is not one of ours.
+    """
     found: list[Hole] = []
     for origin, place in (("declared", DECLARED), ("by hand", BY_HAND)):
         for family in (4, 6):
+            path = f"{place}{family}.conf"
             with (
                 contextlib.suppress(FileNotFoundError),
-                open(f"{place}{family}.conf", encoding="utf-8") as stream,
+                open(path, encoding="utf-8") as stream,
             ):
-                found += parse_holes(stream.read(), family, origin)
+                found += _parse_file(path, stream.read(), family, origin)
     return found
+
+
+def _parse_file(path: str, text: str, family: int, origin: str) -> list[Hole]:
+    try:
+        return list(parse_holes(text, family, origin))
+    except RefusedError as strange:
+        raise RefusedError(
+            f"{path}, {strange.what}",
+            fix="somebody else wrote it: take the line out, then again",
+        ) from strange
 
 
 def load_holes() -> None:

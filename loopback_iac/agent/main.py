@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import traceback
 from typing import Any
@@ -22,6 +23,9 @@ _USAGE = """usage: loopback-agent VERB [WORDS]
   report                               what is active, what is wrong (JSON)
   routes | watch | metrics | heal | recover | converge | updating | ssh  called by the system
 """
+
+
+_SECONDS = re.compile(r"[0-9]{1,4}(\.[0-9]+)?")
 
 
 def main(argv: list[str]) -> int:
@@ -78,6 +82,15 @@ def _need(words: Words, *names: str) -> list[str]:
     if missing:
         raise RefusedError(f"missing {' and '.join(f'{name}=' for name in missing)}", code=USAGE)
     return [words[name] for name in names]
+
+
+def _parse_seconds(words: Words) -> float | None:
+    text = words.get("word")
+    if text is None:
+        return None
+    if not _SECONDS.fullmatch(text):
+        raise RefusedError(f"{text!r} is no number of seconds", code=USAGE, host="unchanged")
+    return float(text)
 
 
 def _check_host(words: Words) -> None:
@@ -144,12 +157,16 @@ def _rollback(_: Words) -> dict[str, Any]:
 
 
 def _recover(words: Words) -> None:
+    import contextlib
+
     from .packages import restore_policy
     from .recover import recover_locked
-    from .state import alone
+    from .state import alone, alone_with_packages
 
     with alone(wait=True):
         told = recover_locked(live=words.get("word") != "boot")
+    # whoever installs packages at this moment needs the policy, and takes it away itself
+    with contextlib.suppress(RefusedError), alone_with_packages(wait=False):
         restore_policy()
     if told:
         sys.stderr.write(f"loopback-agent recover: {told}\n")
@@ -158,8 +175,8 @@ def _recover(words: Words) -> None:
 def _drain(words: Words) -> dict[str, Any]:
     from .drain import OPERATOR, drain
 
-    seconds = float(words["word"]) if "word" in words else None
-    return {"format": 1, "drained": True, "was_announcing": drain(OPERATOR, seconds)}
+    was_announcing = drain(OPERATOR, _parse_seconds(words))
+    return {"format": 1, "drained": True, "was_announcing": was_announcing}
 
 
 def _undrain(_: Words) -> dict[str, Any]:
@@ -193,13 +210,13 @@ def _blackhole(words: Words) -> dict[str, Any]:
 def _update(words: Words) -> dict[str, Any]:
     from .update import update
 
-    return update(float(words["word"]) if "word" in words else None)
+    return update(_parse_seconds(words))
 
 
 def _updating(words: Words) -> None:
     from .update import run_update
 
-    run_update(float(words["word"]) if "word" in words else None)
+    run_update(_parse_seconds(words))
 
 
 def _routes(_: Words) -> None:

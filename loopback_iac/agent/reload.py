@@ -16,6 +16,7 @@ from .plan import DAEMONS, ONE_SHOTS, Step, services_of
 from .programs import active_units, must, run
 from .refusal import RefusedError
 from .routes import Routes, set_routes
+from .state import changing_blackholes
 from .watchfile import read_watch
 
 if TYPE_CHECKING:
@@ -180,6 +181,11 @@ def wait_for_bird(path: str) -> None:
             return
 
 
+def _blackholes() -> None:
+    with changing_blackholes():  # one given up by hand meanwhile is not taken for one that went
+        load_holes()
+
+
 _DO: dict[str, Callable[[str], None]] = {
     "sysusers": lambda _: _must("systemd-sysusers", "/etc/sysusers.d/loopback.conf"),
     "units": lambda _: _must("systemctl", "daemon-reload"),
@@ -196,7 +202,7 @@ _DO: dict[str, Callable[[str], None]] = {
     "haproxy-restart": lambda _: _restart("haproxy"),
     "bird": _bird,
     "bird-restart": lambda _: _bird_restart(),
-    "blackholes": lambda _: load_holes(),
+    "blackholes": lambda _: _blackholes(),
     "watch": lambda _: _restart(DAEMONS["watch"]),
 }
 

@@ -61,7 +61,7 @@ def changing_state() -> Iterator[State]:
 
 @contextlib.contextmanager
 def changing_blackholes() -> Iterator[None]:
-    """Change what is given up by hand, alone; an apply that runs is not waited for."""
+    """Change or load what is given up, alone; an apply that runs is not waited for to its end."""
     with _locked("blackholes", wait=True):
         yield
 
@@ -77,9 +77,12 @@ def alone(*, wait: bool = False) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def alone_with_packages() -> Iterator[None]:
-    """Hold the lock that every change of packages takes; waits for whoever has it."""
-    with _locked("packages", wait=True):
+def alone_with_packages(*, wait: bool = True) -> Iterator[None]:
+    """Hold the lock that every change of packages takes.
+
+    Raises: RefusedError when another one holds it and `wait` is off.
+    """
+    with _locked("packages", wait=wait):
         yield
 
 

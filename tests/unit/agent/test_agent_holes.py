@@ -2,6 +2,7 @@
 
 import pytest
 
+from loopback_iac.agent import holes
 from loopback_iac.agent.bundle import HostSet, SetFile
 from loopback_iac.agent.checks import check_memory, check_staged
 from loopback_iac.agent.holes import Hole, check_elements, parse_holes
@@ -33,6 +34,17 @@ def test_a_line_is_an_address_and_its_reason():
 def test_a_line_that_says_anything_else_is_refused(line):
     with pytest.raises(RefusedError, match=r"line 2: .* gives up no single IPv4 address"):
         list(parse_holes(f"route 203.0.113.66/32 blackhole;\n{line}\n", 4, "declared"))
+
+
+def test_a_file_somebody_else_wrote_is_named_with_its_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(holes, "DECLARED", str(tmp_path / "declared"))
+    monkeypatch.setattr(holes, "BY_HAND", str(tmp_path / "hand"))
+    (tmp_path / "declared4.conf").write_text("route 203.0.113.66/32 blackhole;\n")
+    assert holes.read_holes() == [Hole("203.0.113.66", "", "declared")]
+    (tmp_path / "hand6.conf").write_text("route ::/0 blackhole;\n")
+    with pytest.raises(RefusedError, match=r"/hand6\.conf, line 1: .* no single IPv6") as refused:
+        holes.read_holes()
+    assert "take the line out" in refused.value.fix
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from loopback_iac.agent.converge import allows
 from loopback_iac.agent.echo import _request, peer_address
 from loopback_iac.agent.haproxy import parse_denied, parse_workers
 from loopback_iac.agent.listeners import covered
+from loopback_iac.agent.main import main
 from loopback_iac.agent.refusal import RefusedError, render_refusal
 from loopback_iac.agent.routes import parse_routes, plan_rules
 
@@ -127,3 +128,10 @@ def test_an_echo_request_carries_a_right_checksum():
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
     assert total == 0xFFFF
+
+
+@pytest.mark.parametrize("verb", ["drain", "update"])
+@pytest.mark.parametrize("words", ["soon", "-5", "nan", "1e9"])
+def test_what_is_no_number_of_seconds_is_refused_before_anything_happens(capsys, verb, words):
+    assert main([verb, words]) == 2
+    assert f"{words!r} is no number of seconds\n  host: unchanged\n" in capsys.readouterr().err
