@@ -4,14 +4,13 @@ A single address is longer than any prefix a fleet may announce and than a ROA's
 declared blackhole is exempt, by the upstream's word that it takes them.
 """
 
-import difflib
 from collections.abc import Iterator
 
 from loopback_iac.model.bgp import BLACKHOLE, Upstream
 from loopback_iac.model.check_space import holds
 from loopback_iac.model.draft import Draft
 from loopback_iac.model.fleet import Blackhole
-from loopback_iac.model.problem import Problem
+from loopback_iac.model.problem import Problem, unknown_name
 
 
 def check_blackholes(draft: Draft) -> list[Problem]:
@@ -25,7 +24,7 @@ def check_blackholes(draft: Draft) -> list[Problem]:
 
 def _places(draft: Draft, declared: tuple[Blackhole, ...]) -> Iterator[Problem]:
     networks = draft.networks()
-    known = sorted(draft.named["pops"])
+    known = draft.named["pops"]
     seen: dict[object, str] = {}
     for index, hole in enumerate(declared):
         path = f"blackholes[{index}]"
@@ -57,14 +56,7 @@ def _places(draft: Draft, declared: tuple[Blackhole, ...]) -> Iterator[Problem]:
                 "blackhole-pops-empty",
             )
         for pop in (p for p in hole.pops or () if p not in known):
-            close = difflib.get_close_matches(pop, known, n=1)
-            yield Problem(
-                f"{path}.pops",
-                f"there is no PoP {pop!r}",
-                f"one of {', '.join(known)}" if known else "",
-                f"did you mean {close[0]!r}?" if close else "declare it under pops",
-                "blackhole-pop-known",
-            )
+            yield unknown_name(f"{path}.pops", "pops", pop, known, "blackhole-pop-known")
 
 
 def _upstream(

@@ -1,10 +1,8 @@
 """Checks on services: what they refer to, ports, who carries the health check, who gates what."""
 
-import difflib
-
 from loopback_iac.model.check_space import holds
 from loopback_iac.model.draft import Draft
-from loopback_iac.model.problem import Problem
+from loopback_iac.model.problem import Problem, unknown_name
 from loopback_iac.model.traffic import Prefix, Service
 
 SSH_PORT = 22
@@ -23,19 +21,10 @@ def _references(draft: Draft) -> list[Problem]:
             ("vip", service.vip, "vips"),
             ("pool", service.pool, "pools"),
         ):
-            known = sorted(draft.named[section])
-            if target in known:
-                continue
-            close = difflib.get_close_matches(target, known, n=1)
-            problems.append(
-                Problem(
-                    f"services.{name}.{field}",
-                    f"there is no {field} {target!r}",
-                    f"one of {', '.join(known)}" if known else "",
-                    f"did you mean {close[0]!r}?" if close else f"declare it under {section}",
-                    f"service-{field}-known",
-                )
-            )
+            known = draft.named[section]
+            if target not in known:
+                path, rule = f"services.{name}.{field}", f"service-{field}-known"
+                problems.append(unknown_name(path, section, target, known, rule))
     return problems
 
 

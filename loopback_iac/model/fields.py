@@ -14,11 +14,12 @@ from ipaddress import (
     ip_address,
     ip_network,
 )
-from typing import Annotated, NoReturn
+from typing import Annotated, NoReturn, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 from pydantic_core import PydanticCustomError
 
+T = TypeVar("T")
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
@@ -209,35 +210,38 @@ def _server(value: object) -> object:
     return value
 
 
-def _admin_sources(value: object) -> object:
-    if isinstance(value, tuple) and not value:
+def _admin_sources(networks: tuple[Network, ...]) -> tuple[Network, ...]:
+    if not networks:
         refuse(
             "admin-sources-empty",
             "nobody could log in after the first change",
             "at least one network that may use SSH",
             "name the networks your operators come from, for example 198.51.100.0/28",
         )
-    for network in value if isinstance(value, tuple) else ():
-        if isinstance(network, IPv4Network | IPv6Network) and network.prefixlen == 0:
-            refuse(
-                "admin-source-too-wide",
-                f"{network} opens SSH to everybody",
-                "networks of your own",
-                "name the networks your operators come from, or a bastion's address",
-            )
-    return value
+    return _not_everybody(
+        networks,
+        "admin-source-too-wide",
+        "opens SSH to everybody",
+        "name the networks your operators come from, or a bastion's address",
+    )
 
 
-def _metrics_sources(value: object) -> object:
-    for network in value if isinstance(value, tuple) else ():
-        if isinstance(network, IPv4Network | IPv6Network) and network.prefixlen == 0:
-            refuse(
-                "metrics-source-too-wide",
-                f"{network} shows everybody what your fleet carries and where it hurts",
-                "networks of your own",
-                "name the network or address your Prometheus scrapes from",
-            )
-    return value
+def _metrics_sources(networks: tuple[Network, ...]) -> tuple[Network, ...]:
+    return _not_everybody(
+        networks,
+        "metrics-source-too-wide",
+        "shows everybody what your fleet carries and where it hurts",
+        "name the network or address your Prometheus scrapes from",
+    )
+
+
+def _not_everybody(
+    networks: tuple[Network, ...], rule: str, harm: str, fix: str
+) -> tuple[Network, ...]:
+    for network in networks:
+        if network.prefixlen == 0:
+            refuse(rule, f"{network} {harm}", "networks of your own", fix)
+    return networks
 
 
 Int = Annotated[int, BeforeValidator(_integral)]
@@ -252,10 +256,12 @@ AddressV6 = Annotated[IPv6Address, BeforeValidator(_address_v6)]
 AnyNetwork = Annotated[Network, BeforeValidator(_network)]
 Interface = Annotated[str, BeforeValidator(_interface)]
 Line = Annotated[str, BeforeValidator(_line)]
-AddressList = Annotated[tuple[AnyAddress, ...], BeforeValidator(_tuple)]
-NetworkList = Annotated[tuple[AnyNetwork, ...], BeforeValidator(_tuple)]
+Several = Annotated[tuple[T, ...], BeforeValidator(_tuple)]
+"""A list as it arrives, frozen."""
+AddressList = Several[AnyAddress]
+NetworkList = Several[AnyNetwork]
 AdminSources = Annotated[NetworkList, AfterValidator(_admin_sources)]
 MetricsSources = Annotated[NetworkList, AfterValidator(_metrics_sources)]
 Server = Annotated[str, BeforeValidator(_server)]
-ServerList = Annotated[tuple[Server, ...], BeforeValidator(_tuple)]
-LineList = Annotated[tuple[Line, ...], BeforeValidator(_tuple)]
+ServerList = Several[Server]
+LineList = Several[Line]

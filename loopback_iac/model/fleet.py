@@ -19,6 +19,7 @@ from loopback_iac.model.fields import (
     Network,
     Port,
     ServerList,
+    Several,
     Value,
     refuse,
 )
@@ -91,10 +92,6 @@ class Blackhole(Value):
         return self.pops is None or pop in self.pops
 
 
-def _blackholes(value: object) -> object:
-    return tuple(value) if isinstance(value, list) else value
-
-
 class Settings(Value):
     """What holds for the whole fleet."""
 
@@ -104,7 +101,7 @@ class Settings(Value):
     roll: Roll = Roll()
     tunnels: Tunnels = Tunnels()
     rpki: Annotated[tuple[RpkiCache, ...], BeforeValidator(_caches)] = ()
-    blackholes: Annotated[tuple[Blackhole, ...], BeforeValidator(_blackholes)] = ()
+    blackholes: Several[Blackhole] = ()
     time_servers: ServerList = ()
     check_budget_per_s: Int = Field(1000, ge=1, le=100_000)
 

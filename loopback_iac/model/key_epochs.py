@@ -2,21 +2,17 @@
 
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, Field
 
-from loopback_iac.model.fields import Int, Value, refuse
+from loopback_iac.model.fields import Int, Several, Value, refuse
 
 LAST_KEY_EPOCH = 9999
 AT_ONCE = 2
+Epoch = Annotated[Int, Field(ge=1, le=LAST_KEY_EPOCH)]
 
 
-def _key_epochs(value: object) -> object:
+def _key_epochs(epochs: tuple[int, ...]) -> tuple[int, ...]:
     """At most two that follow each other: they differ in parity, and so in name and address."""
-    if not isinstance(value, list):
-        return value
-    epochs = [int(e) if isinstance(e, float) and e.is_integer() else e for e in value]
-    if not all(isinstance(e, int) and not isinstance(e, bool) for e in epochs):
-        return tuple(epochs)
     said = f"[{', '.join(map(str, epochs))}]"
     if not epochs:
         refuse("key-epochs", "no tunnel would be left", "one epoch, or two", "write [1]")
@@ -34,15 +30,13 @@ def _key_epochs(value: object) -> object:
             "two epochs that differ by one: they take turns in addresses, ports and names",
             f"write [{epochs[0]}, {epochs[0] + 1}]",
         )
-    return tuple(epochs)
+    return epochs
 
 
 class Tunnels(Value):
     """WireGuard keys, by epoch: each has tunnels of its own; the first carries the traffic."""
 
-    key_epochs: Annotated[
-        tuple[Annotated[Int, Field(ge=1, le=LAST_KEY_EPOCH)], ...], BeforeValidator(_key_epochs)
-    ] = (1,)
+    key_epochs: Annotated[Several[Epoch], AfterValidator(_key_epochs)] = (1,)
 
     @property
     def traffic_epoch(self) -> int:

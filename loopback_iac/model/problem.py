@@ -1,7 +1,10 @@
 """What is wrong with an input, as a value; its text is made here and nowhere else."""
 
+import difflib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+KINDS = {"pools": "pool", "pops": "PoP", "vips": "vip"}  # of a section, in an operator's words
 FIX_COLUMN_MAX = 70  # a single long fix does not push every rule id off the screen
 
 
@@ -19,6 +22,22 @@ class Problem:
     fix: str
     rule: str
     place: str = ""
+
+
+def unknown_name(path: str, section: str, name: str, known: Iterable[str], rule: str) -> Problem:
+    """A reference to something that was never declared.
+
+    In: where it is written, the section it should stand in, the name, the names there are.
+    """
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1)
+    return Problem(
+        path,
+        f"there is no {KINDS[section]} {name!r}",
+        f"one of {', '.join(names)}" if names else "",
+        f"did you mean {close[0]!r}?" if close else f"declare it under {section}",
+        rule,
+    )
 
 
 class InputRejected(ValueError):  # noqa: N818  # named for what happened
