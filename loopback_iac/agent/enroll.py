@@ -18,10 +18,9 @@ from .keys import KEYS, epochs_kept, forget_keys, wireguard_key
 from .packages import install_packages, parse_packages
 from .programs import active_units, must
 from .refusal import RefusedError
-from .state import ENROLLED, LIBRARY
+from .state import AGENT, ENROLLED, LIBRARY
 
 AGENTS = "/usr/local/lib/loopback"
-LINK = "/usr/local/sbin/loopback-agent"
 
 _RECOVER = """\
 [Unit]
@@ -152,15 +151,15 @@ def install_agent(agent: bytes) -> None:
     found = read_on_disk(path)
     if found is None or found.content != agent or found.mode != 0o755:
         replace(path, agent, 0o755)
-    before = os.readlink(LINK) if os.path.islink(LINK) else ""
+    before = os.readlink(AGENT) if os.path.islink(AGENT) else ""
     if before == path:
         return
-    os.makedirs(os.path.dirname(LINK), exist_ok=True)
-    waiting = f"{LINK}.loopback-new"
+    os.makedirs(os.path.dirname(AGENT), exist_ok=True)
+    waiting = f"{AGENT}.loopback-new"
     if os.path.lexists(waiting):
         os.unlink(waiting)
     os.symlink(path, waiting)
-    os.replace(waiting, LINK)
+    os.replace(waiting, AGENT)
     for name in os.listdir(AGENTS):
         # what still runs from the one before loads parts of itself later
         if name.endswith(".pyz") and f"{AGENTS}/{name}" not in (path, before):

@@ -10,8 +10,8 @@ import re
 import shlex
 
 from .refusal import USAGE, RefusedError
+from .state import AGENT
 
-_AGENT = "/usr/local/sbin/loopback-agent"
 _WORDS = {
     "host": re.compile(r"host=[a-z0-9][a-z0-9.-]{0,62}"),
     "instance": re.compile(r"instance=[A-Za-z0-9._:/@+-]{0,128}"),
@@ -42,7 +42,7 @@ def parse_forced(command: str) -> list[str]:
         words = []
     if words[:3] == ["python3", "-I", "-c"] and words[4:5] == ["enroll"]:
         words = words[4:]
-    elif words[:1] == [_AGENT] and words[1:2] != ["enroll"]:
+    elif words[:1] == [AGENT] and words[1:2] != ["enroll"]:
         words = words[1:]
     else:
         words = []

@@ -17,7 +17,7 @@ from .gates import CLOSED, DEPREFER, OPEN, BirdError, read_positions, tell_bird,
 from .holes import read_dropped, read_holes
 from .limits import report_limits
 from .refusal import RefusedError
-from .state import read_enrolled, read_state
+from .state import AGENT, read_enrolled, read_state
 from .watchfile import read_watch
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from .watchfile import Watch
 
 FILE = "/run/loopback/metrics/loopback.prom"
-AGENT = "/usr/local/sbin/loopback-agent"
 EVERY_S = 10.0
 _LEVELS = {CLOSED: 0, DEPREFER: 1, OPEN: 2}
 _ESCAPED = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})

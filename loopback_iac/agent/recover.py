@@ -23,7 +23,7 @@ from .proof import prove_set
 from .refusal import RefusedError
 from .reload import do_steps, stop_retired
 from .sets import ORIGIN, differing, drop_sets, read_set
-from .state import DRAINING, SWAPPING, changing_state, expired, read_state, standing
+from .state import AGENT, DRAINING, SWAPPING, changing_state, expired, read_state, standing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -138,7 +138,7 @@ def arm_timer(digest: str, seconds: float) -> None:
     unit = f"{_timers(digest)}-{int(boottime_s() * 1000)}"
     must(
         *("systemd-run", "--quiet", "--collect", f"--unit={unit}", f"--on-active={seconds:.3f}"),
-        *("--timer-property=AccuracySec=100ms", "/usr/local/sbin/loopback-agent", "recover"),
+        *("--timer-property=AccuracySec=100ms", AGENT, "recover"),
     )
 
 

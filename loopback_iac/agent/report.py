@@ -21,7 +21,7 @@ from .programs import memory_kib, run
 from .recover import recover_locked
 from .refusal import RefusedError
 from .sets import read_set
-from .state import alone, read_enrolled, read_state, standing
+from .state import AGENT, alone, read_enrolled, read_state, standing
 from .watchfile import Watch, read_watch
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def _heal() -> str | None:
 
 
 def _own_digest() -> str | None:
-    found = read_on_disk(os.path.realpath("/usr/local/sbin/loopback-agent"))
+    found = read_on_disk(os.path.realpath(AGENT))
     return found.sha256 if found else None
 
 

@@ -21,6 +21,7 @@ from .refusal import RefusedError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+AGENT = "/usr/local/sbin/loopback-agent"  # the one name everybody calls this program by
 LIBRARY = "/var/lib/loopback"
 STATE = f"{LIBRARY}/state.json"
 ENROLLED = f"{LIBRARY}/enrolled.json"

@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Any
 from .files import read_on_disk, replace
 from .programs import run, unit_properties
 from .refusal import RefusedError
-from .state import standing
+from .state import AGENT, standing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-AGENT = "/usr/local/sbin/loopback-agent"
 _RUNNING = ("active", "activating", "deactivating")
 
 
