@@ -68,12 +68,12 @@ def render_watch(fleet: Fleet, host: str, links: tuple[Link, ...]) -> str:
 
 def _blackhole(fleet: Fleet, pop: str) -> dict[str, object]:
     """What may be given up by hand: so many addresses, told to these sessions."""
-    taking = [s for s in sessions(fleet, pop) if s.upstream.communities_for("blackhole")]
-    every = {s.name for s in sessions(fleet, pop)}
+    spoken = sessions(fleet, pop)
+    taking = [s for s in spoken if s.upstream.communities_for("blackhole")]
     return {
         "budget": min((s.upstream.limits.blackholes for s in taking), default=0),
         "sessions": {s.symbol: s.family for s in taking},
-        "refusing": sorted(every - {s.name for s in taking}),
+        "refusing": sorted({s.name for s in spoken} - {s.name for s in taking}),
     }
 
 
