@@ -20,6 +20,9 @@ KeyFile = Annotated[
     Path | None,
     typer.Option(help=f"Private key; else the secret {KEY_NAME}, else $SSH_AUTH_SOCK."),
 ]
+_OFF_CONSOLE = (
+    "--host-key 'ssh-ed25519 AAAA...' read off its console (/etc/ssh/ssh_host_ed25519_key.pub)"
+)
 FIELDS = ("role", "address", "ssh_port", "ssh_user", "host_key", "digest")
 
 
@@ -106,6 +109,22 @@ def read_own_identity(file: Path | None, lacks: str = "", fix: str = "") -> Iden
     return Identity(agent_socket=agent)
 
 
+def parse_host_key(text: str) -> str:
+    """A host key as somebody typed it.
+
+    Raises: AccessError when it is none; dialled with it, the host would be blamed.
+    """
+    import asyncssh  # noqa: PLC0415 - loads slowly
+
+    try:
+        asyncssh.import_public_key(text)
+    except asyncssh.KeyImportError as cause:
+        raise AccessError(
+            f"--host-key: got {text[:40]!r} ({cause})\n  fix: {_OFF_CONSOLE}"
+        ) from None
+    return text
+
+
 def read_pinned_keys(file: Path, address: str, port: int) -> str:
     """Host keys that a known_hosts file pins for an address, one per line.
 
@@ -129,8 +148,7 @@ def read_pinned_keys(file: Path, address: str, port: int) -> str:
         named = address if port == SSH_PORT else f"[{address}]:{port}"
         raise AccessError(
             f"{file} holds no key of {named}; a host whose key nobody pinned is not talked to\n"
-            "  fix: --known-hosts FILE, or --host-key 'ssh-ed25519 AAAA...' read off its console"
-            " (/etc/ssh/ssh_host_ed25519_key.pub)"
+            f"  fix: --known-hosts FILE, or {_OFF_CONSOLE}"
         )
     return "\n".join(dict.fromkeys(k.export_public_key().decode().strip() for k in allowed))
 

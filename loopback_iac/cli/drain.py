@@ -14,6 +14,7 @@ from loopback_iac.cli.access import (
     SSH_PORT,
     AccessError,
     KeyFile,
+    parse_host_key,
     read_expected,
     read_identity,
     read_own_identity,
@@ -140,7 +141,10 @@ def _find(
 
     address, port, user, known_hosts, host_key = given
     if address is not None:
-        pinned = host_key or read_pinned_keys(known_hosts.expanduser(), address, port)
+        if host_key:
+            pinned = parse_host_key(host_key)
+        else:
+            pinned = read_pinned_keys(known_hosts.expanduser(), address, port)
         target = Expected(pop, "pop", address, pinned, "", port, user)
         return target, None, read_own_identity(identity)
     directory, stack, state_dir, config_file = asked

@@ -66,3 +66,6 @@ def test_what_the_command_line_lacks_ends_with_exit_2(monkeypatch, tmp_path):
     assert done.exit_code == 2
     assert "No such file or directory" in done.stderr
     assert "--host-key" in done.stderr
+    done = CliRunner().invoke(app, ["drain", "fra1", "--address", ADDRESS, "--host-key", "AAAA"])
+    assert done.exit_code == 2
+    assert "--host-key: got 'AAAA'" in done.stderr
