@@ -1,9 +1,18 @@
 """What an operator declares, as frozen values; parse_* collects every problem before it refuses."""
 
 from loopback_iac.model.bgp import Upstream
+from loopback_iac.model.cloud_host import (
+    CloudHost,
+    HetznerHost,
+    IonosHost,
+    parse_hetzner_host,
+    parse_ionos_host,
+)
 from loopback_iac.model.facts import fleet_facts
 from loopback_iac.model.fleet import Announcement, Fleet, Pop, Roll
 from loopback_iac.model.host import Host, parse_host
+from loopback_iac.model.host_key import HostKey, host_key
+from loopback_iac.model.openings import Opening, openings
 from loopback_iac.model.parse import parse_fleet
 from loopback_iac.model.problem import InputRejected, Problem, problems_text
 from loopback_iac.model.traffic import Pool, Prefix, Service, Vip, Worker
@@ -11,9 +20,14 @@ from loopback_iac.model.tunnel import Tunnel, tunnel, tunnels
 
 __all__ = [
     "Announcement",
+    "CloudHost",
     "Fleet",
+    "HetznerHost",
     "Host",
+    "HostKey",
     "InputRejected",
+    "IonosHost",
+    "Opening",
     "Pool",
     "Pop",
     "Prefix",
@@ -25,8 +39,12 @@ __all__ = [
     "Vip",
     "Worker",
     "fleet_facts",
+    "host_key",
+    "openings",
     "parse_fleet",
+    "parse_hetzner_host",
     "parse_host",
+    "parse_ionos_host",
     "problems_text",
     "tunnel",
     "tunnels",

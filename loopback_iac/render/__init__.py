@@ -1,7 +1,17 @@
 """From the model to the exact bytes of each file on a host; pure and deterministic."""
 
 from loopback_iac.render.files import File, HostFiles
+from loopback_iac.render.first_boot import fill_first_boot, render_first_boot
 from loopback_iac.render.host import packages_of, render_pop, render_worker
 from loopback_iac.render.site import Keys
 
-__all__ = ["File", "HostFiles", "Keys", "packages_of", "render_pop", "render_worker"]
+__all__ = [
+    "File",
+    "HostFiles",
+    "Keys",
+    "fill_first_boot",
+    "packages_of",
+    "render_first_boot",
+    "render_pop",
+    "render_worker",
+]

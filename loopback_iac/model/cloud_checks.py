@@ -1,0 +1,169 @@
+"""What fields of an ordered machine say about each other; every finding is a Problem."""
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from loopback_iac.model.places import (
+    HETZNER_LOCATIONS,
+    HETZNER_RETIRED,
+    HETZNER_SIZES,
+    IONOS_DISKS,
+    IONOS_KINDS,
+    IONOS_LOCATIONS,
+    IONOS_ZONES,
+    Place,
+)
+from loopback_iac.model.problem import Problem
+
+if TYPE_CHECKING:
+    from loopback_iac.model.cloud_host import CloudHost, HetznerHost, IonosHost
+
+TOKEN_LENGTH = 64  # provider.go of terraform-provider-hcloud: any other length is refused
+MOST_SOURCES = 100  # CIDRs in one side of a rule, API of Hetzner Cloud
+RAM_STEP_MB = 256  # API of IONOS Cloud
+# RSA below 2048 bits is refused by the provider; the agent reads what OpenSSH writes
+PUBLIC_KEYS = ("ssh-ed25519 ", "ecdsa-sha2-nistp", "ssh-rsa ")
+
+
+def check_hetzner_token(path: str, token: str) -> list[Problem]:
+    """A token that Hetzner's provider would refuse; the token itself is not shown."""
+    if len(token) == TOKEN_LENGTH and token.isalnum():
+        return []
+    got = f"has {len(token)} characters" if len(token) != TOKEN_LENGTH else "has other characters"
+    return [
+        Problem(
+            path,
+            got,
+            f"{TOKEN_LENGTH} letters and digits",
+            "copy the token of the project: Security, API tokens, read and write",
+            "hetzner-token",
+        )
+    ]
+
+
+def check_hetzner_host(path: str, host: "HetznerHost") -> list[Problem]:
+    """Location, size, addresses, ways in."""
+    found = _check_every_host(path, host, HETZNER_LOCATIONS)
+    if host.server_type not in HETZNER_SIZES and host.size_source is None:
+        retired = host.server_type in HETZNER_RETIRED
+        got = f"{host.server_type!r} is {'no longer sold in the EU' if retired else 'not listed'}"
+        fix = _nearest(host.server_type, HETZNER_SIZES)
+        fix += "; or say in size_source where Hetzner documents it"
+        found.append(
+            Problem(f"{path}.server_type", got, "a size of 2026", fix, "hetzner-server-type")
+        )
+    if not host.ipv4 and not host.ipv6:
+        found.append(
+            Problem(
+                path,
+                "has no public address",
+                "ipv4, ipv6 or both",
+                "leave ipv4 or ipv6 at true; close ports with inbound and admin_sources",
+                "host-address",
+            )
+        )
+    for field in ("admin_sources", "metrics_sources", "tunnel_sources"):
+        found += _check_sources(f"{path}.{field}", getattr(host, field) or ())
+    for index, inbound in enumerate(host.inbound):
+        found += _check_sources(f"{path}.inbound[{index}].sources", inbound.sources)
+    return found
+
+
+def check_ionos_host(path: str, host: "IonosHost") -> list[Problem]:
+    """Location, size, disk, ways in."""
+    found = _check_every_host(path, host, IONOS_LOCATIONS)
+    for field, choices in (
+        ("server_type", IONOS_KINDS),
+        ("disk_type", IONOS_DISKS),
+        ("availability_zone", IONOS_ZONES),
+    ):
+        given = getattr(host, field)
+        if given not in choices:
+            got = f"{given!r} is not one of its values"
+            fix = _nearest(given, choices)
+            found.append(Problem(f"{path}.{field}", got, ", ".join(choices), fix, "field-choice"))
+    if host.ram_mb % RAM_STEP_MB:
+        lower = host.ram_mb // RAM_STEP_MB * RAM_STEP_MB
+        found.append(
+            Problem(
+                f"{path}.ram_mb",
+                f"{host.ram_mb} is no multiple of {RAM_STEP_MB}",
+                f"steps of {RAM_STEP_MB} MB",
+                f"write {max(lower, RAM_STEP_MB)} or {lower + RAM_STEP_MB}",
+                "ionos-ram-step",
+            )
+        )
+    return found
+
+
+def _check_every_host(path: str, host: "CloudHost", places: Mapping[str, Place]) -> list[Problem]:
+    return [*_check_place(path, host, places), *_check_identity(path, host)]
+
+
+def _check_place(path: str, host: "CloudHost", places: Mapping[str, Place]) -> list[Problem]:
+    place = places.get(host.location)
+    if place is None:
+        got, need = f"{host.location!r} is no location", ", ".join(places)
+        fix = _nearest(host.location, places)
+        return [Problem(f"{path}.location", got, need, fix, "location-unknown")]
+    if host.allowed_countries is None or place.country in host.allowed_countries:
+        return []
+    inside = [name for name, other in places.items() if other.country in host.allowed_countries]
+    fix = f"choose {', '.join(inside)}" if inside else "this provider has no location there"
+    return [
+        Problem(
+            f"{path}.location",
+            f"{host.location} ({place.city}) stands in {place.country}",
+            f"a country of allowed_countries ({', '.join(host.allowed_countries) or 'none'})",
+            fix,
+            "location-jurisdiction",
+        )
+    ]
+
+
+def _check_identity(path: str, host: "CloudHost") -> list[Problem]:
+    """The deploy key: its private half, or an agent that holds it and the public half."""
+    public = host.ssh_public_key
+    if public is not None and not public.startswith(PUBLIC_KEYS):
+        return [
+            Problem(
+                f"{path}.ssh_public_key",
+                "is no public key",
+                "one line as in authorized_keys",
+                "take the line of the .pub file that belongs to the deploy key",
+                "deploy-key",
+            )
+        ]
+    if host.ssh_private_key and host.ssh_agent_socket is None:
+        return []
+    if not host.ssh_private_key and host.ssh_agent_socket is not None and public is not None:
+        return []
+    return [
+        Problem(
+            path,
+            "does not say who logs in",
+            "ssh_private_key, or ssh_agent_socket with ssh_public_key",
+            "give the deploy key as a secret, or the agent that holds it with its public half",
+            "deploy-key",
+        )
+    ]
+
+
+def _check_sources(path: str, sources: Sequence[object]) -> list[Problem]:
+    if len(sources) <= MOST_SOURCES:
+        return []
+    return [
+        Problem(
+            path,
+            f"names {len(sources)} networks",
+            f"at most {MOST_SOURCES}, which is what one rule of Hetzner's firewall takes",
+            "write wider networks, or come through a bastion",
+            "firewall-sources",
+        )
+    ]
+
+
+def _nearest(given: str, choices: Iterable[str]) -> str:
+    close = difflib.get_close_matches(given, list(choices), n=1, cutoff=0.5)
+    return f"did you mean {close[0]!r}?" if close else "choose one of them"
