@@ -1,8 +1,10 @@
 """Pulumi components: the public API."""
 
 from loopback_iac.components.args import AnycastEdgeArgs, BareMetalHostArgs, HostRef
+from loopback_iac.components.cloud_args import HetznerHostArgs, IonosHostArgs
 from loopback_iac.components.converge import EdgePop, Worker
 from loopback_iac.components.edge import AnycastEdge
+from loopback_iac.components.hetzner import HetznerHost
 from loopback_iac.components.hosts import BareMetalHost
 
 __all__ = [
@@ -11,6 +13,9 @@ __all__ = [
     "BareMetalHost",
     "BareMetalHostArgs",
     "EdgePop",
+    "HetznerHost",
+    "HetznerHostArgs",
     "HostRef",
+    "IonosHostArgs",
     "Worker",
 ]

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import pulumi
 from cryptography.hazmat.primitives.serialization import (
@@ -17,8 +17,20 @@ from loopback_iac.components.args import BareMetalHostArgs, HostRef
 from loopback_iac.components.boundary import refuse_as_pulumi
 from loopback_iac.model import parse_host
 
+
+class Patience(NamedTuple):
+    """How long a host is dialled."""
+
+    errors: int
+    """Dials that may fail; between them 0.1 s, growing to 5 s."""
+    per_dial_s: int
+    """What one dial may take when nobody answers."""
+
+
 # pulumi-command dials 11 times with this setting: about 11 s for a host that is down.
-DIAL_ERRORS = 10
+STANDING = Patience(10, 15)
+# A machine that was ordered just now: 3 minutes of refused dials, 7 of unanswered ones.
+FRESH = Patience(40, 5)
 
 
 class BareMetalHost(pulumi.ComponentResource):
@@ -73,7 +85,9 @@ def deploy_public_key(host: pulumi.Input[HostRef]) -> pulumi.Output[str]:
     return pulumi.Output.unsecret(deploy_key(host).apply(public_half))
 
 
-def connection(name: str, host: pulumi.Input[HostRef]) -> pulumi.Output[remote.ConnectionArgs]:
+def connection(
+    name: str, host: pulumi.Input[HostRef], patience: Patience = STANDING
+) -> pulumi.Output[remote.ConnectionArgs]:
     """The pinned SSH connection to `host`, through its bastion if it has one."""
 
     def build(tree: Mapping[str, Any]) -> remote.ConnectionArgs:
@@ -89,7 +103,8 @@ def connection(name: str, host: pulumi.Input[HostRef]) -> pulumi.Output[remote.C
                 port=parsed.bastion.ssh_port,
                 user=parsed.bastion.ssh_user,
                 host_key=parsed.bastion.host_key,
-                dial_error_limit=DIAL_ERRORS,
+                dial_error_limit=patience.errors,
+                per_dial_timeout=patience.per_dial_s,
                 **auth,
             )
         return remote.ConnectionArgs(
@@ -97,7 +112,8 @@ def connection(name: str, host: pulumi.Input[HostRef]) -> pulumi.Output[remote.C
             port=parsed.ssh_port,
             user=parsed.ssh_user,
             host_key=parsed.host_key,
-            dial_error_limit=DIAL_ERRORS,
+            dial_error_limit=patience.errors,
+            per_dial_timeout=patience.per_dial_s,
             proxy=proxy,
             **auth,
         )
