@@ -6,8 +6,8 @@ import typing
 
 import pytest
 
-from loopback_iac.components import args
-from loopback_iac.model import bgp, fleet, host, key_epochs, traffic
+from loopback_iac.components import args, cloud_args
+from loopback_iac.model import bgp, cloud_host, fleet, host, key_epochs, traffic
 
 PAIRS = [
     (args.HostRef, host.Host),
@@ -27,6 +27,11 @@ PAIRS = [
     (args.RollArgs, fleet.Roll),
     (args.TunnelsArgs, key_epochs.Tunnels),
     (args.BlackholeArgs, fleet.Blackhole),
+    (cloud_args.LabelsArgs, cloud_host.Labels),
+    (cloud_args.InboundArgs, cloud_host.Inbound),
+    (cloud_args.PrivateNetworkArgs, cloud_host.PrivateNetwork),
+    (cloud_args.HetznerHostArgs, cloud_host.HetznerHost),
+    (cloud_args.IonosHostArgs, cloud_host.IonosHost),
 ]
 
 
@@ -48,5 +53,6 @@ def test_the_fleet_has_the_args_of_the_edge():
 
 
 def test_every_args_class_is_paired():
-    classes = {v for v in vars(args).values() if typing.is_typeddict(v)}
+    modules = vars(args) | vars(cloud_args)
+    classes = {v for v in modules.values() if typing.is_typeddict(v)}
     assert classes == {typed for typed, _ in PAIRS} | {args.AnycastEdgeArgs}

@@ -15,15 +15,22 @@ from pathlib import Path
 import pytest
 from pulumi.provider.experimental.component import ComponentProvider
 
-from loopback_iac.components import AnycastEdge, BareMetalHost, args
+from loopback_iac.components import (
+    AnycastEdge,
+    BareMetalHost,
+    HetznerHost,
+    args,
+    cloud_args,
+)
 
 DOOR = Path(__file__).parents[2] / "components"
 GOLDEN = DOOR / "schema.json"
-COMPONENTS = ("AnycastEdge", "BareMetalHost")
+HOSTED = [AnycastEdge, BareMetalHost, HetznerHost]
+COMPONENTS = tuple(kind.__name__ for kind in HOSTED)
 LOCAL = "#/types/"
 PYTHON = re.compile(r"(?<=```python\n).*?(?=```)", re.DOTALL)
 REFERENCE = re.compile(r"(?<=`make golden` -->\n).*?(?=<!-- end -->)", re.DOTALL)
-PROVIDER = ComponentProvider([AnycastEdge, BareMetalHost], "loopback-iac", None, "0.1.0")
+PROVIDER = ComponentProvider(HOSTED, "loopback-iac", None, "0.1.0")
 
 
 def test_schema_is_the_one_published():
@@ -52,7 +59,7 @@ def camel(name: str) -> str:
 # the way back is not unique (`ipv4`, `local_v4`), so the names are looked up where they are written
 PYTHON_NAMES = {
     camel(name): name
-    for kind in vars(args).values()
+    for kind in (vars(args) | vars(cloud_args)).values()
     if typing.is_typeddict(kind)
     for name in kind.__annotations__
 } | {name: name for name in ("host", "hosts", "pops", "vips")}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import copy
 import json
 import re
@@ -72,27 +71,7 @@ def tree() -> dict:
     }
 
 
-@pytest.fixture(scope="module", autouse=True)
-def loop():
-    """One event loop for the module; those that pulumi's mocks leave open are closed at the end."""
-    opened = []
-    new_event_loop = asyncio.new_event_loop
-
-    def recording():
-        opened.append(new_event_loop())
-        return opened[-1]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(asyncio, "new_event_loop", recording)
-        patch.setattr(asyncio.events, "new_event_loop", recording)
-        asyncio.set_event_loop(asyncio.new_event_loop())
-        yield opened[0]
-    asyncio.set_event_loop(None)
-    for each in opened:
-        each.close()
-
-
-def declared(loop: asyncio.AbstractEventLoop, args: dict) -> Recorded:
+def declared(loop, args: dict) -> Recorded:
     recorded = Recorded()
     pulumi.runtime.set_mocks(recorded, preview=False)
     program = pulumi.runtime.stack.run_pulumi_func(lambda: AnycastEdge("edge", args))
