@@ -12,22 +12,24 @@ import shlex
 from .refusal import USAGE, RefusedError
 from .state import AGENT
 
-_WORDS = {
-    "host": re.compile(r"host=[a-z0-9][a-z0-9.-]{0,62}"),
-    "instance": re.compile(r"instance=[A-Za-z0-9._:/@+-]{0,128}"),
-    "digest": re.compile(r"digest=[0-9a-f]{12,128}"),
-}
-_VERBS = {
-    "enroll": ("host", "instance", "digest"),
-    "apply": ("host", "instance", "digest"),
-    "confirm": ("host", "instance", "digest"),
-    "release": ("host", "instance", "digest"),
-    "report": (),
-    "rollback": (),
-    "undrain": (),
-}
+_HOST = re.compile(r"host=[a-z0-9][a-z0-9.-]{0,62}")
+_INSTANCE = re.compile(r"instance=[A-Za-z0-9._:/@+-]{0,128}")
+_DIGEST = re.compile(r"digest=[0-9a-f]{12,128}")
 _SECONDS = re.compile(r"[0-9]{1,4}")
-_BLACKHOLE = (re.compile(r"add|remove"), re.compile(r"[0-9a-fA-F:.]{2,45}"))
+_ADDRESS = re.compile(r"[0-9a-fA-F:.]{2,45}")
+# The arguments a verb may have, word by word; any of its shapes will do.
+_SHAPES: dict[str, tuple[tuple[re.Pattern[str], ...], ...]] = {
+    "enroll": ((_HOST, _INSTANCE, _DIGEST),),
+    "apply": ((_HOST, _INSTANCE, _DIGEST),),
+    "confirm": ((_HOST, _INSTANCE, _DIGEST),),
+    "release": ((_HOST, _INSTANCE, _DIGEST), (_HOST, _DIGEST)),
+    "report": ((),),
+    "rollback": ((),),
+    "drain": ((), (_SECONDS,)),
+    "undrain": ((),),
+    "update": ((), (_SECONDS,)),
+    "blackhole": ((re.compile(r"add|remove"), _ADDRESS),),
+}
 
 
 def parse_forced(command: str) -> list[str]:
@@ -46,29 +48,7 @@ def parse_forced(command: str) -> list[str]:
         words = words[1:]
     else:
         words = []
-    verb, arguments = (words[0], words[1:]) if words else ("", [])
-    if (
-        verb in ("drain", "update")
-        and len(arguments) <= 1
-        and all(map(_SECONDS.fullmatch, arguments))
-    ):
-        return words
-    if (
-        verb == "blackhole"
-        and len(arguments) == len(_BLACKHOLE)
-        and all(p.fullmatch(w) for p, w in zip(_BLACKHOLE, arguments, strict=True))
-    ):
-        return words
-    shape = _VERBS.get(verb)
-    if verb == "release" and len(arguments) == 2:
-        shape = ("host", "digest")
-    if (
-        shape is None
-        or len(arguments) != len(shape)
-        or not all(
-            _WORDS[name].fullmatch(word) for name, word in zip(shape, arguments, strict=True)
-        )
-    ):
+    if not any(_fits(words[1:], shape) for shape in _SHAPES.get(words[0] if words else "", ())):
         raise RefusedError(
             "this is the fleet's deploy key; it runs the commands of the library only. To undo: log"
             " in with another key and take the command= option off its line in"
@@ -77,3 +57,9 @@ def parse_forced(command: str) -> list[str]:
             host="unchanged",
         )
     return words
+
+
+def _fits(arguments: list[str], shape: tuple[re.Pattern[str], ...]) -> bool:
+    return len(arguments) == len(shape) and all(
+        pattern.fullmatch(word) for pattern, word in zip(shape, arguments, strict=True)
+    )

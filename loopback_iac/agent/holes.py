@@ -171,9 +171,11 @@ def report_holes(watch: Watch | None) -> list[dict[str, Any]]:
 def read_announced(watch: Watch | None) -> dict[str, list[str]]:
     """Sessions by the single address that BIRD announces to them."""
     found: dict[str, list[str]] = {}
-    for session in watch.blackhole_sessions if watch else ():
+    if watch is None:
+        return found
+    for session in watch.blackhole_sessions:
         try:
-            lines = tell_bird(watch.bird_socket, f"show route export {session}") if watch else []
+            lines = tell_bird(watch.bird_socket, f"show route export {session}")
         except BirdError:
             continue
         for line in lines:
