@@ -6,6 +6,7 @@ an apply turns it into a PoP, and newer packages come.
 """
 
 import json
+import re
 import shutil
 import subprocess
 
@@ -130,6 +131,25 @@ def test_a_host_without_room_for_the_packages_is_refused_unchanged(bare, mirror)
     assert bare.inside(SNAPSHOT + "; true") == before
 
 
+def test_a_host_without_room_below_usr_is_refused_before_anything_is_unpacked(bare, mirror):
+    """apt says how much it needs and goes on all the same; what it says is read and heeded."""
+    before = bare.inside(SNAPSHOT + "; true")
+    bare.inside(
+        "mkdir -p /mnt/small && mount -t tmpfs -o size=9M none /mnt/small"
+        " && mkdir /mnt/small/upper /mnt/small/work && mount -t overlay"
+        " -o lowerdir=/usr,upperdir=/mnt/small/upper,workdir=/mnt/small/work none /usr"
+    )
+    try:
+        refused = bare.enroll(packages=PACKAGES)
+    finally:
+        bare.inside("umount --lazy /usr /mnt/small")  # what it started meanwhile stands on it
+    assert refused.returncode == 1, refused.stderr
+    assert re.search(r"the packages need \d\d+ MB below /usr, [0-9] MB are free", refused.stderr)
+    assert "fix: free space there" in refused.stderr
+    assert "host: unchanged" in refused.stderr
+    assert bare.inside(SNAPSHOT + "; true") == before
+
+
 def test_a_disk_that_fills_up_in_mid_installation_is_said_and_nothing_runs(bare):
     """Room for everything but HAProxy's files of errors: the rest is unpacked, nothing more."""
     bare.inside("mkdir /etc/haproxy && mount -t tmpfs -o size=8k none /etc/haproxy")
@@ -235,7 +255,7 @@ def test_an_update_that_is_killed_leaves_the_pop_out_and_the_next_one_finishes_i
     pid = bare.inside("systemctl show bird -p MainPID")
     done = bare.ssh(f"{AGENT} update 0")
     assert done.returncode == 0, done.stderr
-    assert bare.announced()  # it waited, though it was not this one that took the PoP out
+    assert bare.gate() == "open"  # it waited, though it was not this one that took the PoP out
     assert json.loads(done.stdout)["updated"] == {"bird2": [old_bird, f"{old_bird}+lab1"]}
     assert bare.inside("systemctl show bird -p MainPID") != pid
     assert "bird2" in bare.inside("apt-mark showhold").split()
