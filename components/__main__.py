@@ -4,11 +4,11 @@ from importlib.metadata import version
 
 from pulumi.provider.experimental import component_provider_host
 
-from loopback_iac.components import AnycastEdge, BareMetalHost, HetznerHost
+from loopback_iac.components import AnycastEdge, BareMetalHost, HetznerHost, IonosHost
 
 if __name__ == "__main__":
     component_provider_host(
-        components=[AnycastEdge, BareMetalHost, HetznerHost],
+        components=[AnycastEdge, BareMetalHost, HetznerHost, IonosHost],
         name="loopback-iac",
         version=version("loopback-iac"),
     )

@@ -6,6 +6,7 @@ from loopback_iac.components.converge import EdgePop, Worker
 from loopback_iac.components.edge import AnycastEdge
 from loopback_iac.components.hetzner import HetznerHost
 from loopback_iac.components.hosts import BareMetalHost
+from loopback_iac.components.ionos import IonosHost
 
 __all__ = [
     "AnycastEdge",
@@ -16,6 +17,7 @@ __all__ = [
     "HetznerHost",
     "HetznerHostArgs",
     "HostRef",
+    "IonosHost",
     "IonosHostArgs",
     "Worker",
 ]

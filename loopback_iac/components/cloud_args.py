@@ -157,5 +157,3 @@ class IonosHostArgs(TypedDict):
     """Image of Debian 13: its name or the beginning of it. Default `debian-13`."""
     datacenter_id: NotRequired[pulumi.Input[str]]
     """Id of a virtual data centre in the same location. Default: one for this host alone."""
-    private_lan: NotRequired[int]
-    """Number of a private LAN of that data centre which it joins."""

@@ -83,6 +83,18 @@ def check_ionos_host(path: str, host: "IonosHost") -> list[Problem]:
             got = f"{given!r} is not one of its values"
             fix = _nearest(given, choices)
             found.append(Problem(f"{path}.{field}", got, ", ".join(choices), fix, "field-choice"))
+    for field in ("admin_sources", "metrics_sources", "tunnel_sources"):
+        given = getattr(host, field)
+        if given and not any(network.version == 4 for network in given):
+            found.append(
+                Problem(
+                    f"{path}.{field}",
+                    "names IPv6 networks only",
+                    "an IPv4 network; an IonosHost has an IPv4 address",
+                    "add the networks' IPv4 addresses, or come through a bastion",
+                    "ionos-ipv4-only",
+                )
+            )
     if host.ram_mb % RAM_STEP_MB:
         lower = host.ram_mb // RAM_STEP_MB * RAM_STEP_MB
         found.append(

@@ -168,7 +168,6 @@ class IonosHost(CloudHost):
     availability_zone: str = "AUTO"
     image: Annotated[str, BeforeValidator(_image)] = "debian-13"
     datacenter_id: Given = False
-    private_lan: Int | None = Field(None, ge=1, le=65535)
 
 
 def parse_hetzner_host(name: str, tree: Mapping[str, object]) -> HetznerHost:

@@ -19,13 +19,14 @@ from loopback_iac.components import (
     AnycastEdge,
     BareMetalHost,
     HetznerHost,
+    IonosHost,
     args,
     cloud_args,
 )
 
 DOOR = Path(__file__).parents[2] / "components"
 GOLDEN = DOOR / "schema.json"
-HOSTED = [AnycastEdge, BareMetalHost, HetznerHost]
+HOSTED = [AnycastEdge, BareMetalHost, HetznerHost, IonosHost]
 COMPONENTS = tuple(kind.__name__ for kind in HOSTED)
 LOCAL = "#/types/"
 PYTHON = re.compile(r"(?<=```python\n).*?(?=```)", re.DOTALL)
