@@ -46,6 +46,11 @@ def prepare_disk(paths: InstancePaths, host: str, image: Path, seed: Seed) -> bo
     return True
 
 
+def remove_disk(paths: InstancePaths, host: str) -> None:
+    """Take a host's files away; it no longer runs."""
+    shutil.rmtree(paths.host(host), ignore_errors=True)
+
+
 def runs(paths: InstancePaths, host: str) -> bool:
     """Whether a host has a PID 1, in the namespace that bears the host's name now."""
     running = cgroups.leader(paths, host)

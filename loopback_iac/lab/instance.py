@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loopback_iac.lab import boot, cgroups, faults, namespaces
+from loopback_iac.lab.cloud.ground import Ground
+from loopback_iac.lab.cloud.growth import grow
 from loopback_iac.lab.entering import execute
 from loopback_iac.lab.image import BARE, FULL, ensure_image, image_path, pool_path
 from loopback_iac.lab.keys import ensure_keys, write_private
@@ -62,7 +64,12 @@ class Lab:
     """A lab by name; its state is read from the kernel each time, so any process can use it."""
 
     paths: InstancePaths
-    topology: Topology
+    base: Topology
+
+    @property
+    def topology(self) -> Topology:
+        """What was planned, with the servers that its clouds have now."""
+        return grow(self.paths, self.base)
 
     def exec(
         self, host: str, argv: list[str], text: str | None = None, timeout_s: float = 60
@@ -103,19 +110,20 @@ class Lab:
 
         Out: the disk stays; kernel state (routes, rules, tables) is gone with the namespace.
         """
+        topology = self.topology
         with locked(self.paths):
             # first the cables: a dying kernel must not answer with resets
-            namespaces.remove_namespace(self.paths, self.topology, host)
+            namespaces.remove_namespace(self.paths, topology, host)
             cgroups.kill(self.paths, host)
 
     def power_on(self, host: str) -> None:
         """Boot a host again from its disk, as after a power failure, and wait until it is there."""
+        topology = self.topology
         with locked(self.paths):
-            _forget_kernels(self.paths, self.topology)
-            namespaces.wire(self.paths, self.topology)
-            image = _recorded(self.paths).image_of(self.topology.host(host))
-            boot.start(self.paths, host, image)
-            await_host(self.paths, self.topology, self.topology.host(host), threading.Event())
+            _forget_kernels(self.paths, topology)
+            namespaces.wire(self.paths, topology)
+            boot.start(self.paths, host, _recorded(self.paths).image_of(topology.host(host)))
+            await_host(self.paths, topology, topology.host(host), threading.Event())
 
 
 def open_lab(name: str) -> Lab:
@@ -126,6 +134,17 @@ def open_lab(name: str) -> Lab:
     """
     paths = InstancePaths(name)
     return Lab(paths, _planned(_recorded(paths).topology))
+
+
+def open_ground(name: str) -> Ground:
+    """
+    A lab as its clouds see it: where their servers are put.
+
+    Raises: LabError when there is none of that name.
+    """
+    paths = InstancePaths(name)
+    record = _recorded(paths)
+    return Ground(paths, _planned(record.topology), Path(record.image))
 
 
 def bring_up(name: str, topology: str = "demo", report: Report = _silent) -> tuple[Lab, Changes]:

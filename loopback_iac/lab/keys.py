@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cryptography import x509
@@ -49,6 +49,8 @@ class Keys:
     site_certificate: str
     passphrase: str
     mirror_public: str = ""
+    # cloud -> the token of its account
+    tokens: dict[str, str] = field(default_factory=dict)
 
 
 def ensure_keys(paths: InstancePaths, topology: Topology) -> Keys:
@@ -78,6 +80,10 @@ def ensure_keys(paths: InstancePaths, topology: Topology) -> Keys:
         site_certificate=site,
         passphrase=keep(paths.passphrase, lambda: secrets.token_urlsafe(32)),
         mirror_public=ensure_signing_key(paths) if any(h.bare for h in topology.hosts) else "",
+        tokens={
+            h.name: keep(paths.keys / f"token-{h.name}", lambda: secrets.token_hex(32))
+            for h in topology.having(Role.PROVIDER)
+        },
     )
     write_private(paths.ca_certificate, keys.ca_certificate, 0o644)
     write_private(paths.known_hosts, _render_known_hosts(topology, host_keys), 0o644)

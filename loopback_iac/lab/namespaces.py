@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loopback_iac.lab.paths import NAMESPACES, InstancePaths, LabError
-from loopback_iac.lab.topology import Role
 from loopback_iac.lab.wiring import (
     Seen,
     missing_links,
@@ -90,7 +89,7 @@ def seen_in(paths: InstancePaths, host: str) -> Seen:
 
 def ensure_namespace(paths: InstancePaths, topology: Topology, host: Host, seen: Seen) -> None:
     """Make a host's namespace with its settings and bridges, unless it is complete."""
-    bridges = {net.name for net in topology.nets} if host.role is Role.CORE else set()
+    bridges = {net.name for net in topology.nets_of(host.name)}
     if {"lo", *bridges} <= seen.wired:
         return
     name = paths.namespace(host.name)

@@ -7,7 +7,16 @@ from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 
 from loopback_iac.lab.templating import render
-from loopback_iac.lab.topology import ANYCAST4, ANYCAST6, CACHES, CORE, ROUTERS, Host, Role
+from loopback_iac.lab.topology import (
+    ANYCAST4,
+    ANYCAST6,
+    CACHES,
+    CLOUDS,
+    CORE,
+    ROUTERS,
+    Host,
+    Role,
+)
 
 if TYPE_CHECKING:
     from loopback_iac.lab.topology import Topology
@@ -71,10 +80,15 @@ def router_sessions(topology: Topology, router: Host, md5: dict[str, str]) -> li
 def render_bird(topology: Topology, router: Host, md5: dict[str, str]) -> str:
     """A router's bird.conf."""
     address = topology.link(CORE, _a_neighbor(topology, router)).end(router.name).v4
-    own = [str(INVALID4)] if router.name == INVALID_ORIGIN else []
+    own4 = [f"{INVALID4} unreachable"] if router.name == INVALID_ORIGIN else []
+    own6: list[str] = []
+    if router.role is Role.CORE:
+        ends = [(cloud, topology.link(CORE, cloud.name).end(cloud.name)) for cloud in CLOUDS]
+        own4 += [f"{cloud.v4} via {end.v4.ip}" for cloud, end in ends if end.v4]
+        own6 += [f"{cloud.v6} via {end.v6.ip}" for cloud, end in ends if end.v6]
     families: list[dict[str, Any]] = [
-        {"number": 4, "bits": 32, "default": "0.0.0.0/0", "anycast": ANYCAST4, "own": own},
-        {"number": 6, "bits": 128, "default": "::/0", "anycast": ANYCAST6, "own": []},
+        {"number": 4, "bits": 32, "default": "0.0.0.0/0", "anycast": ANYCAST4, "own": own4},
+        {"number": 6, "bits": 128, "default": "::/0", "anycast": ANYCAST6, "own": own6},
     ]
     caches = [
         {"name": cache, "address": end.v4.ip, "port": RTR_PORT}

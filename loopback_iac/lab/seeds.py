@@ -62,14 +62,14 @@ def render_seed(topology: Topology, host: Host, keys: Keys) -> Seed:
         seed["etc/bird/bird.conf"] = SeedFile(render_bird(topology, host, keys.md5), 0o640)
         # a carrier's router has a processor of its own for this
         seed["etc/systemd/system/bird.service.d/lab.conf"] = SeedFile("[Service]\nNice=-15\n")
-        seed |= _enabled("bird.service")
+        seed |= enabled("bird.service")
     if host.role is Role.SERVICE:
         seed |= _services(topology)
     if host.name == MIRROR:
         unit = render("mirror.service.j2", port=MIRROR_PORT, folder=MIRROR_FOLDER)
         seed[f"{_UNITS}/mirror.service"] = SeedFile(unit)
         seed["etc/loopback-lab/mirror.py"] = SeedFile(read("mirror.py"))
-        seed |= _enabled("mirror.service", "/etc/systemd/system")
+        seed |= enabled("mirror.service", "/etc/systemd/system")
     if host.role is Role.CLIENT:
         seed["etc/ssl/certs/loopback-lab-ca.pem"] = SeedFile(keys.ca_certificate)
     return seed
@@ -118,7 +118,7 @@ def _machine(host: Host, keys: Keys) -> Seed:
         "etc/ssh/ssh_host_ed25519_key": SeedFile(key.private, 0o600),
         "etc/ssh/ssh_host_ed25519_key.pub": SeedFile(f"{key.public}\n"),
         "root/.ssh/authorized_keys": SeedFile(f"{keys.operator.public}\n", 0o600),
-        **_enabled("ssh.service"),
+        **enabled("ssh.service"),
     }
 
 
@@ -132,8 +132,8 @@ def _workload(keys: Keys) -> Seed:
         "var/log/demo-app/access.log": SeedFile(),
         f"{_UNITS}/demo-app.service": SeedFile(read("demo-app.service")),
         f"{_UNITS}/demo-app-http.service": SeedFile(read("demo-app-http.service")),
-        **_enabled("demo-app.service", "/etc/systemd/system"),
-        **_enabled("demo-app-http.service", "/etc/systemd/system"),
+        **enabled("demo-app.service", "/etc/systemd/system"),
+        **enabled("demo-app-http.service", "/etc/systemd/system"),
     }
 
 
@@ -146,8 +146,8 @@ def _services(topology: Topology) -> Seed:
         "etc/chrony/chrony.conf": SeedFile(
             render("chrony.conf.j2", networks=list(dict.fromkeys(networks)))
         ),
-        **_enabled("stayrtr.service"),
-        **_enabled("chrony.service"),
+        **enabled("stayrtr.service"),
+        **enabled("chrony.service"),
     }
 
 
@@ -165,5 +165,6 @@ def _render_hosts(topology: Topology) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _enabled(unit: str, folder: str = "/usr/lib/systemd/system") -> Seed:
+def enabled(unit: str, folder: str = "/usr/lib/systemd/system") -> Seed:
+    """The link by which a unit is started at boot."""
     return {f"{_WANTED}/{unit}": SeedFile(link=f"{folder}/{unit}")}

@@ -34,6 +34,8 @@ def ensure_stack_config(paths: InstancePaths, topology: Topology, keys: Keys) ->
     config: dict[str, Any] = {f"{PROJECT}:{k}": v for k, v in render_facts(topology, keys).items()}
     for name, secret in render_secrets(keys).items():
         config[f"{PROJECT}:{name}"] = {"secure": crypter.encrypt(secret)}
+    for cloud, token in keys.tokens.items():
+        config[f"{cloud}:token"] = {"secure": crypter.encrypt(token)}
     text = yaml.safe_dump({"encryptionsalt": crypter.salt, "config": config}, sort_keys=False)
     write_private(paths.stack_config, text, 0o644)
     return True

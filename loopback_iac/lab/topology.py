@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network
 
@@ -31,6 +31,9 @@ class Role(StrEnum):
     SERVICE = "service"
     CLIENT = "client"
     WORKSTATION = "workstation"
+    # the network of a cloud, and a server somebody ordered there
+    PROVIDER = "provider"
+    SERVER = "server"
 
 
 # Hosts that an operator owns: reached over SSH, delivered bare.
@@ -39,8 +42,37 @@ ROUTERS = frozenset({Role.UPSTREAM, Role.CORE})
 
 
 @dataclass(frozen=True)
+class Cloud:
+    """A cloud's networks and its link with the core; servers come and go in them."""
+
+    name: str
+    v4: IPv4Network
+    v6: IPv6Network
+    link4: int
+    link6: str
+
+
+CLOUDS = (
+    Cloud(
+        "hcloud",
+        IPv4Network("198.18.32.0/20"),
+        IPv6Network("2001:db8:4000::/36"),
+        24,
+        "2001:db8:ff:18::",
+    ),
+    Cloud(
+        "ionoscloud",
+        IPv4Network("198.18.48.0/20"),
+        IPv6Network("2001:db8:5000::/36"),
+        26,
+        "2001:db8:ff:19::",
+    ),
+)
+
+
+@dataclass(frozen=True)
 class Host:
-    """One Debian host, or (role workstation) a namespace alone."""
+    """One Debian host, or (roles workstation, provider) a namespace alone."""
 
     name: str
     role: Role
@@ -53,7 +85,7 @@ class Host:
     @property
     def booted(self) -> bool:
         """Whether a Debian root runs in the namespace."""
-        return self.role is not Role.WORKSTATION
+        return self.role not in {Role.WORKSTATION, Role.PROVIDER}
 
 
 @dataclass(frozen=True)
@@ -67,6 +99,9 @@ class End:
     gateway4: str = ""
     gateway6: str = ""
     bridge: str = ""
+    # addresses and networks that are reached through this end
+    routes: tuple[str, ...] = ()
+    mac: str = ""
 
 
 @dataclass(frozen=True)
@@ -91,11 +126,12 @@ class Link:
 
 @dataclass(frozen=True)
 class Net:
-    """A hoster's network: a bridge in the core with its gateway addresses."""
+    """A hoster's network: a bridge in the core with its gateway addresses; a cloud's has none."""
 
     name: str
-    v4: IPv4Interface
-    v6: IPv6Interface
+    v4: IPv4Interface | None = None
+    v6: IPv6Interface | None = None
+    host: str = CORE
 
 
 @dataclass(frozen=True)
@@ -121,6 +157,10 @@ class Topology:
     def having(self, *roles: Role) -> tuple[Host, ...]:
         """Hosts with one of these roles, in order."""
         return tuple(h for h in self.hosts if h.role in roles)
+
+    def nets_of(self, host: str) -> tuple[Net, ...]:
+        """Networks whose bridge is in this host."""
+        return tuple(net for net in self.nets if net.host == host)
 
     def links_of(self, host: str) -> tuple[Link, ...]:
         """Links with an end at this host."""
@@ -170,13 +210,18 @@ def build_topology(
         *(Host(cache, Role.SERVICE) for cache in CACHES),
         *(Host(client, Role.CLIENT) for _, _, client in UPSTREAMS),
         Host(OPS, Role.WORKSTATION),
+        *(Host(cloud.name, Role.PROVIDER) for cloud in CLOUDS),
     )
     hoster = _hoster_links(pops, workers)
     return Topology(
         name=name,
         hosts=(*upstreams, Host(CORE, Role.CORE, CORE_ASN), *owned, *others),
         nets=tuple(net for net, _ in hoster),
-        links=(*_transit_links(pops), *(link for _, links in hoster for link in links)),
+        links=(
+            *_transit_links(pops),
+            *(link for _, links in hoster for link in links),
+            *(_cloud_link(cloud) for cloud in CLOUDS),
+        ),
     )
 
 
@@ -225,6 +270,17 @@ def _transit_links(pops: tuple[tuple[str, str], ...]) -> tuple[Link, ...]:
         )
         links.append(_leaf(End(up, client, *gateway), client, 2))
     return tuple(links)
+
+
+def _cloud_link(cloud: Cloud) -> Link:
+    """A cloud's router behind the core, which knows its networks."""
+    link = _pair(CORE, cloud.name, cloud.link4, cloud.link6)
+    core, router = link.left, link.right
+    if core.v4 is None or core.v6 is None:
+        raise ValueError(f"the core has no address towards {cloud.name}")
+    gateway4, gateway6 = str(core.v4.ip), str(core.v6.ip)
+    uplink = replace(router, interface=UPLINK, gateway4=gateway4, gateway6=gateway6)
+    return Link(core, uplink)
 
 
 def _pair(router: str, peer: str, v4: int, v6: str) -> Link:

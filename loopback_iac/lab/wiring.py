@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Any
 
 from loopback_iac.lab.topology import ROUTERS, UPLINK, Role
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 # The last thing done to an interface: seen means everything before it was done.
 WIRED = "loopback-lab wired"
+FORWARDING = ROUTERS | {Role.PROVIDER}
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ def render_sysctls(host: Host) -> dict[str, str]:
         "net.ipv6.conf.all.accept_ra": "0",
         "net.ipv6.conf.default.accept_ra": "0",
     }
-    if host.role in ROUTERS:
+    if host.role in FORWARDING:
         settings |= {"net.ipv4.ip_forward": "1", "net.ipv6.conf.all.forwarding": "1"}
         # a router answers from several links; the anycast way back need not be the way in
         settings |= {"net.ipv4.conf.all.rp_filter": "0", "net.ipv4.conf.default.rp_filter": "0"}
@@ -72,15 +74,14 @@ def render_namespace(topology: Topology, host: Host, there: frozenset[str]) -> l
     Out: `ip -batch` lines, which may be repeated.
     """
     lines = ["link set lo up", f"link set lo alias '{WIRED}'"]
-    for net in topology.nets if host.role is Role.CORE else ():
+    for net in topology.nets_of(host.name):
         if net.name not in there:
             lines.append(f"link add {net.name} type bridge forward_delay 0 mcast_snooping 0")
-        lines += [
-            f"address replace {net.v4} dev {net.name}",
-            f"address replace {net.v6} dev {net.name} nodad",
-            f"link set {net.name} up",
-            f"link set {net.name} alias '{WIRED}'",
-        ]
+        if net.v4:
+            lines.append(f"address replace {net.v4} dev {net.name}")
+        if net.v6:
+            lines.append(f"address replace {net.v6} dev {net.name} nodad")
+        lines += [f"link set {net.name} up", f"link set {net.name} alias '{WIRED}'"]
     return lines
 
 
@@ -100,14 +101,24 @@ def render_end(end: End) -> list[str]:
     lines = []
     if end.bridge:
         lines.append(f"link set {dev} master {end.bridge}")
+    if end.mac:
+        lines.append(f"link set {dev} address {end.mac}")
     lines.append(f"link set {dev} up")
     lines += render_addresses(end)
     if end.gateway4 and dev == UPLINK:
-        lines.append(f"route replace default via {end.gateway4} dev {dev}")
+        lines.append(f"route replace default via {end.gateway4} dev {dev}{_direct(end)}")
     if end.gateway6 and dev == UPLINK:
         lines.append(f"route replace ::/0 via {end.gateway6} dev {dev}")
+    lines += [f"route replace {route} dev {dev}" for route in end.routes]
     lines.append(f"link set {dev} alias '{WIRED}'")
     return lines
+
+
+def _direct(end: End) -> str:
+    """A cloud's gateway is in no network of the server: it is reached all the same."""
+    if end.v4 is None or IPv4Address(end.gateway4) in end.v4.network:
+        return ""
+    return " onlink"
 
 
 def render_addresses(end: End) -> list[str]:

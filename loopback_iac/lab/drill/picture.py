@@ -148,7 +148,7 @@ def _host(topology: Topology, host: Host, place: _Place) -> Iterable[str]:
     name = host.name + (f"  AS{host.asn}" if host.asn else "")
     if host.role is Role.CORE:
         name += "  carries the hosters' networks: "
-        name += ", ".join(net.name.removeprefix("net-") for net in topology.nets)
+        name += ", ".join(net.name.removeprefix("net-") for net in topology.nets_of(CORE))
     yield _text(place.x, place.y - 6, name, 13, weight="bold")
     yield _text(place.x, place.y + 11, _address(topology, host), 10, SOFT)
 

@@ -1,0 +1,7 @@
+"""Serves the stand-in for pulumi-hcloud 1.43.3."""
+
+from loopback_iac.lab.cloud.hetzner.vendor import Hetzner
+from loopback_iac.lab.cloud.provider import CloudProvider
+from loopback_iac.lab.standin.serving import serve
+
+serve(lambda _: CloudProvider(Hetzner()))
