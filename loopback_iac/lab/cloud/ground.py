@@ -15,6 +15,7 @@ from loopback_iac.lab.cloud.filters import render_filters
 from loopback_iac.lab.cloud.growth import neighbourhood
 from loopback_iac.lab.cloud.seed import render_server_seed
 from loopback_iac.lab.paths import LabError
+from loopback_iac.lab.topology import CLOUDS
 from loopback_iac.lab.wiring import render_end
 
 if TYPE_CHECKING:
@@ -60,7 +61,9 @@ class Ground:
         if not boot.runs(self.paths, machine.host):
             # cables of an earlier start may have other addresses
             namespaces.remove_namespace(self.paths, near, machine.host)
-        namespaces.wire(self.paths, near)
+        if not machine.dark:
+            # without a host's own kernel behind it, an address would still answer
+            namespaces.wire(self.paths, near)
         self.filter(book, machine.cloud)
         machine.on = True
 
@@ -117,7 +120,10 @@ class Ground:
     def _serve_metadata(self, cloud: str) -> None:
         """Have the cloud's metadata service answer; it ends with the lab."""
         name = self.paths.namespace(cloud)
-        namespaces.ip_batch(name, [f"address replace {metadata.ADDRESS}/32 dev lo"])
+        nets = next(known for known in CLOUDS if known.name == cloud)
+        # addresses that no server has are silent, and do not go in a circle with the core
+        lines = [f"route replace blackhole {net}" for net in (nets.v4, nets.v6)]
+        namespaces.ip_batch(name, [f"address replace {metadata.ADDRESS}/32 dev lo", *lines])
         inside = namespaces.enter(self.paths, cloud)
         program = [sys.executable, "-I", metadata.__file__, str(Shelf(self.paths).file(cloud))]
         deadline = time.monotonic() + _DEADLINE_S

@@ -26,6 +26,8 @@ FILL = {
     Role.WORKER: "#d9f0dd",
     Role.SERVICE: "#f3ecd8",
     Role.WORKSTATION: "#f3ecd8",
+    Role.PROVIDER: "#e7e0f5",
+    Role.SERVER: "#e7e0f5",
 }
 CABLE, SESSION, TUNNEL, INK, SOFT = "#8a94a3", "#2b62b5", "#2f8f4e", "#1c2430", "#5b6675"
 
@@ -82,7 +84,7 @@ def _place(topology: Topology) -> dict[str, _Place]:
     inner = 300 if len(pops) <= 2 else 240
     for host, x in zip(pops, _spread(len(pops), inner, WIDTH - inner), strict=True):
         places[host.name] = _Place(x, ROW_POP)
-    low = topology.having(Role.WORKER, Role.SERVICE, Role.WORKSTATION)
+    low = topology.having(Role.WORKER, Role.SERVICE, Role.WORKSTATION, Role.PROVIDER)
     width = min(BOX, (WIDTH - 40) / len(low) - 10)
     xs = _spread(len(low), 20 + width / 2, WIDTH - 20 - width / 2)
     for host, x in zip(low, xs, strict=True):

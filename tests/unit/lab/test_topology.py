@@ -21,7 +21,22 @@ def address_of(topology, host, other):
 def test_demo_has_the_documented_addresses():
     fleet = demo()
     assert [h.name for h in fleet.hosts] == (
-        ["t1", "t2", "core", "fra1", "par1", "w1", "w2", "svc1", "svc2", "c-fra", "c-par", "ops"]
+        [
+            "t1",
+            "t2",
+            "core",
+            "fra1",
+            "par1",
+            "w1",
+            "w2",
+            "svc1",
+            "svc2",
+            "c-fra",
+            "c-par",
+            "ops",
+            "hcloud",
+            "ionoscloud",
+        ]
     )
     assert address_of(fleet, "t1", "fra1") == ("192.0.2.0/31", "2001:db8:ff::/127")
     assert address_of(fleet, "fra1", "t1") == ("192.0.2.1/31", "2001:db8:ff::1/127")

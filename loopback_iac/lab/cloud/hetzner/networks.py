@@ -192,6 +192,5 @@ def attach(book: Book, ident: str, wanted: Values) -> Values:
         raise refuse("ip_not_available", f"IP {ip or '(any)'} is not available")
     raw = int(ident) << 8 | int(network) & 255
     mac = "86:00:" + ":".join(f"{raw >> shift & 255:02x}" for shift in (24, 16, 8, 0))
-    return {
-        "networkId": int(network), "ip": ip, "macAddress": mac, "aliasIps": wanted.get("aliasIps", []),
-    }  # fmt: skip
+    aliases = wanted.get("aliasIps", [])
+    return {"networkId": int(network), "ip": ip, "macAddress": mac, "aliasIps": aliases}

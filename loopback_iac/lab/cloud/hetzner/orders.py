@@ -72,8 +72,8 @@ def join_firewalls(book: Book, ident: str, wanted: list[int]) -> None:
     """
     if len(wanted) > MOST_FIREWALLS:
         raise refuse("invalid_input", f"at most {MOST_FIREWALLS} firewalls per server")
-    for firewall in wanted:
-        find(book, "firewall", firewall)
+    for number in wanted:
+        find(book, "firewall", number)
     for key, firewall in book.of("firewall").items():
         others = [to for to in firewall["applied"] if to.get("server") != int(ident)]
         ours = [{"server": int(ident)}] if int(key) in wanted else []

@@ -114,6 +114,7 @@ class Servers:
         Out: id and outputs, once the host's own PID 1 runs; what a cloud calls running.
         """
         check_offer(news)
+        dark = self._account.stays_dark("server", news["name"])
         with self._account.call("create", "server", news["name"]) as book:
             keys = _find_keys(book, news.get("sshKeys", []))
             _check_group(book, news.get("placementGroupId"))
@@ -131,7 +132,7 @@ class Servers:
             join_firewalls(book, ident, news.get("firewallIds", []))
             join_networks(book, ident, news.get("networks", []))
             machine = describe(book, ident, server["host"])
-            machine.dark = self._account.stays_dark("server", news["name"])
+            machine.dark = dark
             self._account.ground.place(book, machine)
             made = render_server(book, ident)
         try:

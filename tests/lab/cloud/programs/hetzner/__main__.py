@@ -16,6 +16,7 @@ admin = hcloud.Firewall(
     ],
 )
 servers = {}
+stolen = {name: int(ip) for name, ip in (config.get_object("stolen") or {}).items()}
 for name, args in config.require_object("servers").items():
     ip = hcloud.PrimaryIp(
         f"{name}-v4", name=f"{name}-v4", type="ipv4", location=args.get("location", "nbg1")
@@ -32,7 +33,9 @@ for name, args in config.require_object("servers").items():
         ssh_keys=[key.name],
         user_data=config.require_secret(f"userData-{args.get('data', 'first')}"),
         public_nets=[
-            hcloud.ServerPublicNetArgs(ipv4=ip.id.apply(int), ipv6=net.id.apply(int))
+            hcloud.ServerPublicNetArgs(
+                ipv4=stolen.get(name) or ip.id.apply(int), ipv6=net.id.apply(int)
+            )
         ],
         firewall_ids=[admin.id.apply(int)],
         labels=args.get("labels", {"owner": "edge-team"}),
