@@ -39,21 +39,22 @@ class Routes(NamedTuple):
 
 
 def parse_routes(content: bytes) -> Routes:
-    """Read routes.json.
+    """Read routes.json; a hosted prefix has VIPs, but follows the hoster's own routes.
 
     Raises: RefusedError naming the entry that is no network or a VIP outside every prefix.
     """
     value = parse_json(content, "routes.json")
-    prefixes, vips = value.get("prefixes"), value.get("vips")
-    if not isinstance(prefixes, list) or not isinstance(vips, list):
+    prefixes, vips, hosted = value.get("prefixes"), value.get("vips"), value.get("hosted", [])
+    if not (isinstance(prefixes, list) and isinstance(vips, list) and isinstance(hosted, list)):
         raise RefusedError("routes.json needs the lists prefixes and vips")
     try:
         networks = [ipaddress.ip_network(prefix) for prefix in prefixes]
+        around = networks + [ipaddress.ip_network(prefix) for prefix in hosted]
         addresses = [ipaddress.ip_interface(vip).ip for vip in vips]
     except (ValueError, TypeError) as wrong:
         raise RefusedError(f"routes.json: {wrong}") from wrong
     for address in addresses:
-        if not any(address in network for network in networks):
+        if not any(address in network for network in around):
             raise RefusedError(f"routes.json: the VIP {address} is in none of its prefixes")
     return Routes(
         tuple(sorted(map(str, networks))),

@@ -58,6 +58,66 @@ class HostRef(TypedDict):
     """Names of what it shares with others: a rack, a power feed, a carrier."""
 
 
+class RoaArgs(TypedDict):
+    """A route origin authorisation as a validator showed it (RFC 9582)."""
+
+    asn: int
+    """The AS number it names; 0 forbids everybody."""
+    valid_on: str
+    """Day on which a validator was seen to have it, as 2026-11-21."""
+    prefix: NotRequired[str]
+    """Its own prefix. Default: the announced one."""
+    max_length: NotRequired[int]
+    """Its maxLength, which has to be the announced length (RFC 9319). Default: its prefix's."""
+    expires_on: NotRequired[str]
+    """Day on which it ends; from then on a plan is refused. Left out where a registry renews it."""
+
+
+class RouteObjectArgs(TypedDict):
+    """A route or route6 object of prefix and origin, which carriers build their filters from."""
+
+    registry: str
+    """Where it stands, e.g. `RIPE`."""
+    visible_on: str
+    """Day on which it was seen there, as 2026-11-21."""
+
+
+class LetterArgs(TypedDict):
+    """A letter of authorisation: the holder lets carriers take the announcement."""
+
+    reference: str
+    """Where the letter is kept; goes to the evidence."""
+    signed_on: str
+    """Day of the signature, as 2026-11-21."""
+    expires_on: NotRequired[str]
+    """Day on which it ends."""
+
+
+class OriginArgs(TypedDict):
+    """An AS number that originates a prefix at some PoPs, and how far its papers have come."""
+
+    asn: int
+    """The origin that other networks see: ours, unless a provider originates."""
+    announced_by: NotRequired[str]
+    """`pop` (default): by the PoP's own sessions; `provider`: by the provider itself."""
+    asn_source: NotRequired[str]
+    """The provider's page that names its AS number. Needed where it is not ours."""
+    pops: NotRequired[Sequence[str]]
+    """PoPs where it holds; `[]` for nowhere yet. Default: every one."""
+    requested_on: NotRequired[str]
+    """Day on which it was ordered, as 2026-11-21."""
+    roa: NotRequired[RoaArgs]
+    """Its ROA. Where it is announced, one that makes it valid is needed."""
+    route_object: NotRequired[RouteObjectArgs]
+    """Its route object."""
+    letter: NotRequired[LetterArgs]
+    """Its letter of authorisation."""
+    accepted_on: NotRequired[Mapping[str, str]]
+    """Day on which each upstream or provider said that it takes it, by name."""
+    announced_on: NotRequired[str]
+    """Day on which others were seen to learn it, e.g. in a looking glass."""
+
+
 class PrefixArgs(TypedDict):
     """Address space that the fleet originates."""
 
@@ -65,13 +125,23 @@ class PrefixArgs(TypedDict):
     """Network, host bits zero; at most /24 (IPv4) or /48 (IPv6), which is what others accept."""
     gate: NotRequired[str]
     """`all` (default): announced while all its services are healthy; `any`: while one is."""
+    origin: NotRequired[str]
+    """`byoip`: space somebody brought; `platform-pool`: the platform's own. Needs `origins`."""
+    holder: NotRequired[str]
+    """Legal name that the registry has for it. Needed beside `origin`."""
+    origins: NotRequired[Mapping[str, OriginArgs]]
+    """AS numbers that originate it, by a name. Default: ours at every PoP, nothing declared."""
+    allocatable: NotRequired[Sequence[str]]
+    """Parts of it that VIPs get addresses from by name. Default: all of it."""
 
 
 class VipArgs(TypedDict):
     """An anycast address, by family."""
 
-    addresses: Sequence[str]
+    addresses: NotRequired[Sequence[str]]
     """One IPv4 address, one IPv6 address, or one of each, inside the fleet's prefixes."""
+    allocate_from: NotRequired[Sequence[str]]
+    """Prefixes by name that give it an address by its own name, where `addresses` has none."""
 
 
 class LimitsArgs(TypedDict):
@@ -94,6 +164,8 @@ class CommunityArgs(TypedDict):
     """The upstream's page that documents it."""
     use: NotRequired[str]
     """When to send it: `announce` (default), `drain` or `blackhole`."""
+    prefixes: NotRequired[Sequence[str]]
+    """Prefixes it is sent with, by name. Default: every one."""
 
 
 class UpstreamArgs(TypedDict):

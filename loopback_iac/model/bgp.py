@@ -14,6 +14,7 @@ from loopback_iac.model.fields import (
     Int,
     Interface,
     Line,
+    LineList,
     Value,
     refuse,
 )
@@ -46,6 +47,11 @@ class Community(Value):
     value: Annotated[str, BeforeValidator(_community)] = BLACKHOLE
     source: Line
     use: Literal["announce", "drain", "blackhole"] = "announce"
+    prefixes: LineList | None = None
+
+    def only_with(self, prefix: str) -> bool:
+        """Whether it is bound to prefixes, and this is one of them."""
+        return self.prefixes is not None and prefix in self.prefixes
 
     @model_validator(mode="before")
     @classmethod
@@ -147,6 +153,15 @@ class Upstream(Value):
             if local is not None and neighbor is not None
         )
 
-    def communities_for(self, use: str) -> tuple[str, ...]:
-        """Community values of one use, sorted."""
-        return tuple(sorted(c.value for c in self.communities.values() if c.use == use))
+    def communities_for(self, use: str, prefix: str | None = None) -> tuple[str, ...]:
+        """Community values of one use, sorted.
+
+        In: a prefix by name, for those it alone is sent with; without it, those of every prefix.
+        """
+        return tuple(
+            sorted(
+                c.value
+                for c in self.communities.values()
+                if c.use == use and (c.prefixes is None if prefix is None else c.only_with(prefix))
+            )
+        )

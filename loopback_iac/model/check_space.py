@@ -63,7 +63,7 @@ def _vips(draft: Draft) -> list[Problem]:
                     f"vips.{name}.addresses",
                     "a VIP without an address",
                     "one IPv4 or IPv6 address, or both",
-                    "write an address of a declared prefix",
+                    "write an address of a declared prefix, or allocate_from",
                     "vip-empty",
                 )
             )
@@ -110,5 +110,6 @@ def _unused(draft: Draft) -> list[Problem]:
             "prefix-without-service",
         )
         for name, prefix in sorted(draft.prefixes.items())
-        if not any(holds([prefix.cidr], a) for a in used)
+        if any(prefix.announced_at(pop) for pop in draft.named["pops"])
+        and not any(holds([prefix.cidr], a) for a in used)
     ]

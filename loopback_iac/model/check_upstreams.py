@@ -189,10 +189,10 @@ def _neighbors(draft: Draft) -> Iterator[Problem]:
 
 
 def _families(draft: Draft) -> Iterator[Problem]:
-    wanted = sorted({prefix.family for prefix in draft.prefixes.values()})
     for name, pop in sorted(draft.pops.items()):
         if not pop.upstreams:
             continue
+        wanted = sorted({p.family for p in draft.prefixes.values() if p.announced_at(name)})
         spoken = {family for up in pop.upstreams.values() for family, _, _ in up.sessions}
         for family in wanted:
             if family not in spoken:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 
 from loopback_iac.model.bgp import Upstream
 from loopback_iac.model.fields import Network
@@ -20,6 +21,7 @@ class Draft:
     pools: dict[str, Pool]
     services: dict[str, Service]
     named: dict[str, frozenset[str]]
+    today: date
 
     def sections(self) -> dict[str, dict[str, object]]:
         """Parts as Fleet takes them, each map sorted by name."""

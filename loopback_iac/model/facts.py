@@ -1,6 +1,10 @@
 """The plain, policy-relevant facts of a fleet: what components publish and controls read."""
 
-from loopback_iac.model.fleet import Fleet, Pop
+from datetime import date
+
+from loopback_iac.model.fields import Value
+from loopback_iac.model.fleet import Announcement, Fleet, Pop
+from loopback_iac.model.origin import Origin
 from loopback_iac.model.timing import checks_per_s
 
 
@@ -14,10 +18,7 @@ def fleet_facts(fleet: Fleet) -> dict[str, object]:
         "asn": fleet.asn,
         "admin_sources": [str(network) for network in fleet.admin_sources],
         "metrics_sources": [str(network) for network in fleet.metrics_sources],
-        "prefixes": {
-            a.name: {"cidr": str(a.prefix.cidr), "gate": a.prefix.gate, "services": [*a.services]}
-            for a in fleet.announcements
-        },
+        "prefixes": {a.name: _prefix(fleet, a) for a in fleet.announcements},
         "vips": {name: [str(a) for a in vip.addresses] for name, vip in fleet.vips.items()},
         "pops": {name: _pop(fleet, name, pop) for name, pop in fleet.pops.items()},
         "pools": {
@@ -51,6 +52,46 @@ def fleet_facts(fleet: Fleet) -> dict[str, object]:
         "tunnels": {"key_epochs": [*fleet.tunnels.key_epochs]},
         "roll": {"drain_s": fleet.roll.drain_s, "return_hold_s": fleet.roll.return_hold_s},
     }
+
+
+def _prefix(fleet: Fleet, announcement: Announcement) -> dict[str, object]:
+    """Of the short form, which declares no origin, nothing is said about one."""
+    prefix = announcement.prefix
+    facts: dict[str, object] = {
+        "cidr": str(prefix.cidr),
+        "gate": prefix.gate,
+        "services": [*announcement.services],
+    }
+    if prefix.origins:
+        facts |= {
+            "origin": prefix.origin,
+            "holder": prefix.holder,
+            "origins": {n: _origin(fleet, o) for n, o in sorted(prefix.origins.items())},
+        }
+    return facts
+
+
+def _origin(fleet: Fleet, origin: Origin) -> dict[str, object]:
+    return {
+        "asn": origin.asn,
+        "asn_source": origin.asn_source,
+        "announced_by": origin.announced_by,
+        "pops": sorted(pop for pop in fleet.pops if origin.holds_at(pop)),
+        "state": origin.state,
+        "roa": _plain(origin.roa),
+        "route_object": _plain(origin.route_object),
+        "letter": _plain(origin.letter),
+        "requested_on": _plain(origin.requested_on),
+        "accepted_on": {name: _plain(day) for name, day in sorted(origin.accepted_on.items())},
+        "announced_on": _plain(origin.announced_on),
+    }
+
+
+def _plain(value: Value | date | None) -> object:
+    """As JSON has it: a day as text, what was not declared as null."""
+    if isinstance(value, Value):
+        return value.model_dump(mode="json")
+    return None if value is None else value.isoformat()
 
 
 def _pop(fleet: Fleet, name: str, pop: Pop) -> dict[str, object]:

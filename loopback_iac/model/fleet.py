@@ -143,6 +143,15 @@ class Fleet(Settings):
             for name, prefix in self.prefixes.items()
         )
 
+    def announcements_at(self, pop: str) -> tuple[Announcement, ...]:
+        """Announcements that a PoP's own sessions carry, sorted by name."""
+        return tuple(a for a in self.announcements if a.prefix.announced_at(pop))
+
+    def networks_at(self, pop: str) -> tuple[Network, ...]:
+        """Own prefixes that a PoP's own sessions carry, IPv4 first."""
+        here = {a.prefix.cidr for a in self.announcements_at(pop)}
+        return tuple(network for network in self.networks if network in here)
+
     def _gating(self, prefix: Prefix) -> tuple[str, ...]:
         return tuple(
             name

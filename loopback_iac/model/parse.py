@@ -1,12 +1,15 @@
 """The one door for a fleet: an untrusted tree in, a frozen Fleet or every problem out."""
 
 from collections.abc import Mapping
+from datetime import UTC, date, datetime
 from typing import TypeVar
 
+from loopback_iac.model.allocate import allocate
 from loopback_iac.model.bgp import Upstream
 from loopback_iac.model.check_blackholes import check_blackholes
 from loopback_iac.model.check_limits import check_limits
 from loopback_iac.model.check_nodes import check_nodes
+from loopback_iac.model.check_origins import check_origins
 from loopback_iac.model.check_services import check_services
 from loopback_iac.model.check_space import check_space
 from loopback_iac.model.check_upstreams import check_upstreams
@@ -20,6 +23,7 @@ from loopback_iac.model.traffic import Pool, Prefix, Service, Vip, Worker
 V = TypeVar("V", bound=Value)
 CHECKS = (
     check_space,
+    check_origins,
     check_nodes,
     check_services,
     check_limits,
@@ -29,10 +33,11 @@ CHECKS = (
 SECTIONS = ("prefixes", "vips", "pops", "pools", "services")
 
 
-def parse_fleet(name: str, tree: Mapping[str, object]) -> Fleet:
+def parse_fleet(name: str, tree: Mapping[str, object], today: date | None = None) -> Fleet:
     """The whole fleet, parsed and cross-checked.
 
-    In: the args tree with snake_case keys; late values may be any object and are not looked into.
+    In: the args tree with snake_case keys; late values may be any object and are not looked into;
+        the day on which declared facts must hold, by default today (UTC).
     Raises: InputRejected with every problem at once.
     """
     problems: list[Problem] = []
@@ -41,10 +46,14 @@ def parse_fleet(name: str, tree: Mapping[str, object]) -> Fleet:
     sections = {key: _section(key, whole, problems) for key in SECTIONS}
     rest = {key: value for key, value in whole.items() if key not in SECTIONS}
     settings = collect(Settings, "", rest, problems, known=Fleet)
+    written = {key: frozenset(items) for key, items in sections.items()}
+    prefixes = _parts(Prefix, "prefixes", sections, problems)
+    vips = _parts(Vip, "vips", sections, problems)
+    holes = settings.blackholes if settings else ()
     draft = Draft(
         settings=settings,
-        prefixes=_parts(Prefix, "prefixes", sections, problems),
-        vips=_parts(Vip, "vips", sections, problems),
+        prefixes=prefixes,
+        vips=allocate(prefixes, vips, holes, written["prefixes"], problems),
         pops={
             key: pop
             for key, item in sections["pops"].items()
@@ -56,7 +65,8 @@ def parse_fleet(name: str, tree: Mapping[str, object]) -> Fleet:
             if (pool := _pool(f"pools.{key}", item, problems))
         },
         services=_parts(Service, "services", sections, problems),
-        named={key: frozenset(items) for key, items in sections.items()},
+        named=written,
+        today=today or datetime.now(UTC).date(),
     )
     for check in CHECKS:
         problems += check(draft)

@@ -4,7 +4,12 @@ import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-KINDS = {"pools": "pool", "pops": "PoP", "vips": "vip"}  # of a section, in an operator's words
+KINDS = {
+    "pools": "pool",
+    "pops": "PoP",
+    "prefixes": "prefix",
+    "vips": "vip",
+}  # of a section, in an operator's words
 FIX_COLUMN_MAX = 70  # a single long fix does not push every rule id off the screen
 
 

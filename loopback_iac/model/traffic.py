@@ -10,12 +10,16 @@ from loopback_iac.model.fields import (
     AnyNetwork,
     Given,
     Int,
+    Line,
+    LineList,
     Network,
+    NetworkList,
     Number,
     Port,
     Value,
     refuse,
 )
+from loopback_iac.model.origin import Origin
 
 FASTEST_PER_S = 1_000_000  # far above what one PoP opens; nft itself takes more
 LONGEST_V4, LONGEST_V6 = 24, 48  # longer prefixes are filtered by most networks (RFC 7454 6.1.3)
@@ -35,21 +39,39 @@ def _announceable(network: Network) -> Network:
 
 
 class Prefix(Value):
-    """A network the fleet announces as long as the services on it are healthy."""
+    """A network the fleet announces as long as the services on it are healthy.
+
+    In the short form, without `origin`, every PoP announces it and nothing is said of its leave.
+    """
 
     cidr: Annotated[AnyNetwork, AfterValidator(_announceable)]
     gate: Literal["all", "any"] = "all"
+    origin: Literal["byoip", "platform-pool"] | None = None
+    holder: Line | None = None
+    origins: dict[str, Origin] = Field(default_factory=dict)
+    allocatable: NetworkList = ()
 
     @property
     def family(self) -> int:
         """4 or 6."""
         return self.cidr.version
 
+    def announced_at(self, pop: str) -> bool:
+        """Whether a PoP's own BGP sessions carry it."""
+        if not self.origins:
+            return True
+        return any(o.announced_by == "pop" and o.holds_at(pop) for o in self.origins.values())
+
+    def hosted_at(self, pop: str) -> bool:
+        """Whether the PoP's provider originates it there: it comes and goes by the hoster."""
+        return any(o.announced_by == "provider" and o.holds_at(pop) for o in self.origins.values())
+
 
 class Vip(Value):
-    """One name clients use: its anycast addresses."""
+    """One name clients use: its anycast addresses, written or allocated by that name."""
 
-    addresses: AddressList
+    addresses: AddressList = ()
+    allocate_from: LineList = ()
 
 
 class Health(Value):

@@ -12,7 +12,7 @@ from loopback_iac.model.fields import Network
 from loopback_iac.model.tunnel import router_id
 from loopback_iac.render.bogons import bogon_asns, bogon_networks
 from loopback_iac.render.files import secret_mark
-from loopback_iac.render.site import Session, own, sessions
+from loopback_iac.render.site import Session, announced, own, sessions
 from loopback_iac.render.text import render_text
 
 LOCATION = 1  # large community (our AS, 1, node id): which PoP a route came from
@@ -26,6 +26,7 @@ class Family:
 
     number: int
     own: tuple[Network, ...]
+    never_learned: tuple[Network, ...]
     bogons: tuple[Network, ...]
     full: bool
     gateways: tuple[str, ...]
@@ -49,7 +50,9 @@ def render_bird(fleet: Fleet, pop: str) -> str:
     Sources: RFC 4271, 5082, 5880, 7999, 8212, 8326, 9234, 9687; BIRD 2.17 user's guide.
     """
     spoken = sessions(fleet, pop)
-    families = tuple(_family(fleet, number, spoken) for number in (4, 6) if own(fleet, number))
+    families = tuple(
+        _family(fleet, pop, number, spoken) for number in (4, 6) if announced(fleet, pop, number)
+    )
     known = [fleet.asn, *(s.upstream.asn for p in fleet.pops for s in sessions(fleet, p))]
     return render_text(
         "bird.conf",
@@ -66,14 +69,15 @@ def render_bird(fleet: Fleet, pop: str) -> str:
     )
 
 
-def _family(fleet: Fleet, number: int, spoken: tuple[Session, ...]) -> Family:
-    mine = own(fleet, number)
+def _family(fleet: Fleet, pop: str, number: int, spoken: tuple[Session, ...]) -> Family:
+    every = own(fleet, number)
     here = [s for s in spoken if s.family == number]
     gateways = {getattr(s.upstream, f"gateway_v{number}") for s in here if s.upstream.multihop}
     return Family(
         number=number,
-        own=mine,
-        bogons=bogon_networks(number, mine),
+        own=announced(fleet, pop, number),
+        never_learned=every,
+        bogons=bogon_networks(number, every),
         full=any(s.upstream.routes == "full" for s in here),
         gateways=tuple(sorted(map(str, gateways))),
     )
@@ -99,15 +103,29 @@ def _session(
         "send_hold_s": 2 * up.hold_time_s + 2,
         "announce": [_community(value) for value in up.communities_for("announce")],
         "drain": [_community(value) for value in up.communities_for("drain")],
+        "bound": _bound(fleet, pop, session),
         "blackhole": [_community(value) for value in _dropping(up)],
         "import_filter": f"from_{up.routes}{session.family}",
         "import_limit": full_limit if up.routes == "full" else 1,
-        "export_limit": len(own(fleet, session.family))
+        "export_limit": len(announced(fleet, pop, session.family))
         + (up.limits.blackholes if up.communities_for("blackhole") else 0),
         "igp_table": f"nexthop{session.family}_{gateways.index(gateway) + 1}"
         if up.multihop
         else None,
     }
+
+
+def _bound(fleet: Fleet, pop: str, session: Session) -> list[dict[str, object]]:
+    """Communities that go with one prefix only."""
+    found: list[dict[str, object]] = []
+    for a in fleet.announcements_at(pop):
+        words = {
+            use: [_community(v) for v in session.upstream.communities_for(use, a.name)]
+            for use in ("announce", "drain")
+        }
+        if a.prefix.family == session.family and any(words.values()):
+            found.append({"network": a.prefix.cidr, **words})
+    return found
 
 
 def _dropping(up: Upstream) -> tuple[str, ...]:

@@ -47,7 +47,7 @@ def render_watch(fleet: Fleet, host: str, links: tuple[Link, ...]) -> str:
         tree["tunnels_beside"] = beside
     if host in fleet.pops:
         tree |= {
-            "announcements": {a.name: _gate(a) for a in fleet.announcements},
+            "announcements": {a.name: _gate(a) for a in fleet.announcements_at(host)},
             "services": {
                 name: {
                     "listeners": [list(listener) for listener in listeners(fleet, service)],
@@ -77,16 +77,21 @@ def _blackhole(fleet: Fleet, pop: str) -> dict[str, object]:
     }
 
 
-def render_routes(fleet: Fleet) -> str:
-    """routes.json: own prefixes and VIPs; table, rules and metrics are the agent's."""
+def render_routes(fleet: Fleet, pop: str) -> str:
+    """routes.json: own prefixes and VIPs; table, rules and metrics are the agent's.
+
+    Out: hosted prefixes, which the PoP's provider originates, keep to the hoster's routes.
+    """
     vips = {address for vip in fleet.vips.values() for address in vip.addresses}
-    return _json(
-        {
-            "format": 1,
-            "prefixes": [str(network) for network in fleet.networks],
-            "vips": [str(a) for a in sorted(vips, key=lambda a: (a.version, a.packed))],
-        }
-    )
+    hosted = {p.cidr for p in fleet.prefixes.values() if p.hosted_at(pop)}
+    tree: dict[str, object] = {
+        "format": 1,
+        "prefixes": [str(network) for network in fleet.networks if network not in hosted],
+        "vips": [str(a) for a in sorted(vips, key=lambda a: (a.version, a.packed))],
+    }
+    if hosted:
+        tree["hosted"] = [str(network) for network in fleet.networks if network in hosted]
+    return _json(tree)
 
 
 def _json(tree: Mapping[str, object]) -> str:

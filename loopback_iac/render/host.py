@@ -55,7 +55,7 @@ def render_pop(fleet: Fleet, pop_name: str, hosts: Mapping[str, Host], keys: Key
             render_haproxy(fleet, pop_name, hosts), "0640", group="haproxy"
         ),
         "/etc/loopback/nftables.conf": File(render_nftables_pop(fleet, pop_name, hosts, ends)),
-        "/etc/loopback/routes.json": File(render_routes(fleet)),
+        "/etc/loopback/routes.json": File(render_routes(fleet, pop_name)),
         "/etc/loopback/sysctl.conf": File(render_sysctl(fleet, pop_name)),
         "/etc/chrony/conf.d/loopback.conf": File(render_chrony(fleet, pop_name)),
         "/etc/ssh/sshd_config.d/10-loopback.conf": File(render_sshd(fleet, pop_name), "0600"),

@@ -55,7 +55,7 @@ class Link:
 
 def sessions(fleet: Fleet, pop: str) -> tuple[Session, ...]:
     """Sessions of a PoP, sorted by name and family; only families that are announced."""
-    announced = {network.version for network in fleet.networks}
+    announced = {network.version for network in fleet.networks_at(pop)}
     return tuple(
         Session(name, family, local, neighbor, upstream)
         for name, upstream in sorted(fleet.pops[pop].upstreams.items())
@@ -67,6 +67,11 @@ def sessions(fleet: Fleet, pop: str) -> tuple[Session, ...]:
 def own(fleet: Fleet, family: int) -> tuple[Network, ...]:
     """Own prefixes of one family."""
     return tuple(network for network in fleet.networks if network.version == family)
+
+
+def announced(fleet: Fleet, pop: str, family: int) -> tuple[Network, ...]:
+    """Own prefixes of one family that a PoP's sessions carry."""
+    return tuple(n for n in fleet.networks_at(pop) if n.version == family)
 
 
 def links(fleet: Fleet, name: str, hosts: Mapping[str, Host], keys: Keys) -> tuple[Link, ...]:

@@ -16,6 +16,7 @@ import difflib
 import fnmatch
 import os
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ from loopback_iac.render import HostFiles, render_pop, render_worker
 CASES = Path(__file__).parent / "cases"
 PROBLEMS = "problems.txt"
 NAME = "edge"
+TODAY = date(2026, 11, 21)
+"""Declared facts hold or have expired on this day, whenever the tests run."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ def render(case: Case) -> dict[str, HostFiles]:
     """Every host's files, as the real program makes them."""
     if case.host is not None:
         parse_host("pops.fra1.host", case.host)
-    fleet = parse_fleet(NAME, case.fleet)
+    fleet = parse_fleet(NAME, case.fleet, TODAY)
     hosts: dict[str, Host] = {name: parse_host(name, tree) for name, tree in case.hosts.items()}
     keys = {}
     for name, key in case.keys.items():

@@ -301,6 +301,41 @@ def keys_contracted(rendered):
     assert "router id 10.88.8.0;" in text(rendered, "fra1", BIRD)
 
 
+def prefix_origins(rendered):
+    """Each PoP announces what has an origin there; what the provider originates is left to it."""
+    fra1, par1 = (text(rendered, pop, BIRD) for pop in ("fra1", "par1"))
+    assert "define OWN4 = [ 198.51.100.0/24, 203.0.113.0/24 ];" in fra1
+    assert "define OWN4 = [ 203.0.113.0/24 ];" in par1
+    assert "export limit 2 action block;" in session(fra1, "up_t1_4")
+    assert "export limit 1 action block;" in session(par1, "up_t1_4")
+    gates = {
+        pop: set(json.loads(text(rendered, pop, WATCH))["announcements"])
+        for pop in ("fra1", "par1")
+    }
+    # ordered, and in no gate: nothing can announce it before it has a ROA
+    assert gates == {"fra1": {"pool4", "v4", "v6"}, "par1": {"v4", "v6"}}
+    assert "2001:db8:200::" not in fra1 + par1
+    routes = {
+        pop: json.loads(text(rendered, pop, "/etc/loopback/routes.json"))
+        for pop in ("fra1", "par1")
+    }
+    assert "hosted" not in routes["fra1"]
+    assert routes["par1"]["hosted"] == ["198.51.100.0/24"]
+    assert "198.51.100.0/24" not in routes["par1"]["prefixes"]
+    assert routes["fra1"]["vips"] == routes["par1"]["vips"]
+    # by name: inside what is allocatable, and beside what was written by hand
+    assert {"198.51.100.77", "198.51.100.99"} <= set(routes["fra1"]["vips"])
+    out = export(fra1, "up_t1_4")
+    assert re.search(
+        r"if net = 198\.51\.100\.0/24 then {\n +bgp_community\.add\(\(64496, 100\)\)", out
+    )
+    assert "    bgp_community.add((64496, 1));\n" in out
+    drained = out[out.index("if GSHUT") :]
+    assert "bgp_large_community.add((64496, 0, 9));" in drained
+    assert "bgp_large_community.add((64496, 0, 9));" in export(fra1, "up_t1_6")
+    assert "(64496, 100)" not in export(fra1, "up_t1_6") + export(fra1, "up_t2_4")
+
+
 MEANINGS = {
     f.__name__.replace("_", "-"): f
     for f in (
@@ -318,6 +353,7 @@ MEANINGS = {
         keys_expanded,
         keys_moved,
         keys_contracted,
+        prefix_origins,
     )
 }
 

@@ -7,11 +7,15 @@ import typing
 import pytest
 
 from loopback_iac.components import args, cloud_args
-from loopback_iac.model import bgp, cloud_host, fleet, host, key_epochs, traffic
+from loopback_iac.model import bgp, cloud_host, fleet, host, key_epochs, origin, traffic
 
 PAIRS = [
     (args.HostRef, host.Host),
     (args.BastionRef, host.Bastion),
+    (args.RoaArgs, origin.Roa),
+    (args.RouteObjectArgs, origin.RouteObject),
+    (args.LetterArgs, origin.Letter),
+    (args.OriginArgs, origin.Origin),
     (args.PrefixArgs, traffic.Prefix),
     (args.VipArgs, traffic.Vip),
     (args.UpstreamArgs, bgp.Upstream),

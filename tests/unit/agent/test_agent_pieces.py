@@ -106,6 +106,21 @@ def test_routes_need_every_vip_inside_a_prefix():
             parse_routes(wrong)
 
 
+def test_a_hosted_prefix_has_vips_and_no_rules_of_ours():
+    text = b'{"format": 1, "hosted": ["198.51.100.0/24"], "prefixes": ["203.0.113.0/24"], '
+    text += b'"vips": ["198.51.100.10", "203.0.113.10"]}'
+    found = parse_routes(text)
+    assert found.vips == ("198.51.100.10/32", "203.0.113.10/32")
+    stale, fresh = plan_rules(found.prefixes, FOUND)
+    # whatever stood for it goes: its answers leave by the hoster's own default route
+    assert "pref 1000 from 198.51.100.0/24" in stale
+    assert not [line for line in fresh if "198.51.100.0" in line]
+    with pytest.raises(RefusedError):
+        parse_routes(text.replace(b"198.51.100.0/24", b"198.51.101.0/24"))
+    with pytest.raises(RefusedError):
+        parse_routes(text.replace(b'["198.51.100.0/24"]', b'"198.51.100.0/24"'))
+
+
 def test_an_address_mapped_into_ipv6_is_judged_as_itself():
     sources = ("198.18.251.0/24", "2001:db8::/48")
     assert allows(sources, "198.18.251.2")
