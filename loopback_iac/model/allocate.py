@@ -28,6 +28,7 @@ class Space:
     name: str
     prefix: Prefix
     taken: dict[Address, str]
+    given_up: frozenset[Address]
     asking: list[str] = field(default_factory=list)
 
     @property
@@ -87,12 +88,11 @@ def allocate(
     In: parts that parsed; `known`: every name under prefixes, parsed or not.
     Out: without the VIPs that got no address; why is added to `problems`.
     """
+    given_up = frozenset(hole.address for hole in blackholes)
     taken: dict[Address, str] = {}
-    for index, hole in enumerate(blackholes):
-        taken[hole.address] = f"blackholes[{index}]"
     for name, vip in sorted(vips.items()):
         taken |= dict.fromkeys(vip.addresses, f"vips.{name}")
-    spaces = {n: Space(n, p, taken) for n, p in sorted(prefixes.items()) if _sound(p)}
+    spaces = {n: Space(n, p, taken, given_up) for n, p in sorted(prefixes.items()) if _sound(p)}
     for name, vip in sorted(vips.items()):
         problems += _ask(name, vip, spaces, known)
     given: dict[str, list[Address]] = {}
@@ -151,7 +151,9 @@ def _give(space: Space, given: dict[str, list[Address]], problems: list[Problem]
         else:
             mine.append(name)
     for name in mine:
-        instead = next(space.free(picked[name]))
+        # a VIP that is attacked may be given up where it stands; a new one need not begin there
+        found = list(space.free(picked[name]))
+        instead = next((a for a in found if a not in space.given_up), found[0])
         problems.append(_collision(space, name, space.at(picked[name]), instead))
         space.taken[instead] = f"vips.{name}"
 
@@ -172,12 +174,10 @@ def _exhausted(space: Space) -> Problem:
 
 
 def _collision(space: Space, name: str, picked: Address, instead: Address) -> Problem:
-    holder = space.taken[picked]
-    newer = "" if holder.startswith("blackholes") else ", of the two for the one that is new"
     return Problem(
         f"vips.{name}.allocate_from",
-        f"the name picks {picked} from {space.name}, which {holder} has",
+        f"the name picks {picked} from {space.name}, which {space.taken[picked]} has",
         "an address of its own",
-        f'write addresses: ["{instead}"] beside allocate_from{newer}',
+        f'write addresses: ["{instead}"] beside allocate_from of whichever of the two is new',
         "allocate-collision",
     )

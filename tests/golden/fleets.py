@@ -69,6 +69,7 @@ def fleets(draw: st.DrawFn) -> Drawn:
         ),
         "roll": {"drain_s": draw(st.integers(0, 600))},
     }
+    declare_origins(draw, tree)
     epochs = draw(st.sampled_from([[1], [2], [1, 2], [2, 1], [3, 2]]))
     if epochs != [1] or draw(st.booleans()):
         tree["tunnels"] = {"key_epochs": epochs}
@@ -76,6 +77,26 @@ def fleets(draw: st.DrawFn) -> Drawn:
         tree["rpki"] = ["198.18.250.11:323", "[2001:db8:fa::12]:3323"]
     keys = {(name, epoch): wireguard_key(f"{name}/{epoch}") for name in names for epoch in epochs}
     return Drawn(tree, draw(host_trees(names)), keys)
+
+
+def declare_origins(draw: st.DrawFn, tree: dict[str, Any]) -> None:
+    """The long form of some prefixes; the first of a family is announced by every PoP."""
+    ours = tree["asn"]
+    asn = 3356 if ours == 4200000001 else ours  # a private number is taken off by the carrier
+    for name, prefix in tree["prefixes"].items():
+        if not draw(st.booleans()):
+            continue
+        origin: dict[str, Any] = {
+            "asn": asn,
+            "asn_source": "its page",
+            "roa": {"asn": asn, "valid_on": "2020-01-01"},
+        }
+        if not name.endswith("-0"):
+            origin["pops"] = draw(st.lists(st.sampled_from(sorted(tree["pops"])), unique=True))
+        prefix |= {"origin": "byoip", "holder": "Example AG", "origins": {"ours": origin}}
+    if draw(st.booleans()):
+        last = max(tree["vips"])
+        tree["vips"][last]["allocate_from"] = sorted(tree["prefixes"])
 
 
 def blackholes(
@@ -216,7 +237,7 @@ def upstream(
         tree |= {f"gateway_v{f}": session_ends(index + 8, f)[0] for f in spoken}
     elif draw(st.booleans()):
         tree["interface"] = draw(st.sampled_from(["eth0", "up0", "enp1s0f0.100"]))
-    tree["communities"] = draw(communities())
+    tree["communities"] = draw(communities(f"p{families[0]}-0"))
     if not any(c["use"] == "blackhole" for c in tree["communities"].values()):
         tree["blackhole_waived_because"] = "it offers none"
     return tree
@@ -228,11 +249,17 @@ def session_ends(index: int, family: int) -> tuple[str, str]:
     return f"2001:db8:ff:{index}::1", f"2001:db8:ff:{index}::"
 
 
-def communities() -> st.SearchStrategy[dict[str, Any]]:
+def communities(prefix: str) -> st.SearchStrategy[dict[str, Any]]:
+    """Some of them go with one prefix only."""
     value = st.sampled_from(["65535:666", "64496:100", "64496:1:2", "4200000099:0:80"])
-    use = st.sampled_from(["announce", "drain", "blackhole"])
-    one = st.builds(lambda v, u: {"value": v, "source": "its page", "use": u}, value, use)
-    return st.dictionaries(labels(), one, max_size=3)
+    every = st.sampled_from(["announce", "drain", "blackhole"])
+    one = st.builds(lambda v, u: {"value": v, "source": "its page", "use": u}, value, every)
+    bound = st.builds(
+        lambda v, u: {"value": v, "source": "its page", "use": u, "prefixes": [prefix]},
+        value,
+        st.sampled_from(["announce", "drain"]),
+    )
+    return st.dictionaries(labels(), one | bound, max_size=3)
 
 
 @st.composite

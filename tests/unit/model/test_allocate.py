@@ -105,18 +105,31 @@ def test_a_space_fills_to_its_last_address_and_then_says_so():
     assert f" and {asking - 3} more ask for an address by name; {asking - 1} left: " in problem.got
 
 
-def test_an_address_given_up_is_given_to_nobody():
-    tree = golden.load("two-pops").fleet
-    tree["vips"]["api"] = {"allocate_from": ["v4"]}
-    tree["blackholes"] = [{"address": "203.0.113.221", "reason": "scanned"}]
+def given_up(tree, address):
+    tree["blackholes"] = [{"address": address, "reason": "a flood"}]
     for pop in tree["pops"].values():
         for upstream in pop["upstreams"].values():
             upstream["blackhole_waived_because"] = "none"
+
+
+def test_a_vip_that_is_given_up_keeps_its_address():
+    """In an attack the plan has to go through, and afterwards the address is the same."""
+    tree = golden.load("two-pops").fleet
+    tree["vips"]["api"] = {"allocate_from": ["v4"]}
+    given_up(tree, "203.0.113.221")
+    fleet = parse_fleet("edge", tree, golden.TODAY)
+    assert fleet.vips["api"].addresses == (ip_address("203.0.113.221"),)
+
+
+def test_what_is_given_up_is_offered_to_nobody():
+    tree = golden.load("two-pops").fleet
+    tree["vips"] |= {"api": {"allocate_from": ["v4"]}, "old": {"addresses": ["203.0.113.221"]}}
+    given_up(tree, "203.0.113.222")
     with pytest.raises(InputRejected) as caught:
         parse_fleet("edge", tree, golden.TODAY)
     (problem,) = caught.value.problems
-    assert "203.0.113.221 from v4, which blackholes[0] has" in problem.got
-    assert "of the two" not in problem.fix
+    assert "203.0.113.221 from v4, which vips.old has" in problem.got
+    assert '"203.0.113.223"' in problem.fix
 
 
 def test_a_written_address_of_the_prefix_stands_before_the_name():

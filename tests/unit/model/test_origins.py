@@ -110,9 +110,19 @@ def test_the_day_after_it_expired_the_same_program_is_refused(tree):
 
 
 def test_without_a_day_it_is_today(tree):
-    """A roa that ends in 2026 is judged by the clock, which has gone on since."""
-    tree["prefixes"]["v4"]["origins"]["ours"]["roa"]["expires_on"] = "2026-10-04"
-    with pytest.raises(InputRejected, match="the ROA expired on 2026-10-04"):
+    """A ROA that ended in 2020 is judged by the clock, which has gone on since."""
+    tree["prefixes"] = {name: {"cidr": p["cidr"]} for name, p in tree["prefixes"].items()}
+    tree["vips"]["next"] = {"allocate_from": ["next6"]}
+    tree["services"]["next"] = {"vip": "next", "port": 443, "pool": "web", "worker_port": 8446}
+    roa = {"asn": 64500, "valid_on": "2020-01-01"}
+    tree["prefixes"]["v4"] |= {
+        "origin": "byoip",
+        "holder": "us",
+        "origins": {"ours": {"asn": 64500, "roa": roa}},
+    }
+    assert parse_fleet("edge", tree)
+    roa["expires_on"] = "2020-02-01"
+    with pytest.raises(InputRejected, match="the ROA expired on 2020-02-01"):
         parse_fleet("edge", tree)
 
 
