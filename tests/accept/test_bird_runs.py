@@ -197,6 +197,29 @@ def test_what_is_given_up_by_hand_goes_out_and_nothing_else_does(image, spaces):
     wait_for(lambda: set(session.routes("t1", "protocol pop4")) == declared)
 
 
+def test_each_prefix_goes_out_where_it_has_an_origin_with_the_communities_bound_to_it(
+    image, spaces
+):
+    session = Session(image, "prefix-origins", *spaces)
+    wait_for(session.established)
+    session.gate("open")
+    four, six = {"203.0.113.0/24", "198.51.100.0/24"}, {"2001:db8:100::/48"}
+    wait_for(lambda: set(session.routes("t1", "protocol pop4")) == four)
+    wait_for(lambda: set(session.routes("t1", "protocol pop6")) == six)  # not what is only ordered
+    heard = session.routes("t1", "protocol pop4") | session.routes("t1", "protocol pop6")
+    assert all("(64496,1)" in said for said in heard.values())
+    assert {n for n, said in heard.items() if "(64496,100)" in said} == {"198.51.100.0/24"}
+    assert not [said for said in heard.values() if "(64496, 0, 9)" in said]
+    session.gate("deprefer")
+    bound = {"198.51.100.0/24", "2001:db8:100::/48"}
+
+    def drained():
+        told = session.routes("t1", "protocol pop4") | session.routes("t1", "protocol pop6")
+        return {n for n, said in told.items() if "(64496, 0, 9)" in said}
+
+    wait_for(lambda: drained() == bound)
+
+
 def test_a_wrong_password_gets_no_session(image, spaces):
     session = Session(image, "two-pops", *spaces, password="another")
     waited = [session.established() for _ in range(20) if spaces[0].run("sleep", "0.1")]
