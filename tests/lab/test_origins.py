@@ -1,0 +1,148 @@
+"""ROAs at the lab's caches: what a plan refuses is what the upstreams' BIRD calls invalid."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+import yaml
+
+from loopback_iac.model.origin import Roa
+
+ROOT = Path(__file__).parents[2]
+CACHES, UPSTREAMS, POPS = ("svc1", "svc2"), ("t1", "t2"), ("fra1", "par1")
+ROAS = "/etc/loopback-lab/roas.json"
+PREFIX, ORIGIN = ip_network("203.0.113.0/24"), 64500
+GOOD = {"asn": ORIGIN, "prefix": "203.0.113.0/24", "max_length": 24}
+BAD = {
+    "another AS number": GOOD | {"asn": 64511},
+    "maxLength too short": GOOD | {"prefix": "203.0.112.0/23", "max_length": 23},
+    "AS0": GOOD | {"asn": 0},
+}
+LINE = '"v4": {"cidr": "203.0.113.0/24"}'
+
+
+def until(fact, within_s=30.0):
+    """Wait for something that takes its time; its last answer."""
+    end = time.monotonic() + within_s
+    while not (answer := fact()) and time.monotonic() < end:
+        time.sleep(0.1)
+    return answer
+
+
+@pytest.fixture
+def publish(fleet):
+    """Replaces every ROA of the fleet's IPv4 prefix; the first ones are back afterwards."""
+    kept = {cache: fleet.lab.exec(cache, ["cat", ROAS]).stdout for cache in CACHES}
+
+    def write(cache, text):
+        assert fleet.lab.exec(cache, ["tee", ROAS], text=text).returncode == 0
+        # it reads its file again at once, and tells routers that there is something new
+        told = fleet.lab.exec(cache, ["systemctl", "kill", "--signal=HUP", "stayrtr"])
+        assert told.returncode == 0, told.stderr
+
+    def made(roa):
+        for cache, text in kept.items():
+            tree = json.loads(text)
+            tree["roas"] = [r for r in tree["roas"] if not r["prefix"].startswith("203.0.11")]
+            tree["roas"].append(
+                {
+                    "prefix": roa["prefix"],
+                    "maxLength": roa["max_length"],
+                    "asn": f"AS{roa['asn']}",
+                    "ta": "lab",
+                }
+            )
+            write(cache, json.dumps(tree))
+
+    yield made
+    for cache, text in kept.items():
+        write(cache, text)
+    assert until(lambda: all(learned(fleet, u, p) for u in UPSTREAMS for p in POPS))
+
+
+def learned(fleet, upstream, pop):
+    shown = fleet.lab.exec(upstream, ["birdc", "show", "route", "protocol", f"{pop}_4"]).stdout
+    return re.findall(r"^\S+/\d+", shown, re.MULTILINE) == [str(PREFIX)]
+
+
+def refused(fleet, upstream, pop):
+    words = ["birdc", "show", "route", "filtered", "protocol", f"{pop}_4"]
+    return str(PREFIX) in fleet.lab.exec(upstream, words).stdout
+
+
+def verdict(fleet, upstream):
+    """What the upstream's BIRD says of our announcement by the ROAs it has now."""
+    ask = f"roa_check(rpki4, {PREFIX}, {ORIGIN})"
+    values = {"ROA_VALID": True, "ROA_INVALID": False}
+    said = [
+        value
+        for name, value in values.items()
+        if "TRUE" in fleet.lab.exec(upstream, ["birdc", "eval", f"{ask} = {name}"]).stdout.upper()
+    ]
+    return said[0] if said else None
+
+
+def test_e10_upstreams_accept_what_a_roa_makes_valid_and_refuse_what_one_makes_invalid(
+    fleet, publish
+):
+    for roa in (GOOD, *BAD.values(), GOOD):
+        publish(roa)
+        fact = Roa.model_validate({**roa, "valid_on": "2020-01-01"})
+        valid = fact.matches(PREFIX, ORIGIN)
+        assert valid is (roa is GOOD)
+        for upstream in UPSTREAMS:
+            assert until(lambda u=upstream, v=valid: verdict(fleet, u) is v), (upstream, roa)
+            for pop in POPS:
+                held = learned if valid else refused
+                assert until(lambda u=upstream, p=pop, h=held: h(fleet, u, p)), (upstream, roa)
+                other = refused if valid else learned
+                assert not other(fleet, upstream, pop), (upstream, roa)
+    assert fleet.ask("c-fra", "203.0.113.10")["client"] == "198.51.100.2"
+
+
+@pytest.fixture
+def plan(fleet, tmp_path):
+    """Plans the demonstration with the long form of its IPv4 prefix; deploys nothing."""
+
+    def made(roa):
+        fact = {**roa, "valid_on": "2020-01-01"}
+        long = {
+            "cidr": str(PREFIX),
+            "origin": "byoip",
+            "holder": "Example Edge GmbH",
+            "origins": {"ours": {"asn": ORIGIN, "roa": fact}},
+        }
+        program = (ROOT / "stacks/edge/__main__.py").read_text()
+        assert LINE in program
+        (tmp_path / "program").mkdir(exist_ok=True)
+        (tmp_path / "program/__main__.py").write_text(program.replace(LINE, f'"v4": {long!r}'))
+        project = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())
+        project["main"] = "program"
+        project["runtime"]["options"]["virtualenv"] = str(ROOT / ".venv")
+        for plugin in project["plugins"]["providers"]:
+            plugin["path"] = str(ROOT / plugin["path"])
+        (tmp_path / "Pulumi.yaml").write_text(yaml.safe_dump(project))
+        return fleet.loopback("plan", "--json", stack=tmp_path)
+
+    return made
+
+
+def test_e10_a_plan_takes_the_valid_roa_without_touching_a_host_and_refuses_the_invalid(
+    fleet, plan
+):
+    done = plan(GOOD)
+    assert done.returncode == 0, done.stderr
+    changed = {c["name"]: c["op"] for c in json.loads(done.stdout)["changes"] if c["op"] != "same"}
+    assert not [name for name in changed if name.startswith("edge-")], changed
+    done = plan(BAD["another AS number"])
+    assert done.returncode == 1
+    said = done.stdout + done.stderr
+    assert "prefixes.v4.origins.ours.roa.asn" in said
+    assert "RPKI-invalid" in said
+    assert "Traceback" not in said
+    assert fleet.loopback("drift").returncode == 0
