@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from loopback_iac.cli import drain, drift, drill, lab, stack, update
+from loopback_iac.cli import cost, drain, drift, drill, lab, stack, update
 
 app = typer.Typer(
     name="loopback",
@@ -16,6 +16,7 @@ app = typer.Typer(
 app.add_typer(lab.app, name="lab")
 stack.register(app)
 drift.register(app)
+cost.register(app)
 drill.register(app)
 update.register(app)
 drain.register(app)

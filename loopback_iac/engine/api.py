@@ -34,7 +34,7 @@ from loopback_iac.engine.stackconfig import (
     parse_stack_config,
     read_passphrase,
 )
-from loopback_iac.engine.state import Codec
+from loopback_iac.engine.state import Codec, list_resources
 from loopback_iac.engine.steps import Registrar
 from loopback_iac.engine.store import Checkpoint, Store
 
@@ -276,6 +276,7 @@ class Session:
             violations=tuple(run.violations),
             deferred_config=tuple(sorted(run.deferred)),
             duration_s=time.monotonic() - self._began,
+            resources=list_resources(run.news.values()),
         )
 
 

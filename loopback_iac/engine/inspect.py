@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from loopback_iac.engine.api import Options, find_store
 from loopback_iac.engine.errors import UsageError
 from loopback_iac.engine.passphrase import open_crypter
 from loopback_iac.engine.stackconfig import read_passphrase
-from loopback_iac.engine.state import Codec, decode_outputs
+from loopback_iac.engine.state import Codec, decode_outputs, list_resources
 
 if TYPE_CHECKING:
     from loopback_iac.engine.values import Values
@@ -23,6 +23,18 @@ def read_outputs(options: Options) -> Values:
     checkpoint = find_store(options).load()
     passphrase = read_passphrase() if options.passphrase is None else options.passphrase
     return decode_outputs(checkpoint.rows, open_crypter(checkpoint.salt, passphrase))
+
+
+def read_resources(options: Options) -> tuple[dict[str, Any], ...]:
+    """
+    What the stack has as last applied, parents before children.
+
+    Out: `urn`, `type`, `name`, `parent` and `inputs` of each, secrets redacted; not what belongs to
+    somebody else, nor what only waits to be deleted.
+    """
+    codec = Codec(None)
+    rows = [codec.decode(row) for row in find_store(options).load().rows]
+    return list_resources(rows)
 
 
 def export_state(options: Options) -> str:

@@ -139,6 +139,7 @@ class Result:
     The outcome of plan, up or destroy.
 
     `outputs` are the stack's outputs as they are, secrets as `Secret`; `render_json` redacts them.
+    `resources`, of plan and up: what the program wants there, in the form of `read_resources`.
     """
 
     verb: str
@@ -150,6 +151,7 @@ class Result:
     violations: tuple[Violation, ...] = ()
     deferred_config: tuple[str, ...] = ()
     duration_s: float = 0.0
+    resources: tuple[dict[str, Any], ...] = field(default=(), repr=False)
 
     @property
     def counts(self) -> dict[str, int]:

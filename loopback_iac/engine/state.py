@@ -16,6 +16,7 @@ from loopback_iac.engine.values import (
     Value,
     Values,
     make_secret,
+    redact,
 )
 
 if TYPE_CHECKING:
@@ -224,3 +225,23 @@ def decode_outputs(rows: Iterable[Row], crypter: Crypter | None) -> Values:
         if row.get("type") == STACK_TYPE:
             return Codec(crypter).decode(row).outputs
     return {}
+
+
+def list_resources(resources: Iterable[Resource]) -> tuple[dict[str, Any], ...]:
+    """
+    Resources as anybody may see them: secrets redacted, what is not known yet said so.
+
+    Out: `urn`, `type`, `name`, `parent` and `inputs`; not what belongs to somebody else, nor what
+    only waits to be deleted.
+    """
+    return tuple(
+        {
+            "urn": each.urn,
+            "type": each.type,
+            "name": each.name,
+            "parent": each.parent,
+            "inputs": redact(each.inputs),
+        }
+        for each in resources
+        if not each.external and not each.delete
+    )
