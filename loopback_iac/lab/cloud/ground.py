@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import secrets
+import signal
 import subprocess
 import sys
 import time
@@ -27,6 +30,9 @@ if TYPE_CHECKING:
 
 _DEADLINE_S = 60.0
 _AGAIN_S = 0.05
+# Card at the router, and an address that was sent there.
+Gone = list[tuple[str, str]]
+_SHUTDOWN_S = 5.0
 
 
 class Ground:
@@ -84,6 +90,21 @@ class Ground:
                 raise LabError(f"{machine.host} does not boot\n{said}")
             time.sleep(_AGAIN_S)
 
+    def shut_down(self, machine: Machine | None) -> None:
+        """
+        Ask a server to power off, and wait a little: a cloud then ends it all the same.
+
+        Sources: systemd(1): SIGRTMIN+4 powers off; terraform-provider-hcloud makes 5 checks.
+        """
+        first = machine and cgroups.leader(self.paths, machine.host)
+        if machine is None or not first:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(first, signal.SIGRTMIN + 4)
+        deadline = time.monotonic() + _SHUTDOWN_S
+        while cgroups.leader(self.paths, machine.host) and time.monotonic() < deadline:
+            time.sleep(_AGAIN_S)
+
     def switch_off(self, machine: Machine) -> None:
         """Power off at once: cables first, as `Lab.power_off`."""
         near = neighbourhood(self._base, machine)
@@ -104,18 +125,37 @@ class Ground:
         text = render_filters(book.machines.values())
         namespaces.run([*namespaces.enter(self.paths, cloud), "nft", "-f", "-"], text)
 
-    def reroute(self, machine: Machine, gone: list[str]) -> None:
-        """Send the addresses of a running server to it, and those that are gone no longer."""
-        if not machine.on:
+    def reroute(self, machine: Machine, gone: Gone, *, leased: bool = False) -> None:
+        """
+        Bring a running server's cables and routes in line with its ports.
+
+        In: gone, addresses that are sent to it no longer; leased: the card loses them as well, as
+        with a DHCP lease that ended.
+        """
+        if not machine.on or machine.dark:
             return
         near = neighbourhood(self._base, machine)
+        namespaces.wire(self.paths, near)
         for link in near.links_of(machine.host):
-            outside = link.other(machine.host)
-            if outside.interface == machine.ports[0].outside:
-                lines = [f"route delete {route} dev {outside.interface}" for route in gone]
-                namespaces.ip_batch(
-                    self.paths.namespace(machine.cloud), [*lines, *render_end(outside)]
-                )
+            inside, outside = link.end(machine.host), link.other(machine.host)
+            lost = [route for port, route in gone if port == outside.interface]
+            lines = [f"route delete {route} dev {outside.interface}" for route in lost]
+            router = self.paths.namespace(machine.cloud)
+            namespaces.ip_batch(router, [*lines, *render_end(outside)])
+            for route in lost if leased else ():
+                ended = f"address delete {route} dev {inside.interface}"
+                # the server may have taken it off by itself
+                with contextlib.suppress(LabError):
+                    namespaces.ip_batch(self.paths.namespace(machine.host), [ended])
+            if lost and leased:
+                namespaces.ip_batch(self.paths.namespace(machine.host), render_end(inside))
+
+    def unplug_ports(self, machine: Machine, ports: set[str]) -> None:
+        """Take cables of a running server away; both ends of each vanish."""
+        there = namespaces.seen_in(self.paths, machine.cloud).interfaces & ports
+        lines = [f"link delete {port}" for port in sorted(there)]
+        if lines:
+            namespaces.ip_batch(self.paths.namespace(machine.cloud), lines)
 
     def _serve_metadata(self, cloud: str) -> None:
         """Have the cloud's metadata service answer; it ends with the lab."""

@@ -53,6 +53,10 @@ class Kind:
     name: str
     fields: Mapping[str, Field]
     framework: bool = False
+    # places (`volume.userData`) that never change in place; `guard` names the property that allows
+    # a replacement, without which the provider refuses the difference
+    immutable: Mapping[str, str] = field(default_factory=dict)
+    guard: str = ""
     # properties of which the state has only a digest
     digests: Mapping[str, Callable[[str], str]] = field(default_factory=dict)
 
@@ -176,6 +180,7 @@ class Difference:
     parts: list[Part]
     replaces: list[str]
     delete_first: bool
+    refused: str = ""
 
 
 def diff_inputs(kind: Kind, olds: Values, news: Values) -> Difference:
@@ -189,8 +194,17 @@ def diff_inputs(kind: Kind, olds: Values, news: Values) -> Difference:
     parts = compare(olds, news)
     changed = sorted({str(part.path[0]) for part in parts})
     replaces = [key for key in changed if kind.fields.get(key, Field()).replaces]
+    fixed = [at for part in parts if (at := _place(part.path)) in kind.immutable]
+    if fixed and not news.get(kind.guard):
+        return Difference(parts, [], delete_first=False, refused=kind.immutable[fixed[0]])
+    replaces = sorted({*replaces, *(place.partition(".")[0] for place in fixed)})
     named = "name" in kind.fields and "name" not in news.get(DEFAULTS, [])
     return Difference(parts, replaces, bool(replaces) and named and not kind.framework)
+
+
+def _place(path: tuple[str | int, ...]) -> str:
+    """A path without places in lists; no more than two names deep, as the schema's marks are."""
+    return ".".join([str(part) for part in path if isinstance(part, str)][:2])
 
 
 def blur_outputs(kind: Kind, news: Values, olds: Values | None = None) -> Values:
@@ -204,6 +218,15 @@ def blur_outputs(kind: Kind, news: Values, olds: Values | None = None) -> Values
         if key not in decided and (one.computed or olds is None):
             decided[key] = UNKNOWN if olds is None else olds.get(key, UNKNOWN)
     return decided
+
+
+def shape_like(found: Any, given: Any) -> Any:  # noqa: ANN401  # a property's value
+    """What the cloud has, without the parts that the program never gave, at every depth."""
+    if isinstance(found, dict) and isinstance(given, dict):
+        return {key: shape_like(found[key], given[key]) for key in given if key in found}
+    if isinstance(found, list) and isinstance(given, list) and len(found) == len(given):
+        return [shape_like(one, like) for one, like in zip(found, given, strict=True)]
+    return found
 
 
 def known(values: Values) -> Values:

@@ -20,6 +20,7 @@ from loopback_iac.lab.cloud.kinds import (
     diff_inputs,
     fill_inputs,
     known,
+    shape_like,
 )
 from loopback_iac.lab.paths import LabError
 
@@ -119,6 +120,8 @@ class CloudProvider(provider_pb2_grpc.ResourceProviderServicer):
     ) -> provider_pb2.DiffResponse:
         kind = self._find(request.type, context).kind
         difference = diff_inputs(kind, _plain(request.old_inputs), _plain(request.news))
+        if difference.refused:
+            context.abort(grpc.StatusCode.UNKNOWN, f"diffing {request.urn}: {difference.refused}")
         detailed = {
             render_path(part.path): provider_pb2.PropertyDiff(
                 kind=_CHANGES[part.kind][str(part.path[0]) in difference.replaces], inputDiff=True
@@ -162,9 +165,9 @@ class CloudProvider(provider_pb2_grpc.ResourceProviderServicer):
         if found is None:
             return provider_pb2.ReadResponse()
         settable = {key for key, field in resource.kind.fields.items() if not field.computed}
+        plain = {key: found[key] for key in settable if found.get(key) is not None}
         # what the program set is compared; what it left open may be anything
-        kept = set(inputs) & settable if inputs else settable
-        seen = {key: found[key] for key in kept if found.get(key) is not None}
+        seen = shape_like(plain, inputs) if inputs else plain
         for key, digest in resource.kind.digests.items():
             # the cloud keeps a digest: the text stays what the program gave as long as it fits
             if key in inputs and digest(inputs[key]) == found.get(key):
@@ -190,7 +193,8 @@ class CloudProvider(provider_pb2_grpc.ResourceProviderServicer):
             made = resource.update(request.id, olds, news)
         except (ApiError, LabError) as error:
             self._fail(context, resource.kind, news, error)
-        carried = {k: v for k, v in olds.items() if resource.kind.fields[k].computed}
+        computed = {key for key, field in resource.kind.fields.items() if field.computed}
+        carried = {key: value for key, value in olds.items() if key in computed}
         outputs = {**carried, **news, **made}
         return provider_pb2.UpdateResponse(properties=render_struct(outputs, secrets=False))
 

@@ -11,6 +11,7 @@ from loopback_iac.lab.topology import CLOUDS, UPLINK
 
 if TYPE_CHECKING:
     from loopback_iac.lab.cloud.book import Book, Thing
+    from loopback_iac.lab.cloud.ground import Gone
 
 CLOUD = CLOUDS[0]
 # docs.hetzner.com/cloud/servers/static-configuration: gateways of every cloud server
@@ -60,7 +61,7 @@ def describe(book: Book, ident: str, host: str) -> Machine:
     )
 
 
-def refresh(book: Book, ident: str) -> list[str]:
+def refresh(book: Book, ident: str) -> Gone:
     """
     Bring a server's machine in line with the book.
 
@@ -68,7 +69,8 @@ def refresh(book: Book, ident: str) -> list[str]:
     """
     machine = book.machines[book.of("server")[ident]["host"]]
     new = describe(book, ident, machine.host)
-    gone = [route for route in machine.ports[0].routes if route not in new.ports[0].routes]
+    outside, routes = new.ports[0].outside, new.ports[0].routes
+    gone = [(outside, route) for route in machine.ports[0].routes if route not in routes]
     machine.ports, machine.metadata = new.ports, new.metadata
     return gone
 
@@ -84,6 +86,11 @@ def _public(book: Book, ident: str, server: Thing) -> Port:
             port.v6, port.gateway6 = f"{host6(ip['ipNetwork'])}/64", _GATEWAY6
             port.router6 = f"{_GATEWAY6}/64"
             port.routes.append(ip["ipNetwork"])
+    if not port.v4:
+        # the metadata service is reached over IPv4 by everybody, and knows them by address
+        number = int(ident) % 40_000
+        port.v4 = f"169.254.{1 + number // 250}.{1 + number % 250}/16"
+        port.routes.append(port.v4.replace("/16", "/32"))
     for ip in assigned(book, "floating_ip", ident):
         port.routes.append(f"{ip['ipAddress']}/32" if ip["type"] == "ipv4" else ip["ipNetwork"])
     applied = firewalls_of(book, ident, server)

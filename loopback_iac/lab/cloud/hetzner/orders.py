@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from loopback_iac.lab.cloud.hetzner.addresses import check_free, new_ip
-from loopback_iac.lab.cloud.hetzner.machines import assigned
 from loopback_iac.lab.cloud.hetzner.networks import attach
 from loopback_iac.lab.cloud.hetzner.words import find, refuse
 
@@ -28,9 +27,6 @@ def give_addresses(book: Book, ident: str, nets: list[Values]) -> None:
     for family in ("ipv4", "ipv6"):
         enabled = wanted.get(f"{family}Enabled", True) is not False
         _give_address(book, ident, family, wanted.get(family) if enabled else None, made=enabled)
-    if not any(ip["type"] == "ipv4" for ip in assigned(book, "primary_ip", ident)):
-        # the lab's metadata service knows a server by its IPv4 address
-        raise refuse("unavailable", "this stand-in has no servers without a public IPv4 address")
 
 
 def _give_address(book: Book, ident: str, family: str, named: int | None, *, made: bool) -> None:

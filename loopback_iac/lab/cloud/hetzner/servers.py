@@ -193,6 +193,9 @@ class Servers:
 
     def delete(self, ident: str, olds: Values) -> None:
         """One that is gone is an error here; addresses with autoDelete go with it."""
+        if olds.get("shutdownBeforeDeletion"):
+            machines = self._account.shelf.read("hcloud").machines
+            self._account.ground.shut_down(machines.get(str(olds.get("name"))))
         with self._account.call("delete", "server", olds.get("name", "")) as book:
             server = find(book, "server", ident)
             refuse_protected(server, "server")

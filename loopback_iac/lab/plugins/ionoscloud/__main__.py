@@ -1,0 +1,7 @@
+"""Serves the stand-in for pulumi-ionoscloud 0.3.3."""
+
+from loopback_iac.lab.cloud.ionos.vendor import Ionos
+from loopback_iac.lab.cloud.provider import CloudProvider
+from loopback_iac.lab.standin.serving import serve
+
+serve(lambda _: CloudProvider(Ionos()))
