@@ -90,14 +90,14 @@ class Ground:
                 raise LabError(f"{machine.host} does not boot\n{said}")
             time.sleep(_AGAIN_S)
 
-    def shut_down(self, machine: Machine | None) -> None:
+    def shut_down(self, machine: Machine) -> None:
         """
         Ask a server to power off, and wait a little: a cloud then ends it all the same.
 
         Sources: systemd(1): SIGRTMIN+4 powers off; terraform-provider-hcloud makes 5 checks.
         """
-        first = machine and cgroups.leader(self.paths, machine.host)
-        if machine is None or not first:
+        first = cgroups.leader(self.paths, machine.host)
+        if first is None:
             return
         with contextlib.suppress(ProcessLookupError):
             os.kill(first, signal.SIGRTMIN + 4)

@@ -227,7 +227,7 @@ class CloudProvider(provider_pb2_grpc.ResourceProviderServicer):
         if token not in self._resources:
             there = ", ".join(name.rpartition(":")[2] for name in self._resources)
             context.abort(
-                grpc.StatusCode.UNIMPLEMENTED,
+                grpc.StatusCode.INVALID_ARGUMENT,
                 f"the stand-in for {self._vendor.package} does not have {token}; it has {there}",
             )
         return self._resources[token]

@@ -13,7 +13,7 @@ import yaml
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from loopback_iac.engine import Options, Result, destroy, plan, up
+from loopback_iac.engine import Options, Result, destroy, up
 from loopback_iac.engine.passphrase import Crypter
 from loopback_iac.lab.cloud.book import Shelf
 from loopback_iac.lab.cloud.switches import Fault, Switches, set_switches
@@ -180,6 +180,3 @@ def yard(
     left = made.shelf.read(cloud)
     assert not any(left.things.values()), json.dumps(left.things)
     assert not left.machines
-
-
-__all__ = ["Fault", "Yard", "plan"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from loopback_iac.engine import plan
 from loopback_iac.lab.cloud.switches import DARK, Fault
 
 pytestmark = pytest.mark.parametrize("yard", ["hetzner"], indirect=True)
@@ -20,6 +21,12 @@ ASLEEP = fault("create", "server-boot", DARK, times=99)
 def ops(result) -> dict[str, str]:
     """What was done to which resource."""
     return {c.urn.rsplit("::", 1)[1]: c.op.value for c in result.changes if c.op.value != "same"}
+
+
+def boot_of(lab, host: str) -> str:
+    """When PID 1 of a host began."""
+    asked = ["systemctl", "show", "--property=UserspaceTimestampMonotonic", "--value"]
+    return lab.exec(host, asked).stdout
 
 
 def test_a_server_boots_its_user_data_behind_its_firewall_and_is_replaced(yard):
@@ -55,6 +62,9 @@ def test_a_server_boots_its_user_data_behind_its_firewall_and_is_replaced(yard):
     at = "http://169.254.169.254/hetzner/v1/"
     asked = ["curl", "-s", "-m2", f"{at}metadata/instance-id"]
     assert host.exec("hz1", asked).stdout == result.outputs["ids"]["hz1"]
+    host.power_off("hz1")
+    host.power_on("hz1")
+    assert yard.ssh(address, "cat /etc/mark") == "second"
     yard.write()
     yard.up()
     assert "hz1" not in {h.name for h in host.topology.hosts}
@@ -62,6 +72,7 @@ def test_a_server_boots_its_user_data_behind_its_firewall_and_is_replaced(yard):
 
 
 def test_a_floating_address_moves_between_running_servers(yard):
+    """A private network comes while they run, and the cloud's firewall is not in it."""
     yard.write(servers={"hz1": {}, "hz2": {}}, floating="hz1")
     outputs = yard.up().outputs
     shared = outputs["floating"]
@@ -69,18 +80,35 @@ def test_a_floating_address_moves_between_running_servers(yard):
         take = f"ip address add {shared}/32 dev lo"
         yard.ssh(outputs["ipv4"][name], take)
     assert yard.ssh(shared, "hostname") == "hz1"
-    started = yard.lab.exec("hz2", ["cut", "-d.", "-f1", "/proc/stat"]).stdout
-    yard.write(servers={"hz1": {}, "hz2": {}}, floating="hz2")
-    assert ops(yard.up()) == {"shared": "update"}
+    booted = {host: boot_of(yard.lab, host) for host in ("hz1", "hz2")}
+    office = {"hz1": "10.5.1.11", "hz2": "10.5.1.12"}
+    yard.write(servers={"hz1": {}, "hz2": {}}, floating="hz2", office=office)
+    changed = ops(yard.up())
+    assert {changed[name] for name in ("shared", "hz1", "hz2")} == {"update"}
     assert yard.ssh(shared, "hostname") == "hz2"
-    assert yard.lab.exec("hz2", ["cut", "-d.", "-f1", "/proc/stat"]).stdout[:3] == started[:3]
+    assert yard.lab.exec("hz1", ["ping", "-c1", "-W2", "10.5.1.12"]).returncode == 0
+    assert {h: boot_of(yard.lab, h) for h in ("hz1", "hz2")} == booted
 
 
 def test_a_call_that_was_limited_is_made_again(yard):
-    yard.switch(ASLEEP, fault("create", "server", "rate_limit_exceeded"))
+    """The server has no public IPv4 address, and still finds what it was told."""
+    yard.switch(fault("create", "server", "rate_limit_exceeded"))
+    yard.write(servers={"hz1": {"only_v6": True}})
+    outputs = yard.up().outputs
+    assert outputs["ipv4"]["hz1"] == ""
+    assert yard.ssh(outputs["ipv6"]["hz1"], "cat /etc/mark") == "first"
+
+
+def test_a_plan_needs_no_lab_and_a_type_that_is_not_there_is_named(yard, monkeypatch):
+    yard.write(servers={"hz1": {}}, volume=True)
+    assert "does not have hcloud:index/volume:Volume; it has SshKey, " in yard.refused()
     yard.write(servers={"hz1": {}})
-    yard.up()
-    assert [s["name"] for s in yard.things("server").values()] == ["hz1"]
+    monkeypatch.delenv("LOOPBACK_LAB")
+    result = yard.run(plan)
+    assert result.ok, result.diagnostics
+    assert "create" in result.counts
+    assert "LOOPBACK_LAB has none" in yard.refused()
+    monkeypatch.setenv("LOOPBACK_LAB", yard.lab.paths.name)
 
 
 def test_an_unavailable_api_leaves_what_exists_and_the_next_run_finishes(yard):

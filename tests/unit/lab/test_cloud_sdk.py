@@ -5,14 +5,16 @@ from __future__ import annotations
 import importlib
 import inspect
 import threading
+from typing import TYPE_CHECKING
 
 import pulumi._types as sdk_types
 import pytest
 
 from loopback_iac.lab.cloud.hetzner.vendor import Hetzner
 from loopback_iac.lab.cloud.ionos.vendor import Ionos
-from loopback_iac.lab.cloud.kinds import Kind
 
+if TYPE_CHECKING:
+    from loopback_iac.lab.cloud.kinds import Kind
 
 EVERY_RESOURCES = ("id", "urn", "pulumi_resource_name", "pulumi_resource_type")
 # the SDK warns of a function of its own when it is imported

@@ -174,7 +174,7 @@ class Servers:
             # public nets and type: the provider switches the server off and on
             off = _differ(olds, news, "publicNets") or server["serverType"] != news["serverType"]
             machine = book.machines[server["host"]]
-            if off or _differ(olds, news, "networks"):
+            if off:
                 self._account.ground.switch_off(machine)
                 restarted = machine
             if _differ(olds, news, "publicNets"):
@@ -182,9 +182,15 @@ class Servers:
             ordered = {key: news[key] for key in news if key not in _SETTLED}
             settled = {key: server[key] for key in _SETTLED if key in server}
             book.of("server")[ident] = {**ordered, **settled}
-            refresh(book, ident)
+            before = {port.outside for port in machine.ports}
+            gone = refresh(book, ident)
             if restarted:
                 self._account.ground.plug(book, machine)
+            else:
+                # private networks come and go while a server runs
+                left = before - {port.outside for port in machine.ports}
+                self._account.ground.unplug_ports(machine, left)
+                self._account.ground.reroute(machine, gone)
             self._account.ground.filter(book, machine.cloud)
             made = render_server(book, ident)
         if restarted:
@@ -194,8 +200,9 @@ class Servers:
     def delete(self, ident: str, olds: Values) -> None:
         """One that is gone is an error here; addresses with autoDelete go with it."""
         if olds.get("shutdownBeforeDeletion"):
-            machines = self._account.shelf.read("hcloud").machines
-            self._account.ground.shut_down(machines.get(str(olds.get("name"))))
+            seen = self._account.shelf.read("hcloud")
+            if ident in seen.of("server"):
+                self._account.ground.shut_down(seen.machines[seen.of("server")[ident]["host"]])
         with self._account.call("delete", "server", olds.get("name", "")) as book:
             server = find(book, "server", ident)
             refuse_protected(server, "server")

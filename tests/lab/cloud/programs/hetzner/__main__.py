@@ -16,6 +16,16 @@ admin = hcloud.Firewall(
     ],
 )
 servers = {}
+office = config.get_object("office") or {}
+if office:
+    network = hcloud.Network("office", name="office", ip_range="10.5.0.0/16")
+    subnet = hcloud.NetworkSubnet(
+        "office",
+        network_id=network.id.apply(int),
+        type="cloud",
+        network_zone="eu-central",
+        ip_range="10.5.1.0/24",
+    )
 stolen = {name: int(ip) for name, ip in (config.get_object("stolen") or {}).items()}
 for name, args in config.require_object("servers").items():
     ip = hcloud.PrimaryIp(
@@ -33,13 +43,20 @@ for name, args in config.require_object("servers").items():
         ssh_keys=[key.name],
         user_data=config.require_secret(f"userData-{args.get('data', 'first')}"),
         public_nets=[
-            hcloud.ServerPublicNetArgs(
+            hcloud.ServerPublicNetArgs(ipv4_enabled=False, ipv6=net.id.apply(int))
+            if args.get("only_v6")
+            else hcloud.ServerPublicNetArgs(
                 ipv4=stolen.get(name) or ip.id.apply(int), ipv6=net.id.apply(int)
             )
         ],
+        networks=[hcloud.ServerNetworkArgs(subnet_id=subnet.id, ip=office[name], alias_ips=[])]
+        if name in office
+        else None,
         firewall_ids=[admin.id.apply(int)],
         labels=args.get("labels", {"owner": "edge-team"}),
     )
+if config.get_bool("volume"):
+    hcloud.Volume("disk", size=10, location="nbg1")
 floating = config.get("floating")
 if floating:
     shared = hcloud.FloatingIp("shared", name="shared", type="ipv4", home_location="nbg1")
