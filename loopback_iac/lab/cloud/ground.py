@@ -139,14 +139,15 @@ class Ground:
         for link in near.links_of(machine.host):
             inside, outside = link.end(machine.host), link.other(machine.host)
             lost = [route for port, route in gone if port == outside.interface]
-            lines = [f"route delete {route} dev {outside.interface}" for route in lost]
             router = self.paths.namespace(machine.cloud)
-            namespaces.ip_batch(router, [*lines, *render_end(outside)])
+            for route in lost:
+                # another server may have it already, and with it the route
+                _try(router, f"route delete {route} dev {outside.interface}")
+            namespaces.ip_batch(router, render_end(outside))
             for route in lost if leased else ():
-                ended = f"address delete {route} dev {inside.interface}"
                 # the server may have taken it off by itself
-                with contextlib.suppress(LabError):
-                    namespaces.ip_batch(self.paths.namespace(machine.host), [ended])
+                ended = f"address delete {route} dev {inside.interface}"
+                _try(self.paths.namespace(machine.host), ended)
             if lost and leased:
                 namespaces.ip_batch(self.paths.namespace(machine.host), render_end(inside))
 
@@ -188,3 +189,9 @@ class Ground:
         except OSError:
             return False
         return True
+
+
+def _try(namespace: str, line: str) -> None:
+    """What is gone already need not go."""
+    with contextlib.suppress(LabError):
+        namespaces.ip_batch(namespace, [line])
