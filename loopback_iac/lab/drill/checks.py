@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 GSHUT = "(65535,0)"  # RFC 8326, as BIRD prints it
 
 
-def _each_family(judge: Callable[[int, Evidence], str]) -> Callable[[Evidence], str]:
+def each_family(judge: Callable[[int, Evidence], str]) -> Callable[[Evidence], str]:
+    """A check that must hold over IPv4 and over IPv6."""
+
     def judge_all(evidence: Evidence) -> str:
         found = {f: judge(f, evidence) for f in sorted(evidence.figures.families)}
         return "; ".join(f"IPv{family}: {why}" for family, why in found.items() if why)
@@ -119,55 +121,55 @@ def _asked_to_leave_first(family: int, evidence: Evidence) -> str:
 
 
 QUIET_BEFORE = Check(
-    "quiet-before", "no connection failed before the fault", _each_family(_quiet_before)
+    "quiet-before", "no connection failed before the fault", each_family(_quiet_before)
 )
 CLIENTS_KEEP_ADDRESSES = Check(
     "clients-keep-addresses",
     "every sampled worker saw the client's own address and port",
-    _each_family(_clients_keep_addresses),
+    each_family(_clients_keep_addresses),
 )
 OTHER_POP_SERVES = Check(
     "other-pop-serves",
     "new connections succeed through another PoP while this one is away",
-    _each_family(_other_pop_serves),
+    each_family(_other_pop_serves),
 )
 ROUTE_LEFT = Check(
-    "route-left", "the upstream router sent the prefixes to another PoP", _each_family(_route_left)
+    "route-left", "the upstream router sent the prefixes to another PoP", each_family(_route_left)
 )
 RETURNED = Check(
     "returned",
     "after the repair the PoP announces again and serves",
-    _each_family(_returned),
+    each_family(_returned),
 )
 STOPPED_BY_BFD = Check(
     "stopped-by-bfd",
     "what ended the lost PoP's announcement was BFD",
-    _each_family(_stopped_by_bfd),
+    each_family(_stopped_by_bfd),
 )
 ONLY_MOVING_FAIL = Check(
     "only-moving-fail",
     "no connection failed, out or back, but those under way as the path moved",
-    _each_family(_only_moving_fail),
+    each_family(_only_moving_fail),
 )
 ASKED_TO_LEAVE_FIRST = Check(
     "asked-to-leave-first",
     "the PoP marked its routes GRACEFUL_SHUTDOWN before it withdrew them",
-    _each_family(_asked_to_leave_first),
+    each_family(_asked_to_leave_first),
 )
 SESSIONS_STAY = Check(
     "sessions-stay",
     "the BGP sessions of the client's PoP stayed up",
-    _each_family(_sessions_stay),
+    each_family(_sessions_stay),
 )
-STAYS = Check("stays", "the client's PoP kept its clients", _each_family(_stays))
-ANNOUNCED = Check("announced", "some PoP was announced all the time", _each_family(_announced))
+STAYS = Check("stays", "the client's PoP kept its clients", each_family(_stays))
+ANNOUNCED = Check("announced", "some PoP was announced all the time", each_family(_announced))
 RECOVERS = Check(
-    "recovers", "new connections succeeded again before the repair", _each_family(_recovers)
+    "recovers", "new connections succeeded again before the repair", each_family(_recovers)
 )
 SERVED_AGAIN = Check(
-    "served-again", "after the repair clients are answered", _each_family(_served_again)
+    "served-again", "after the repair clients are answered", each_family(_served_again)
 )
-NONE_FAILS = Check("none-fails", "no new connection failed", _each_family(_none_fails))
+NONE_FAILS = Check("none-fails", "no new connection failed", each_family(_none_fails))
 NO_WORKER_FALLS = Check("no-worker-falls", "no worker was taken out of service", _no_worker_falls)
 NO_BFD_FALLS = Check("no-bfd-falls", "no BFD session fell", _no_bfd_falls)
 

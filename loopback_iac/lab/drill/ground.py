@@ -185,6 +185,17 @@ class Ground:
             raise LabError(f"{host}: {unit} has no process, so there is none to kill")
         return found
 
+    def named(self, host: str, name: str) -> list[int]:
+        """Processes of a host by the name of their program, by the machine's own numbers.
+
+        Raises: LabError when there is none.
+        """
+        pids = cgroups.pids(self.lab.paths, host)
+        found = [pid for pid in pids if _program_of(pid) == name]
+        if not found:
+            raise LabError(f"{host}: no process is called {name}")
+        return found
+
     def _link_addresses(self, pop: str) -> set[str]:
         end = self.lab.topology.link(pop, self.upstream).end(pop)
         return {str(a.ip) for a in (end.v4, end.v6) if a}
@@ -202,6 +213,12 @@ class Ground:
             "streams": pace.streams,
             "timeout_ms": pace.timeout_ms,
         }
+
+
+def _program_of(pid: int) -> str:
+    with contextlib.suppress(OSError):  # it may have ended
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    return ""
 
 
 class LoadProcess:

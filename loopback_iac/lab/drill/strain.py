@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import resource
 import subprocess
 import sys
+from itertools import count
 from typing import TYPE_CHECKING
 
-from loopback_iac.lab.drill.checks import NO_BFD_FALLS, POP_STAYS, SESSIONS_STAY
+from loopback_iac.lab.drill.checks import NO_BFD_FALLS, POP_STAYS, SESSIONS_STAY, each_family
 from loopback_iac.lab.drill.drill import Check, Drill, Scene
 from loopback_iac.lab.drill.ground import PORT, VIPS, LoadProcess, Pace
 from loopback_iac.lab.namespaces import enter
@@ -25,21 +29,39 @@ OTHERS, TRACKED = "failed of other PoPs' clients", "connections tracked at the P
 ARRIVED = "new connections the PoP's firewall counted"
 
 
+class _Beside:
+    """Ordinary clients of another PoP, meanwhile."""
+
+    def __init__(self, ground: Ground, notes: dict[str, str]) -> None:
+        clients = [h.name for h in ground.lab.topology.having(Role.CLIENT)]
+        other = next(name for name in clients if name != ground.client)
+        self.ground, self.notes = type(ground)(ground.lab, other), notes
+        self.running: LoadProcess | None = None
+
+    def begin(self) -> None:
+        self.running = LoadProcess(self.ground, BESIDE, 60)
+        self.running.__enter__()
+
+    def undo(self) -> None:
+        if self.running is not None:
+            attempts = self.running.finish().attempts
+            self.running = None
+            failed = sum(a.failed for a in attempts)
+            self.notes[OTHERS] = f"{failed} of {len(attempts)}"
+
+
 class _Flood:
-    """SYNs at the client's PoP, and ordinary clients of another PoP, side by side."""
+    """SYNs at the client's PoP."""
 
     def __init__(self, ground: Ground) -> None:
         self.ground = ground
         self.notes: dict[str, str] = {}
-        self.beside: LoadProcess | None = None
+        self.beside = _Beside(ground, self.notes)
         self.running: subprocess.Popen[str] | None = None
         self.counted = _new_connections(ground)
 
     def begin(self) -> None:
-        clients = [h.name for h in self.ground.lab.topology.having(Role.CLIENT)]
-        other = next(name for name in clients if name != self.ground.client)
-        self.beside = LoadProcess(type(self.ground)(self.ground.lab, other), BESIDE, 60)
-        self.beside.__enter__()
+        self.beside.begin()
         argv = [*enter(self.ground.lab.paths, self.ground.client), sys.executable]
         self.running = subprocess.Popen(
             [*argv, "-m", "loopback_iac.lab.drill.flood"],
@@ -64,11 +86,7 @@ class _Flood:
             self.notes["flood"] = said.strip()
             self.running = None
             self.notes[ARRIVED] = str(_new_connections(self.ground) - self.counted)
-        if self.beside is not None:
-            attempts = self.beside.finish().attempts
-            self.beside = None
-            failed = sum(a.failed for a in attempts)
-            self.notes[OTHERS] = f"{failed} of {len(attempts)}"
+        self.beside.undo()
 
 
 def _new_connections(ground: Ground) -> int:
@@ -83,6 +101,38 @@ def _new_connections(ground: Ground) -> int:
 def _flood(ground: Ground) -> Scene:
     flood = _Flood(ground)
     return Scene("", flood.begin, flood.undo, flood.notes)
+
+
+def _exhaust_files(ground: Ground) -> Scene:
+    pids = ground.processes(ground.pop, "haproxy.service")
+    kept = {pid: resource.prlimit(pid, resource.RLIMIT_NOFILE) for pid in pids}
+    notes: dict[str, str] = {}
+    beside = _Beside(ground, notes)
+
+    def begin() -> None:
+        beside.begin()
+        for pid, (_, hard) in kept.items():
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (_first_free(pid), hard))
+
+    def undo() -> None:
+        for pid, limits in kept.items():
+            with contextlib.suppress(ProcessLookupError):
+                resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
+        beside.undo()
+
+    return Scene("", begin, undo, notes)
+
+
+def _first_free(pid: int) -> int:
+    """The file number that the next `open` or `accept` of a process would get."""
+    used = {int(name) for name in os.listdir(f"/proc/{pid}/fd")}  # noqa: PTH208 - names are enough
+    return next(number for number in count() if number not in used)
+
+
+def _starved(family: int, evidence: Evidence) -> str:
+    figures = evidence.figures.families[family].during
+    late = figures.failed + figures.retried + figures.slow
+    return "" if late else "every connection was served at once: no file was missing"
 
 
 def _others_unharmed(evidence: Evidence) -> str:
@@ -101,6 +151,10 @@ def _untracked(evidence: Evidence) -> str:
     return f"{tracked} connections were tracked of {sent} SYNs" if tracked * 10 > sent else ""
 
 
+OTHERS_UNHARMED = Check(
+    "others-unharmed", "no connection of another PoP's clients failed", _others_unharmed
+)
+
 DRILLS = (
     Drill(
         name="syn-flood",
@@ -114,11 +168,25 @@ DRILLS = (
             *POP_STAYS,
             SESSIONS_STAY,
             NO_BFD_FALLS,
-            Check(
-                "others-unharmed", "no connection of another PoP's clients failed", _others_unharmed
-            ),
+            OTHERS_UNHARMED,
             Check("arrived", "the flood reached the PoP", _arrived),
             Check("untracked", "the flood filled no connection table", _untracked),
+        ),
+    ),
+    Drill(
+        name="files-exhausted",
+        what="HAProxy at the client's PoP may open no further file, so it accepts nobody",
+        repair="its old limit",
+        expects="connections wait in the kernel's queue until HAProxy may accept again; the PoP"
+        " stays, because whoever fills one PoP's tables would fill the next one's too",
+        hold_s=2,
+        stage=_exhaust_files,
+        must_hold=(
+            *POP_STAYS,
+            SESSIONS_STAY,
+            NO_BFD_FALLS,
+            OTHERS_UNHARMED,
+            Check("starved", "the client's connections felt it", each_family(_starved)),
         ),
     ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import signal
 import threading
 from functools import partial
@@ -22,10 +23,13 @@ from loopback_iac.lab.drill.pops import send
 from loopback_iac.lab.topology import Role
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from loopback_iac.lab.drill.ground import Ground
 
 SERVING = "demo-app.service"
 STOPPED_S, RUNNING_S = 0.15, 0.05
+JITTER_S = 0.01  # at most, at each end of a tunnel
 
 
 def _first(ground: Ground) -> str:
@@ -58,46 +62,72 @@ def _silence_caches(ground: Ground) -> Scene:
     return _silence([s.name for s in ground.lab.topology.having(Role.SERVICE)], ground, "")
 
 
+class _Stutter:
+    """Processes stop and go, for as long as they are told to."""
+
+    def __init__(
+        self, pids: list[int], stopped_s: Callable[[], float], running_s: Callable[[], float]
+    ) -> None:
+        self.pids, self.stopped_s, self.running_s = pids, stopped_s, running_s
+        self.ended = threading.Event()
+        self.thread = threading.Thread(target=self._run, daemon=True)
+
+    def _run(self) -> None:
+        while not self.ended.is_set():
+            send(self.pids, signal.SIGSTOP)
+            self.ended.wait(self.stopped_s())
+            send(self.pids, signal.SIGCONT)
+            self.ended.wait(self.running_s())
+
+    def begin(self) -> None:
+        self.thread.start()
+
+    def undo(self) -> None:
+        self.ended.set()
+        if self.thread.ident is not None:
+            self.thread.join(5)
+        send(self.pids, signal.SIGCONT)
+
+
 def _slow_down(ground: Ground) -> Scene:
-    """Stop and go: the worker runs a quarter of the time."""
+    """The worker runs a quarter of the time."""
     pids = ground.processes(_first(ground), SERVING)
-    ended = threading.Event()
-
-    def stutter() -> None:
-        while not ended.is_set():
-            send(pids, signal.SIGSTOP)
-            ended.wait(STOPPED_S)
-            send(pids, signal.SIGCONT)
-            ended.wait(RUNNING_S)
-
-    stuttering = threading.Thread(target=stutter, daemon=True)
-
-    def undo() -> None:
-        ended.set()
-        if stuttering.ident is not None:
-            stuttering.join(5)
-        send(pids, signal.SIGCONT)
-
-    return Scene("", stuttering.start, undo)
+    stutter = _Stutter(pids, lambda: STOPPED_S, lambda: RUNNING_S)
+    return Scene("", stutter.begin, stutter.undo)
 
 
 def _lose_packets(one_in: int, ground: Ground) -> Scene:
+    """Loss on every link; jitter in the tunnels, whose ends in user space stop and go."""
     hosts = [h.name for h in ground.lab.topology.having(Role.WORKER, Role.POP)]
+    draw = random.Random(one_in)  # noqa: S311 - the same jitter each time, no secret
+    jitter = [
+        _Stutter([pid], lambda: draw.uniform(0, JITTER_S), lambda: draw.uniform(0, 4 * JITTER_S))
+        for host in hosts
+        for pid in ground.named(host, "wireguard-go")
+    ]
 
-    def set_all(rate: int) -> None:
+    def begin() -> None:
         for host in hosts:
-            ground.lab.lossy(host, one_in=rate)
+            ground.lab.lossy(host, one_in=one_in)
+        for each in jitter:
+            each.begin()
 
-    return Scene("", lambda: set_all(one_in), lambda: set_all(0))
+    def undo() -> None:
+        for each in jitter:
+            each.undo()
+        for host in hosts:
+            ground.lab.lossy(host, one_in=0)
+
+    return Scene("", begin, undo)
 
 
 def _loss(one_in: int, words: str) -> Drill:
     return Drill(
         name=f"loss-{words.replace(' %', '')}",
-        what=f"{words} of all packets of every PoP and worker is lost, each direction",
-        repair="no packet is lost any more",
-        expects="nothing is taken for dead; what was lost is repeated, which some clients feel."
-        " Without jitter: this kernel has no netem",
+        what=f"{words} of all packets of every PoP and worker is lost, each direction; every end of"
+        f" a tunnel delays packets by up to {JITTER_S * 1000:.0f} ms, by chance",
+        repair="no packet is lost or delayed any more",
+        expects="nothing is taken for dead; what was lost is repeated, which some clients feel",
         hold_s=7,
         stage=partial(_lose_packets, one_in),
         must_hold=(*POP_STAYS, NO_WORKER_FALLS, NO_BFD_FALLS),
