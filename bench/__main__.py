@@ -8,11 +8,12 @@ from __future__ import annotations
 import signal
 import sys
 
-from bench import bare, drills, engine, grow, ten
+from bench import bare, drills, engine, grow, ten, throughput
 
 MEASUREMENTS = {
     "engine": engine.main,
     "drills": drills.main,
+    "throughput": throughput.main,
     "ten": ten.main,
     "grow": grow.main,
     "bare": bare.main,

@@ -51,6 +51,8 @@ PACKAGES = (
     "prometheus-bird-exporter",
     "python3",
     "stayrtr",
+    "iperf3",
+    "wrk",
 )
 # What a hoster's installer leaves: a system that boots, SSH and Python. wireguard-go stands for the
 # kernel module that a real host brings along.
