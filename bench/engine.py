@@ -22,8 +22,10 @@ from rich.table import Table
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 LOOPBACK = str(Path(sys.executable).parent / "loopback")
+SIXTY = ["--policy-pack", str(HERE / "sixty")]
 VERBS = {
     "plan": (["plan"], ["preview"]),
+    "plan, 60 policies": (["plan", *SIXTY], ["preview", *SIXTY]),
     "up": (["up", "--yes"], ["up", "--yes", "--skip-preview"]),
     "up, nothing to do": (["up", "--yes"], ["up", "--yes", "--skip-preview"]),
     "destroy": (["destroy", "--yes"], ["destroy", "--yes", "--skip-preview"]),
