@@ -11,10 +11,16 @@ import sys
 from itertools import count
 from typing import TYPE_CHECKING
 
-from loopback_iac.lab.drill.checks import NO_BFD_FALLS, POP_STAYS, SESSIONS_STAY, each_family
+from loopback_iac.lab.drill.checks import (
+    NO_BFD_FALLS,
+    NONE_FAILS,
+    POP_STAYS,
+    SESSIONS_STAY,
+    each_family,
+)
 from loopback_iac.lab.drill.drill import Check, Drill, Scene
 from loopback_iac.lab.drill.ground import PORT, VIPS, LoadProcess, Pace
-from loopback_iac.lab.namespaces import enter
+from loopback_iac.lab.namespaces import enter, run
 from loopback_iac.lab.paths import LabError
 from loopback_iac.lab.topology import Role
 
@@ -26,6 +32,7 @@ FLOOD_RATE, FLOOD_S = 3000, 20
 BESIDE = Pace(rate=50, streams=0)
 COUNT = "/proc/sys/net/netfilter/nf_conntrack_count"
 OTHERS, TRACKED = "failed of other PoPs' clients", "connections tracked at the PoP"
+FILLED = "connections tracked once the table was full"
 ARRIVED = "new connections the PoP's firewall counted"
 
 
@@ -129,6 +136,24 @@ def _first_free(pid: int) -> int:
     return next(number for number in count() if number not in used)
 
 
+def _fill_table(ground: Ground) -> Scene:
+    notes: dict[str, str] = {}
+    beside = _Beside(ground, notes)
+
+    def begin() -> None:
+        beside.begin()
+        argv = [*enter(ground.lab.paths, ground.pop), sys.executable]
+        notes[FILLED] = run([*argv, "-m", "loopback_iac.lab.drill.table"], timeout_s=60).strip()
+
+    return Scene("", begin, beside.undo, notes)
+
+
+def _full(evidence: Evidence) -> str:
+    found = json.loads(evidence.notes.get(FILLED) or '{"tracked": 0, "limit": 1}')
+    full = found["tracked"] >= found["limit"] * 0.95
+    return "" if full else f"{found['tracked']} of {found['limit']} connections were tracked"
+
+
 def _starved(family: int, evidence: Evidence) -> str:
     figures = evidence.figures.families[family].during
     late = figures.failed + figures.retried + figures.slow
@@ -187,6 +212,23 @@ DRILLS = (
             NO_BFD_FALLS,
             OTHERS_UNHARMED,
             Check("starved", "the client's connections felt it", each_family(_starved)),
+        ),
+    ),
+    Drill(
+        name="table-full",
+        what="datagrams that nobody answers fill the connection table of the client's PoP",
+        repair="none: they expire after half a minute",
+        expects="what clients open is not tracked, and BGP and BFD have their entries, so nobody"
+        " notices",
+        hold_s=2,
+        stage=_fill_table,
+        must_hold=(
+            *POP_STAYS,
+            NONE_FAILS,
+            SESSIONS_STAY,
+            NO_BFD_FALLS,
+            OTHERS_UNHARMED,
+            Check("full", "the connection table was full", _full),
         ),
     ),
 )
