@@ -80,11 +80,6 @@ def private_asn(asn: int) -> bool:
     return 64512 <= asn <= 65534 or 4200000000 <= asn <= 4294967294
 
 
-def documentation_asn(asn: int) -> bool:
-    """Whether an AS number is reserved for documentation (RFC 5398)."""
-    return 64496 <= asn <= 64511 or 65536 <= asn <= 65551
-
-
 class Upstream(Value):
     """A router that carries this PoP's announcements, and what was agreed with its owner."""
 
