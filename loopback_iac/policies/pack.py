@@ -61,7 +61,8 @@ def policies() -> list[Policy]:
             description="Commands on hosts use no triggers: a changed one runs the old delete",
             validate=check_triggers,
             severity=Severity.HIGH,
-            remediation_steps="Put what shall re-run the command into its text.",
+            remediation_steps="Put what shall re-run the command into its text, or set"
+            " delete_before_replace where its delete shall come first.",
         ),
         ResourceValidationPolicy(
             name="no-documentation-addresses",
@@ -92,8 +93,13 @@ def check_host_key(args: ResourceValidationArgs, report: ReportViolation) -> Non
 
 
 def check_triggers(args: ResourceValidationArgs, report: ReportViolation) -> None:
-    """The SDK adds replaceOnChanges=["triggers[*]"], so a trigger always replaces."""
-    if args.resource_type in REMOTE and args.props.get("triggers"):
+    """The SDK adds replaceOnChanges=["triggers[*]"], so a trigger always replaces.
+
+    A command that says itself that its delete comes first means it: it drains a machine that goes.
+    """
+    if args.resource_type not in REMOTE or not args.props.get("triggers"):
+        return
+    if not args.opts.delete_before_replace:
         report(
             "triggers replaces the command and then runs the old delete on a host in service", None
         )

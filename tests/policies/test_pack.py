@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from pulumi_policy import ResourceValidationArgs
+from pulumi_policy import (
+    PolicyCustomTimeouts,
+    PolicyResourceOptions,
+    ResourceValidationArgs,
+)
 from pulumi_policy.proxy import unknown_checking_proxy
 
 from loopback_iac.policies import policies
@@ -31,14 +35,25 @@ CASES = [
 ]
 
 
-def reported(rule: str, kind: str, props: dict) -> list[str]:
+def options(*, first: bool | None) -> PolicyResourceOptions:
+    return PolicyResourceOptions(
+        protect=False,
+        ignore_changes=[],
+        delete_before_replace=first,
+        aliases=[],
+        custom_timeouts=PolicyCustomTimeouts(0, 0, 0),
+        additional_secret_outputs=[],
+    )
+
+
+def reported(rule: str, kind: str, props: dict, *, first: bool | None = None) -> list[str]:
     policy = next(p for p in policies() if p.name == rule)
     args = ResourceValidationArgs(
         resource_type=kind,
         props=unknown_checking_proxy(props),
         urn=f"urn:pulumi:dev::p::{kind}::r",
         name="r",
-        opts=None,
+        opts=options(first=first),
         provider=None,
         config=None,
     )
@@ -50,6 +65,12 @@ def reported(rule: str, kind: str, props: dict) -> list[str]:
 @pytest.mark.parametrize(("rule", "kind", "props", "count"), CASES)
 def test_rule(rule, kind, props, count):
     assert len(reported(rule, kind, props)) == count
+
+
+def test_a_command_may_delete_before_it_is_replaced():
+    props = {"connection": PINNED, "triggers": ["hcloud-1"]}
+    assert reported("no-replacing-triggers", COMMAND, props, first=True) == []
+    assert len(reported("no-replacing-triggers", COMMAND, props, first=False)) == 1
 
 
 def test_a_rule_reads_only_what_it_needs():
