@@ -70,6 +70,7 @@ def up(
     )
     if changes.disks_made and not changes.config_written:
         _talk.print(f"  made anew, the lab's code changed: {', '.join(changes.disks_made)}")
+        _talk.print("  what was deployed to them is gone, and the stack's state is set aside")
     _talk.print(f"  stack configuration  {lab.paths.stack_config}", soft_wrap=True)
     _talk.print(f"  its passphrase       {lab.paths.passphrase}", soft_wrap=True)
     _talk.print(f"  operator's SSH key   {lab.paths.operator_key}", soft_wrap=True)

@@ -28,7 +28,7 @@ from loopback_iac.lab.readiness import await_host, settled
 from loopback_iac.lab.seeds import render_seed
 from loopback_iac.lab.stackconfig import ensure_stack_config
 from loopback_iac.lab.status import HostStatus, probe_bgp, probe_hosts
-from loopback_iac.lab.topology import TOPOLOGIES, Topology
+from loopback_iac.lab.topology import MACHINES, TOPOLOGIES, Topology
 
 if TYPE_CHECKING:
     import subprocess
@@ -170,6 +170,7 @@ def bring_up(name: str, topology: str = "demo", report: Report = _silent) -> tup
             publish(paths, sorted(pool_path(BARE).iterdir()))
         written = ensure_stack_config(paths, plan, keys)
         booted = [host for host in plan.hosts if host.booted]
+        deployed_to = {h.name for h in booted if h.role in MACHINES and paths.host(h.name).exists()}
         made = [
             host.name
             for host in booted
@@ -177,6 +178,8 @@ def bring_up(name: str, topology: str = "demo", report: Report = _silent) -> tup
                 paths, host.name, record.image_of(host), render_seed(plan, host, keys)
             )
         ]
+        if deployed_to & set(made):
+            _set_state_aside(paths)
         report("network", 0, 1)
         _forget_kernels(paths, plan)
         wired = namespaces.wire(paths, plan) + _end_silences(paths, plan)
@@ -282,6 +285,13 @@ def _adopt(paths: InstancePaths, topology: str) -> _Record:
     record = _Record(topology, str(image_path(FULL)), str(image_path(BARE)))
     write_private(paths.record, json.dumps(asdict(record)) + "\n", 0o644)
     return record
+
+
+def _set_state_aside(paths: InstancePaths) -> None:
+    """What the stack's state tells of was on disks that are gone; it is kept, but not believed."""
+    if paths.stack_state.exists():
+        taken = len(list(paths.root.glob(f"{paths.stack_state.name}.*")))
+        paths.stack_state.rename(paths.stack_state.with_name(f"{paths.stack_state.name}.{taken}"))
 
 
 def _recorded(paths: InstancePaths) -> _Record:

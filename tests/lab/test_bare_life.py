@@ -168,3 +168,15 @@ def test_a_lab_survives_a_reboot_of_the_machine(second):
     assert not changes.disks_made
     assert second.exec("w1", ["cat", "/root/kept"]).stdout == "second\n"
     assert second.paths.stack_config.read_bytes() == config
+
+
+def test_a_stacks_state_is_set_aside_with_the_disks_it_tells_of(second):
+    """The lab's code or image changed: `up` of a stack begins anew."""
+    second.paths.stack_state.mkdir(exist_ok=True)
+    (second.paths.stack_state / "state.json").write_text("{}")
+    (second.paths.host("w1") / "seed").write_text("made by other code")
+    _, changes = bring_up(NAME)
+    assert changes.disks_made == changes.hosts_started == ("w1",)
+    assert second.exec("w1", ["test", "-e", "/root/kept"]).returncode == 1
+    assert not second.paths.stack_state.exists()
+    assert (second.paths.root / "stack.0/state.json").read_text() == "{}"

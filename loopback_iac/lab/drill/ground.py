@@ -163,14 +163,16 @@ class Ground:
             },
         )
 
-    def haproxy(self, pop: str) -> str:
-        """`show stat` of a PoP's HAProxy; empty when it does not run."""
+    def haproxy(
+        self, pop: str, words: str = "show stat -1 4 -1", door: str = "loopback.sock"
+    ) -> str:
+        """What a PoP's HAProxy answers at its socket; empty when it does not run."""
         leader = cgroups.leader(self.lab.paths, pop)
         said = b""
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as talk:
             talk.settimeout(2)
-            talk.connect(f"/proc/{leader}/root/run/haproxy/loopback.sock")
-            talk.sendall(b"show stat -1 4 -1\n")
+            talk.connect(f"/proc/{leader}/root/run/haproxy/{door}")
+            talk.sendall(f"{words}\n".encode())
             while piece := talk.recv(1 << 16):
                 said += piece
         return said.decode()

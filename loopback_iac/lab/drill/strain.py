@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import resource
 import subprocess
 import sys
-from itertools import count
 from typing import TYPE_CHECKING
 
 from loopback_iac.lab.drill.checks import (
@@ -110,30 +106,25 @@ def _flood(ground: Ground) -> Scene:
     return Scene("", flood.begin, flood.undo, flood.notes)
 
 
-def _exhaust_files(ground: Ground) -> Scene:
-    pids = ground.processes(ground.pop, "haproxy.service")
-    kept = {pid: resource.prlimit(pid, resource.RLIMIT_NOFILE) for pid in pids}
+def _fill_haproxy(ground: Ground) -> Scene:
+    """`set maxconn global` (HAProxy management guide, section 9.3): 0 is what it started with."""
     notes: dict[str, str] = {}
     beside = _Beside(ground, notes)
 
+    def allow(connections: int) -> None:
+        said = ground.haproxy(ground.pop, f"set maxconn global {connections}", "admin.sock").strip()
+        if said:
+            raise LabError(f"{ground.pop}: HAProxy says: {said}")
+
     def begin() -> None:
         beside.begin()
-        for pid, (_, hard) in kept.items():
-            resource.prlimit(pid, resource.RLIMIT_NOFILE, (_first_free(pid), hard))
+        allow(1)
 
     def undo() -> None:
-        for pid, limits in kept.items():
-            with contextlib.suppress(ProcessLookupError):
-                resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
+        allow(0)
         beside.undo()
 
     return Scene("", begin, undo, notes)
-
-
-def _first_free(pid: int) -> int:
-    """The file number that the next `open` or `accept` of a process would get."""
-    used = {int(name) for name in os.listdir(f"/proc/{pid}/fd")}  # noqa: PTH208 - names are enough
-    return next(number for number in count() if number not in used)
 
 
 def _fill_table(ground: Ground) -> Scene:
@@ -157,7 +148,7 @@ def _full(evidence: Evidence) -> str:
 def _starved(family: int, evidence: Evidence) -> str:
     figures = evidence.figures.families[family].during
     late = figures.failed + figures.retried + figures.slow
-    return "" if late else "every connection was served at once: no file was missing"
+    return "" if late else "every connection was served at once"
 
 
 def _others_unharmed(evidence: Evidence) -> str:
@@ -199,13 +190,13 @@ DRILLS = (
         ),
     ),
     Drill(
-        name="files-exhausted",
-        what="HAProxy at the client's PoP may open no further file, so it accepts nobody",
+        name="haproxy-full",
+        what="HAProxy at the client's PoP holds all the connections it may and accepts nobody",
         repair="its old limit",
         expects="connections wait in the kernel's queue until HAProxy may accept again; the PoP"
-        " stays, because whoever fills one PoP's tables would fill the next one's too",
+        " stays, because whoever fills one PoP would fill the next one too",
         hold_s=2,
-        stage=_exhaust_files,
+        stage=_fill_haproxy,
         must_hold=(
             *POP_STAYS,
             SESSIONS_STAY,
