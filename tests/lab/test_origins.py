@@ -23,6 +23,8 @@ BAD = {
     "maxLength too short": GOOD | {"prefix": "203.0.112.0/23", "max_length": 23},
     "AS0": GOOD | {"asn": 0},
 }
+FACT = {"asn": ORIGIN, "valid_on": "2020-01-01"}
+LONG = {"cidr": str(PREFIX), "origin": "byoip", "holder": "Example Edge GmbH"}
 LINE = '"v4": {"cidr": "203.0.113.0/24"}'
 
 
@@ -92,7 +94,7 @@ def test_e10_upstreams_accept_what_a_roa_makes_valid_and_refuse_what_one_makes_i
 ):
     for roa in (GOOD, *BAD.values(), GOOD):
         publish(roa)
-        fact = Roa.model_validate({**roa, "valid_on": "2020-01-01"})
+        fact = Roa.model_validate(FACT | roa)
         valid = fact.matches(PREFIX, ORIGIN)
         assert valid is (roa is GOOD)
         for upstream in UPSTREAMS:
@@ -105,36 +107,29 @@ def test_e10_upstreams_accept_what_a_roa_makes_valid_and_refuse_what_one_makes_i
     assert fleet.ask("c-fra", "203.0.113.10")["client"] == "198.51.100.2"
 
 
-@pytest.fixture
-def plan(fleet, tmp_path):
-    """Plans the demonstration with the long form of its IPv4 prefix; deploys nothing."""
-
-    def made(roa):
-        fact = {**roa, "valid_on": "2020-01-01"}
-        long = {
-            "cidr": str(PREFIX),
-            "origin": "byoip",
-            "holder": "Example Edge GmbH",
-            "origins": {"ours": {"asn": ORIGIN, "roa": fact}},
-        }
-        program = (ROOT / "stacks/edge/__main__.py").read_text()
-        assert LINE in program
-        (tmp_path / "program").mkdir(exist_ok=True)
-        (tmp_path / "program/__main__.py").write_text(program.replace(LINE, f'"v4": {long!r}'))
-        project = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())
-        project["main"] = "program"
-        project["runtime"]["options"]["virtualenv"] = str(ROOT / ".venv")
-        for plugin in project["plugins"]["providers"]:
-            plugin["path"] = str(ROOT / plugin["path"])
-        (tmp_path / "Pulumi.yaml").write_text(yaml.safe_dump(project))
-        return fleet.loopback("plan", "--json", stack=tmp_path)
-
-    return made
+def written(folder, prefix):
+    """The demonstration with another IPv4 prefix, as a project in a folder."""
+    program = (ROOT / "stacks/edge/__main__.py").read_text()
+    assert LINE in program
+    (folder / "program").mkdir(exist_ok=True)
+    (folder / "program/__main__.py").write_text(program.replace(LINE, f'"v4": {prefix!r}'))
+    project = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())
+    project["main"] = "program"
+    project["runtime"]["options"]["virtualenv"] = str(ROOT / ".venv")
+    for plugin in project["plugins"]["providers"]:
+        plugin["path"] = str(ROOT / plugin["path"])
+    (folder / "Pulumi.yaml").write_text(yaml.safe_dump(project))
+    return folder
 
 
 def test_e10_a_plan_takes_the_valid_roa_without_touching_a_host_and_refuses_the_invalid(
-    fleet, plan
+    fleet, tmp_path
 ):
+    def plan(roa):
+        ours = {"asn": ORIGIN, "roa": FACT | roa}
+        long = written(tmp_path, LONG | {"origins": {"ours": ours}})
+        return fleet.loopback("plan", "--json", stack=long)
+
     done = plan(GOOD)
     assert done.returncode == 0, done.stderr
     changed = {c["name"]: c["op"] for c in json.loads(done.stdout)["changes"] if c["op"] != "same"}
@@ -145,4 +140,59 @@ def test_e10_a_plan_takes_the_valid_roa_without_touching_a_host_and_refuses_the_
     assert "prefixes.v4.origins.ours.roa.asn" in said
     assert "RPKI-invalid" in said
     assert "Traceback" not in said
-    assert fleet.loopback("drift").returncode == 0
+
+
+@pytest.fixture
+def deploy(fleet, tmp_path):
+    """Deploys the demonstration with another IPv4 prefix; the fleet is as before afterwards."""
+
+    def made(long):
+        done = fleet.loopback("up", "--yes", "--json", stack=written(tmp_path, long))
+        assert done.returncode == 0, done.stderr
+        return {c["name"] for c in json.loads(done.stdout)["changes"] if c["op"] == "update"}
+
+    yield made
+    done = fleet.loopback("up", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert until(lambda: all(learned(fleet, u, p) for u in UPSTREAMS for p in POPS))
+
+
+def test_e10_where_a_provider_originates_the_pop_announces_nothing_and_keeps_the_rest(
+    fleet, deploy
+):
+    origins = {
+        "ours": {"asn": ORIGIN, "pops": ["fra1"], "roa": FACT},
+        "provider": {
+            "asn": 8560,
+            "asn_source": "the provider's page",
+            "announced_by": "provider",
+            "pops": ["par1"],
+            "roa": {"asn": 8560, "valid_on": "2020-01-01"},
+        },
+    }
+    touched = deploy(LONG | {"origins": origins})
+    assert {"edge-par1-apply", "edge-par1-confirm"} <= touched
+    assert not [name for name in touched if re.search("fra1|w1|w2", name)]
+
+    def told(upstream, session):
+        words = ["birdc", "show", "route", "protocol", session]
+        return fleet.lab.exec(upstream, words).stdout
+
+    for upstream in UPSTREAMS:
+        assert learned(fleet, upstream, "fra1")
+        assert until(lambda u=upstream: "2001:db8:100::/48" in told(u, "par1_6"))
+        assert str(PREFIX) not in told(upstream, "par1_4")
+    rules = fleet.lab.exec("par1", ["ip", "rule"]).stdout
+    assert str(PREFIX) not in rules  # answers would leave by the hoster's own default route
+    assert "203.0.113.10" in fleet.lab.exec("par1", ["ip", "addr", "show", "dev", "lo"]).stdout
+    assert {fleet.ask(c, "203.0.113.10")["pop"] for c in ("c-fra", "c-par")} == {"fra1"}
+    assert fleet.ask("c-par", "[2001:db8:100::10]")["pop"] == "par1"
+    # and what the provider would bring in is served, with answers by its own way out
+    direct = ["curl", "-sk", "-m", "5", "--resolve", "www.example.net:443:203.0.113.10"]
+    to_par1 = ["ip", "route", "replace", "203.0.113.10/32", "via", "198.18.2.11"]
+    assert fleet.lab.exec("core", to_par1).returncode == 0
+    try:
+        said = fleet.lab.exec("ops", [*direct, "https://www.example.net/"])
+        assert json.loads(said.stdout)["pop"] == "par1", said.stderr
+    finally:
+        fleet.lab.exec("core", ["ip", "route", "del", "203.0.113.10/32", "via", "198.18.2.11"])
