@@ -76,7 +76,9 @@ def _probe_host(
 ) -> HostStatus:
     pid = cgroups.leader(paths, host.name) if host.booted else None
     network = paths.namespace(host.name) in wired
-    end = None if host.role in ROUTERS else topology.uplink(host.name)
+    # a server may have been ordered without a card
+    plugged = host.role not in ROUTERS and topology.links_of(host.name)
+    end = topology.uplink(host.name) if plugged else None
     state = "running" if pid or (network and not host.booted) else "off" if network else "absent"
     return HostStatus(
         name=host.name,

@@ -80,7 +80,7 @@ def test_a_private_lan_is_a_bridge_without_a_way_out():
     book = contract()
     book.of("lan")["c/1"]["public"] = False
     (port,) = describe(book, "io1", "io1").ports
-    assert (port.interface, port.bridge, port.gateway4, port.inward) == ("eth1", "l5", "", None)
+    assert (port.interface, port.bridge, port.gateway4, port.inward) == ("eth0", "l5", "", None)
 
 
 @pytest.mark.parametrize(

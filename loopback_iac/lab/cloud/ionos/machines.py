@@ -44,9 +44,6 @@ def describe(book: Book, ident: str, host: str) -> Machine:
     others = [(key, nic) for key, nic in nics if (key, nic) not in public]
     # the first public card is the one with the default route, whichever came first
     ports = [_port(book, key, nic, at) for at, (key, nic) in enumerate([*public, *others])]
-    if not public:
-        for at, port in enumerate(ports, 1):
-            port.interface = f"eth{at}"
     return Machine(
         host=host,
         cloud=CLOUD.name,
