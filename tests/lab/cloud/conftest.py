@@ -146,7 +146,7 @@ class Yard:
         """`open`, `refused` (a host answered) or `silent`, for a TCP connection of ops."""
         script = (
             "import socket,sys\n"
-            "try: socket.create_connection((sys.argv[1], int(sys.argv[2])), 2); print('open')\n"
+            "try: socket.create_connection((sys.argv[1], int(sys.argv[2])), 1); print('open')\n"
             "except ConnectionRefusedError: print('refused')\n"
             "except OSError: print('silent')\n"
         )
