@@ -16,7 +16,7 @@ from typing import Any
 
 from .apply import stage_again
 from .bundle import FORMAT, HostSet
-from .drain import APPLY, OPERATOR, drain, wait_announcing
+from .drain import APPLY, OPERATOR, drain, let_in, wait_announcing
 from .files import remove
 from .holes import forget_by_hand
 from .keys import epochs_kept, forget_keys
@@ -179,6 +179,7 @@ def release(digest: str) -> dict[str, Any]:
             return {"format": FORMAT, "host": host, "digest": digest, "state": "kept", "why": kept}
         mine = {name: read_set(name) for name in {state["active"], digest} if name}
         drain(APPLY)
+        let_in()
         forget_by_hand()
         for kept_set in filter(None, mine.values()):
             _take_off(kept_set)

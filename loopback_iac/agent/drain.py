@@ -19,11 +19,24 @@ from .gates import (
     read_reasons,
     write_gate,
 )
-from .programs import active_units, boot_id, boottime_s
+from .programs import active_units, boot_id, boottime_s, must
 from .refusal import RefusedError
 from .state import changing_state, standing
 from .watchfile import Watch, read_watch
 
+WORKER = "worker"
+# Beside our own table, which an apply swaps. SYNs of PoPs are dropped: to HAProxy this worker is
+# dead, new connections go to others, and those that stand go on.
+_LET_NOBODY_IN = """\
+destroy table inet loopback-drain
+table inet loopback-drain {
+	chain drain {
+		type filter hook prerouting priority -310; policy accept;
+		iifname "lb-*" tcp flags & (syn | ack) == syn counter drop
+		iifname "lc-*" tcp flags & (syn | ack) == syn counter drop
+	}
+}
+"""
 OPERATOR, APPLY, UPDATE = "operator", "apply", "update"
 SLACK_S = 5.0  # what the watch may take beyond drain_s before its gates are closed for it
 
@@ -42,9 +55,10 @@ def want_undrained(who: str) -> None:
 
 
 def drain(who: str, seconds: float | None = None) -> bool:
-    """Drain and wait until nothing is announced any more.
+    """Drain and wait until nothing is announced any more; a worker: until its time is over.
 
-    In:  who wants it; how long to announce with GSHUT first (watch.json's drain_s when None).
+    In:  who wants it; how long to announce with GSHUT first (watch.json's drain_s when None), or
+         how long a worker's connections have to end.
     Out: whether anything was announced before.
     Units: seconds.
     """
@@ -54,6 +68,10 @@ def drain(who: str, seconds: float | None = None) -> bool:
             want_drained(who, 0)
         return False
     hold_s = watch.drain_s if seconds is None else seconds
+    if watch.role == WORKER:
+        if who == OPERATOR:
+            _drain_worker(hold_s)
+        return False
     if who == APPLY and not any(read_positions(watch).values()):
         return False  # no gate file since boot: the unconfirmed set keeps it that way
     was_announcing = bool(announcing(watch))
@@ -62,6 +80,20 @@ def drain(who: str, seconds: float | None = None) -> bool:
         return False
     _wait_withdrawn(watch, hold_s + SLACK_S)
     return True
+
+
+def _drain_worker(hold_s: float) -> None:
+    """Take no new connection, and leave those that stand `hold_s` to end."""
+    want_drained(OPERATOR, hold_s)
+    must("nft", "-f", "-", stdin=_LET_NOBODY_IN)
+    time.sleep(hold_s)
+
+
+def let_in() -> None:
+    """A worker takes new connections again."""
+    watch = read_watch()
+    if watch is not None and watch.role == WORKER:
+        must("nft", "destroy", "table", "inet", "loopback-drain")
 
 
 def _wait_withdrawn(watch: Watch, longest_s: float) -> None:

@@ -17,7 +17,7 @@ _USAGE = """usage: loopback-agent VERB [WORDS]
   confirm host=H instance=I digest=D   keep the applied digest; over a new connection
   release host=H digest=D              take everything of ours off, unless a newer digest is active
   rollback                             take an unconfirmed digest back now
-  drain [SECONDS] | undrain            take this PoP out of traffic and back
+  drain [SECONDS] | undrain            take this host out of traffic and back
   blackhole add|remove ADDRESS         give one own address up, so that the rest serves on
   update [SECONDS]                     update held packages, out of traffic meanwhile
   report                               what is active, what is wrong (JSON)
@@ -182,11 +182,12 @@ def _drain(words: Words) -> dict[str, Any]:
 def _undrain(_: Words) -> dict[str, Any]:
     import contextlib
 
-    from .drain import OPERATOR, UPDATE, wait_announcing, want_undrained
+    from .drain import OPERATOR, UPDATE, let_in, wait_announcing, want_undrained
     from .state import alone, read_state
     from .watchfile import read_watch
 
     want_undrained(OPERATOR)
+    let_in()
     with contextlib.suppress(RefusedError), alone():  # an update that runs ends its own window
         want_undrained(UPDATE)
     state = read_state()

@@ -29,8 +29,8 @@ class Patience(NamedTuple):
 
 # pulumi-command dials 11 times with this setting: about 11 s for a host that is down.
 STANDING = Patience(10, 15)
-# A machine that was ordered just now: 3 minutes of refused dials, 7 of unanswered ones.
-FRESH = Patience(40, 5)
+# A machine that was ordered just now: 3 minutes of refused dials, 5 of unanswered ones.
+FRESH = Patience(40, 3)
 
 
 class BareMetalHost(pulumi.ComponentResource):

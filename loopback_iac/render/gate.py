@@ -37,6 +37,7 @@ def render_watch(fleet: Fleet, host: str, links: tuple[Link, ...]) -> str:
     Units: seconds.
     """
     tree: dict[str, object] = {
+        "drain_s": fleet.roll.drain_s,
         "format": 1,
         "host": host,
         "role": "pop" if host in fleet.pops else "worker",
@@ -58,7 +59,6 @@ def render_watch(fleet: Fleet, host: str, links: tuple[Link, ...]) -> str:
                 for name, service in fleet.services.items()
             },
             "return_hold_s": fleet.roll.return_hold_s,
-            "drain_s": fleet.roll.drain_s,
             "haproxy_socket": "/run/haproxy/loopback.sock",
             "bird_socket": "/run/bird/bird.ctl",
             "blackhole": _blackhole(fleet, host),

@@ -1,0 +1,182 @@
+"""Ordered machines from nothing to a converged fleet, and a replacement that drains first."""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import pytest
+import yaml
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_ssh_private_key,
+)
+
+from loopback_iac.lab.paths import LabError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from loopback_iac.lab import Lab
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[2]
+PLUGINS = ROOT / "loopback_iac/lab/plugins"
+GATE = "/run/loopback/gate/gate4-v4.conf"
+USER_DATA = "http://169.254.169.254/hetzner/v1/userdata"
+CLOUDS = {"cp": "hetzner", "cw": "hetzner"}
+
+
+@dataclass
+class Ordered:
+    """A stack of its own in the lab, deployed by the command a user types."""
+
+    lab: Lab
+    folder: Path
+
+    def write(self, **more: dict[str, Any]) -> None:
+        """In: by machine, the args that differ from the program's."""
+        document = yaml.safe_load(self.lab.paths.stack_config.read_text())
+        private = self.lab.paths.operator_key.read_bytes()
+        public = load_ssh_private_key(private, password=None).public_key()
+        mine = {
+            "clouds": CLOUDS,
+            "fleetSecret": "abcdefghijklmnopqrstuvwxyz0123456789",
+            "deployKey": public.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode(),
+            "more": more,
+        }
+        document["config"] |= {f"loopback-edge:{key}": value for key, value in mine.items()}
+        (self.folder / "config.yaml").write_text(yaml.safe_dump(document))
+
+    def loopback(self, *words: str) -> tuple[int, str, dict[str, Any]]:
+        """Out: exit code, what it said, the result."""
+        argv = ["loopback", *words, "-C", str(self.folder), "--json"]
+        argv += ["--config-file", str(self.folder / "config.yaml")]
+        argv += ["--state-dir", str(self.folder / "state")]
+        done = self.lab.exec("ops", argv, timeout_s=240)
+        assert done.stdout, done.stderr
+        return done.returncode, done.stderr, json.loads(done.stdout)
+
+    def changes(self, *words: str) -> list[tuple[str, str]]:
+        """What was done to which resource, in the order in which it was."""
+        code, said, result = self.loopback(*words)
+        assert code == 0, said[-3000:]
+        return [
+            (change["urn"].rsplit("::", 1)[1], change["op"])
+            for change in result["changes"]
+            if change["op"] != "same"
+        ]
+
+    def says(self, host: str, *argv: str) -> str:
+        return self.lab.exec(host, list(argv)).stdout.strip()
+
+
+@pytest.fixture
+def ordered(lab: Lab, tmp_path: Path) -> Iterator[Ordered]:
+    """A stack that is destroyed afterwards."""
+    plugins = [{"name": name, "path": str(PLUGINS / name)} for name in ("command", "hcloud")]
+    project = {
+        "name": "loopback-edge",
+        "runtime": "python",
+        "main": str(HERE / "programs/fleet"),
+        "plugins": {"providers": plugins},
+    }
+    (tmp_path / "Pulumi.yaml").write_text(yaml.safe_dump(project))
+    made = Ordered(lab, tmp_path)
+    made.write()
+    yield made
+    made.write()
+    code, said, _ = made.loopback("destroy", "--yes")
+    assert code == 0, said[-3000:]
+
+
+class GateWatch:
+    """Notes each position of a PoP's gate, while its machine is replaced."""
+
+    def __init__(self, lab: Lab, host: str) -> None:
+        self.seen: list[str] = []
+        self._lab, self._host, self._over = lab, host, threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._over.wait(0.05):
+            try:
+                text = self._lab.exec(self._host, ["cat", GATE]).stdout
+            except (KeyError, LabError):
+                text = ""  # the lab has no such host at this moment
+            now = "absent" if not text else "closed" if text.startswith("#") else "announcing"
+            if not self.seen or self.seen[-1] != now:
+                self.seen.append(now)
+
+
+def test_a_fleet_is_ordered_converged_and_its_pop_replaced_after_a_drain(ordered):
+    made = ordered.changes("up", "--yes")
+    assert {("cp-server", "create"), ("small-cp-confirm", "create")} <= set(made)
+    told = json.loads(ordered.says("cp", "/usr/local/sbin/loopback-agent", "report"))
+    assert told["tunnels"]["lb-cw"]["handshake_age_s"] is not None
+
+    # the machine forgot what it was told, and its services cannot ask again
+    private = ordered.says("cp", "sed", "-n", "5p", "/etc/ssh/ssh_host_ed25519_key")
+    copies = ["grep", "-rlsF", private, "/var/lib/cloud", "/run/cloud-init", "/var/log", "/run/log"]
+    assert len(private) > 40
+    assert ordered.says("cp", *copies) == ""
+    ask = ["curl", "--silent", "--max-time", "3", USER_DATA]
+    assert "ssh_keys" in ordered.says("cp", *ask)
+    refused = ordered.lab.exec("cp", ["runuser", "-u", "nobody", "--", *ask])
+    assert refused.returncode != 0
+    assert refused.stdout == ""
+
+    machine = ordered.says("cp", "cat", "/etc/machine-id")
+    ordered.write(cp={"host_key_epoch": 2})
+    planned = ordered.changes("plan")
+    assert {("cp-server", "replace"), ("cp-ready", "replace")} <= set(planned)
+    assert not {name for name, op in planned if op == "replace"} - {"cp-server", "cp-ready"}
+    with GateWatch(ordered.lab, "cp") as gate:
+        done = ordered.changes("up", "--yes")
+    order = [
+        ("cp-ready", "delete"),
+        ("cp-server", "delete"),
+        ("cp-server", "replace"),
+        ("cp-ready", "replace"),
+        ("small-cp-enroll", "update"),
+        ("small-cp-apply", "update"),
+        ("small-cp-confirm", "update"),
+    ]
+    assert [change for change in done if change in order] == order
+    assert gate.seen[:3] == ["announcing", "closed", "absent"]
+    assert ordered.says("cp", "cat", "/etc/machine-id") != machine
+    assert ordered.changes("up", "--yes") == []
+
+
+def test_what_is_protected_is_not_replaced_and_serves_on(ordered):
+    """Refused in Pulumi nothing is drained; refused by the cloud, the way back undoes the drain."""
+    ordered.write(cp={"protection": True})
+    ordered.changes("up", "--yes")
+    ordered.write(cp={"protection": True, "host_key_epoch": 2})
+    code, said, _ = ordered.loopback("up", "--yes")
+    assert code == 1
+    assert "protected" in said
+    assert not ordered.says("cp", "cat", GATE).startswith("#")
+    # both in one step: the cloud still protects the server when it is to be deleted
+    ordered.write(cp={"host_key_epoch": 2})
+    code, said, _ = ordered.loopback("up", "--yes")
+    assert code == 1
+    assert "protected" in said
+    assert ordered.says("cp", "cat", GATE).startswith("#")
+    ordered.write()
+    done = ordered.changes("up", "--yes")
+    assert ("cp-server", "update") in done
+    assert ("cp-ready", "create") in done
+    assert not ordered.says("cp", "cat", GATE).startswith("#")
