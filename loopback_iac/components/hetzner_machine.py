@@ -126,7 +126,7 @@ def _declare_server(
         labels=order.labels,
         delete_protection=host.protection,
         rebuild_protection=host.protection,
-        # no shutdown before deletion: of a server that is still protected it would be all that is done
+        # no shutdown before deletion: of a protected server it would be all that is done
         opts=order.options(
             protect=host.protection,
             # the old server holds the addresses
