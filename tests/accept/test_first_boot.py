@@ -3,6 +3,8 @@ the parsers of nft, systemd and the shell."""
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import yaml
 
@@ -67,12 +69,16 @@ def test_the_files_it_writes_are_accepted(image):
     assert len(written) == 5
 
 
-def test_the_key_is_found_where_the_machine_did_not_forget_it(image):
+def test_the_key_is_found_where_the_machine_did_not_forget_it(image, request):
     """The program of the first boot, run: copies go, one that it does not know of is named."""
     told = yaml.safe_load(filled("hetzner-worker"))
     key = told["ssh_keys"]["ed25519_private"]
     program = next(f for f in told["write_files"] if f["path"].endswith("/first-boot"))
     image.write(program["path"], program["content"], "0755")
+    own = image.root / "etc/ssh/ssh_host_ed25519_key"
+    request.addfinalizer(
+        partial(image.write, "/etc/ssh/ssh_host_ed25519_key", own.read_text(), "0600")
+    )
     image.write("/etc/ssh/ssh_host_ed25519_key", key, "0600")
     kept = ["/var/lib/cloud/instances/i/user-data.txt", "/run/cloud-init/combined.json"]
     for path in kept:
