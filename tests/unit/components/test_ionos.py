@@ -13,8 +13,6 @@ from pulumi.runtime import mocks
 from loopback_iac.components import IonosHost
 from loopback_iac.components.boundary import RejectedInputs
 
-# the SDK warns of its own modules when it is imported
-pytestmark = pytest.mark.filterwarnings("ignore:ionoscloud.index:DeprecationWarning")
 FLEET_SECRET = "abcdefghijklmnopqrstuvwxyz0123456789"
 SECRETS = (FLEET_SECRET, "PRIVATE KEY", "I2Nsb3VkLWNvbmZpZw")  # the last: base64 of user data
 

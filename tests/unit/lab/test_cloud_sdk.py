@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from loopback_iac.lab.cloud.kinds import Kind
 
 EVERY_RESOURCES = ("id", "urn", "pulumi_resource_name", "pulumi_resource_type")
-# the SDK warns of a function of its own when it is imported
-pytestmark = pytest.mark.filterwarnings("ignore:ionoscloud.index:DeprecationWarning")
 
 
 def kinds() -> list[Kind]:
