@@ -91,20 +91,26 @@ def read_inventory(resources: Iterable[Tree]) -> Inventory:
         if found is None:
             foreign[tree["type"]] += 1
         items.setdefault(owners[urn], []).extend(found or ())
+    pops, workers = _fleet(trees.values())
     hosts = [
         Host(
             name=str(trees[urn]["name"]),
             provider=_provider(trees[urn]),
             location=_location(trees[urn]),
-            items=tuple(items.get(urn, ())),
+            items=tuple(sorted(items.get(urn, ()), key=_place_in_bill)),
         )
         for urn in trees
         if owners[urn] == urn
     ]
+    # neither the program's threads nor the protocol's maps keep an order
+    hosts.sort(key=lambda host: (host.name not in pops, host.name not in workers, host.name))
     if items[""]:
-        hosts.append(Host("", "", items=tuple(items[""])))
-    pops, workers = _fleet(trees.values())
+        hosts.append(Host("", "", items=tuple(sorted(items[""], key=_place_in_bill))))
     return Inventory(tuple(hosts), pops, workers, {}, dict(foreign))
+
+
+def _place_in_bill(item: Item) -> tuple[object, ...]:
+    return not item.is_server, item.sku, item.location, item.quantity or 0
 
 
 def _owner(urn: str, trees: Mapping[str, Tree]) -> str:
@@ -155,4 +161,5 @@ def _fleet(trees: Iterable[Tree]) -> tuple[dict[str, dict[str, str]], dict[str, 
         for pool in fleet["pools"].values():
             for name, facts in pool["workers"].items():
                 workers[name] = Decimal(0 if facts["drained"] else facts["weight"])
-    return pops, workers
+    pops = {name: dict(sorted(ups.items())) for name, ups in sorted(pops.items())}
+    return pops, dict(sorted(workers.items()))

@@ -67,12 +67,13 @@ def _ionos_sized(kind: str, inputs: Inputs) -> Iterator[Meter]:
     yield Meter("ram", None if ram_mb is None else ram_mb / MB_PER_GB, "GB")
     volume = inputs.get("volume")
     if isinstance(volume, Mapping):
-        yield from _ionos_volume({"type": volume.get("diskType"), "size": volume.get("size")})
+        yield from _ionos_volume(volume)
+    elif volume is not None:  # a secret as a whole
+        yield Meter("storage/?", None, "GB")
 
 
 def _ionos_volume(inputs: Inputs) -> Iterator[Meter]:
-    disk = inputs.get("diskType") or inputs.get("type") or "?"
-    yield Meter(f"storage/{disk}", _number(inputs, "size"), "GB")
+    yield Meter(f"storage/{_word(inputs, 'diskType')}", _number(inputs, "size"), "GB")
 
 
 def _ip_block(inputs: Inputs) -> Iterator[Meter]:

@@ -113,6 +113,20 @@ def test_every_shipped_price_says_where_and_when_it_was_read():
     assert all(len(price.source) > 20 for price in shipped.prices)
 
 
+def test_the_order_of_the_program_changes_nothing():
+    case = bills.load("three-kinds")
+    table = case.table()
+    turned = read_inventory(reversed(case.resources))
+    assert bill_of(turned, table, case.tb) == bill_of(case.inventory(), table, case.tb)
+
+
+def test_a_disk_that_is_secret_as_a_whole_is_not_forgotten():
+    inputs = {"type": "VCPU", "cores": 1, "ram": 1024, "volume": "[secret]"}
+    tree = [{"type": "ionoscloud:compute/server:Server", "name": "s", "inputs": inputs}]
+    bill = bill_of(read_inventory(bills.expand(tree)), asked(), None)
+    assert "storage/?" in [line.item for line in bill.unknown]
+
+
 def test_the_example_prices_the_whole_fleet_of_the_lab():
     path = Path(__file__).parents[3] / "docs/prices-example.yaml"
     table = asked(path.read_text())

@@ -17,6 +17,19 @@ edge = {"pops": {"fra1": {"upstreams": {"t1": {"kind": "transit"}}}}, "pools": {
 pulumi.ComponentResource("loopback-iac:index:AnycastEdge", "edge", {"fleet": edge})
 host = pulumi.ComponentResource("loopback-iac:index:BareMetalHost", "fra1", {"ipv4": "192.0.2.1"})
 """
+ORDERED = """
+from loopback_iac.components import HetznerHost, IonosHost
+
+BOTH = {
+    "admin_sources": ["198.51.100.0/28"],
+    "fleet_secret": "0123456789abcdefghijklmnopqrstuvwxyz",
+    "ssh_agent_socket": "/run/agent",
+    "ssh_public_key": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAA"
+    "IEbqz0w0Jq5wQ3v0o4m8mS8u2m6mFfT1j7Xw0Qm4y1bV",
+}
+HetznerHost("fra1", {**BOTH, "location": "fsn1", "role": "pop", "server_type": "ccx13"})
+IonosHost("w1", {**BOTH, "location": "de/fra", "role": "worker", "cores": 2, "ram_mb": 4096})
+"""
 OURS = """
 format: 1
 currency: EUR
@@ -57,6 +70,22 @@ def test_plan_and_state_have_the_same_bill(stack):
     assert "--plan" in before.output
     assert run("up", "-C", str(stack), "--yes").exit_code == 0
     assert json.loads(run(*asked).stdout) == tree
+
+
+def test_machines_as_the_components_order_them_are_billed(stack):
+    (stack / "__main__.py").write_text(ORDERED)
+    planned = run("cost", "-C", str(stack), "--plan", "--json")
+    assert planned.exit_code == 0, planned.output
+    lines = [(x["host"], x["item"], x["quantity"]) for x in json.loads(planned.stdout)["lines"]]
+    assert lines == [
+        ("fra1", "ccx13", "1"),
+        ("fra1", "primary-ip/ipv4", "1"),
+        ("fra1", "primary-ip/ipv6", "1"),
+        ("w1", "core/VCPU", "2 cores"),
+        ("w1", "ipv4", "1 IPv4"),
+        ("w1", "ram", "4 GB"),
+        ("w1", "storage/SSD Standard", "20 GB"),
+    ]
 
 
 def test_an_unknown_price_is_said_and_fails_only_where_it_may(stack):
