@@ -42,6 +42,12 @@ soak: $(VENV)/.dev ## the same properties with big counts
 	@HYPOTHESIS_PROFILE=soak $(PY) -m pytest -q tests/unit tests/accept tests/engine tests/lab/test_drill.py
 	@$(PY) -m pytest -q -s tests/lab/soak_interrupts.py
 
+.PHONY: smoke-hetzner smoke-ionos
+smoke-hetzner: $(VENV)/.dev ## order, check and remove the smallest host at Hetzner: HCLOUD_TOKEN, SMOKE_ADMIN_SOURCES; costs cents
+	@$(PY) stacks/smoke/run.py hetzner
+smoke-ionos: $(VENV)/.dev ## the same at IONOS: IONOS_TOKEN
+	@$(PY) stacks/smoke/run.py ionos
+
 .PHONY: lock
 lock: ## resolve requirements/*.in anew into hashed locks
 	@bash requirements/relock
