@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 BIRD_START_S = 5.0
 HAPROXY_RELOAD_S = 5.0
+AGAIN_S = 1.0
 
 
 def do_steps(steps: list[Step], kept: HostSet) -> None:
@@ -84,9 +85,15 @@ def _log(unit: str) -> str:
 
 
 def _restart(unit: str) -> None:
+    """Twice where need be: chronyd was seen to refuse because its predecessor was not gone yet."""
     _unmask(unit)
     run("systemctl", "reset-failed", unit)
-    _systemctl("restart", unit)
+    try:
+        _systemctl("restart", unit)
+    except RefusedError:
+        time.sleep(AGAIN_S)
+        run("systemctl", "reset-failed", unit)
+        _systemctl("restart", unit)
 
 
 def _tunnel_peers(tunnel: str) -> None:

@@ -32,6 +32,8 @@ WORDS: tuple[tuple[type[BaseException], str], ...] = (
     (ConnectionRefusedError, "refused"),
     (ssl.SSLCertVerificationError, "untrusted"),
     (ssl.SSLEOFError, "closed"),
+    (ssl.SSLZeroReturnError, "closed"),
+    (ssl.SSLSyscallError, "reset"),  # the socket failed below TLS, without saying how
     (ssl.SSLError, "tls"),
     (ConnectionError, "reset"),
     (TimeoutError, "timeout"),

@@ -14,6 +14,7 @@ proved      from T0 to the first answer that names another PoP or worker than th
             sampled connections name one)
 last hit    from T0 to when the last hit connection was due
 last slow   from T0 to when the last hit or slow connection was due
+hit at end  how many in a row, up to the repair: one alone is no outage, many are
 moving      failed, and under way at a moment when the router next to the client changed its route:
             its packets reach a PoP that does not know the connection, which resets it
 """
@@ -23,6 +24,7 @@ from __future__ import annotations
 import statistics
 from collections import Counter
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -144,6 +146,7 @@ class FamilyFigures:
     wrong_client: int
     failed_moving: int
     failed_unmoved: int  # after T0 and not moving
+    hit_at_end: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +261,7 @@ def _measure_family(
         wrong_client=sum(a.client_right is False for a in sampled),
         failed_moving=moving,
         failed_unmoved=len(failed) - moving,
+        hit_at_end=len(list(takewhile(lambda a: a.hit, reversed(during)))),
     )
 
 

@@ -140,11 +140,19 @@ def test_checks_on_figures_can_fail_too():
         ("quiet-before", replace(four, before=replace(four.before, failed=2))),
         ("other-pop-serves", replace(four, proved_ms=None)),
         ("other-pop-serves", replace(four, recovery_ms=None)),
+        ("other-pop-serves", replace(four, recovery_ms=None, hit_at_end=3)),
         ("clients-keep-addresses", replace(four, wrong_client=1)),
         ("clients-keep-addresses", replace(four, sampled=0)),
     ):
         figures = replace(good.evidence.figures, families={4: changed})
         assert list(broken(make_run(figures=figures))) == [name]
+
+
+def test_one_connection_lost_in_the_last_moment_is_no_outage():
+    good = make_run()
+    lone = replace(good.evidence.figures.families[4], recovery_ms=None, hit_at_end=1)
+    figures = replace(good.evidence.figures, families={4: lone})
+    assert broken(make_run(figures=figures)) == {}
 
 
 def test_a_drain_must_ask_to_leave_and_keep_its_sessions():
