@@ -2,7 +2,7 @@
 
 Runs as `python -m loopback_iac.lab.drill.table` in the host's network namespace, datagrams go over
 its loopback interface only. stdout: one line of JSON, how many connections were tracked of how many
-that may be. They expire by themselves after half a minute.
+that may be. They expire by themselves.
 """
 
 from __future__ import annotations
