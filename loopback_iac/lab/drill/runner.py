@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from loopback_iac.lab.drill.drill import Evidence
@@ -168,6 +168,19 @@ def await_ready(ground: Ground, deadline_s: float = READY_DEADLINE_S) -> None:
 
 
 def _missing(ground: Ground) -> list[str]:
+    """What the fleet lacks at any client: the next PoP must be ready too, before one is lost."""
+    clients = ground.lab.topology.having(Role.CLIENT)
+    found = [gap for client in clients for gap in _unled(replace(ground, client=client.name))]
+    found += [
+        f"{pop.name}: HAProxy has a worker DOWN"
+        for pop in ground.lab.topology.having(Role.POP)
+        if ",DOWN" in ground.haproxy(pop.name)
+    ]
+    return found or _unserved(ground)
+
+
+def _unled(ground: Ground) -> list[str]:
+    """A PoP that has just come back may still ask for less preference than the far one."""
     found = [
         f"{ground.upstream}: session with {pop} over IPv{family} is not established"
         for pop, sessions in ground.sessions().items()
@@ -179,12 +192,7 @@ def _missing(ground: Ground) -> list[str]:
         towards = ground.route_towards(family)
         if towards != ground.pop:
             found.append(f"{ground.upstream} routes IPv{family} to {towards}, not to {ground.pop}")
-    found += [
-        f"{pop.name}: HAProxy has a worker DOWN"
-        for pop in ground.lab.topology.having(Role.POP)
-        if ",DOWN" in ground.haproxy(pop.name)
-    ]
-    return found or _unserved(ground)
+    return found
 
 
 def _unwatched(ground: Ground) -> list[str]:
