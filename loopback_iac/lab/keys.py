@@ -48,6 +48,7 @@ class Keys:
     ca_certificate: str
     site_certificate: str
     passphrase: str
+    fleet_secret: str
     mirror_public: str = ""
     # cloud -> the token of its account
     tokens: dict[str, str] = field(default_factory=dict)
@@ -79,6 +80,7 @@ def ensure_keys(paths: InstancePaths, topology: Topology) -> Keys:
         ca_certificate=ca[ca.index(_MARK) :],
         site_certificate=site,
         passphrase=keep(paths.passphrase, lambda: secrets.token_urlsafe(32)),
+        fleet_secret=keep(paths.keys / "fleet-secret", lambda: secrets.token_urlsafe(32)),
         mirror_public=ensure_signing_key(paths) if any(h.bare for h in topology.hosts) else "",
         tokens={
             h.name: keep(paths.keys / f"token-{h.name}", lambda: secrets.token_hex(32))

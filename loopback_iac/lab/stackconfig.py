@@ -46,12 +46,14 @@ def render_facts(topology: Topology, keys: Keys) -> dict[str, Any]:
     The plain part of the configuration.
 
     Out: machines (name -> how to reach it, where it stands), links (PoP -> upstream -> the order
-    form of the BGP session), adminSources (the workstation), roll (waits of a change).
+    form of the BGP session), pops and workers (name -> what the fleet says of it), adminSources
+    (the workstation), deployKey (its public half), roll (waits of a change).
     """
     ops = topology.uplink(OPS)
     return {
         "adminSources": [f"{a.ip}/{a.network.max_prefixlen}" for a in (ops.v4, ops.v6) if a],
         "roll": ROLL,
+        "deployKey": keys.operator.public,
         "machines": {h.name: _machine(topology, keys, h.name) for h in topology.having(*MACHINES)},
         "links": {
             pop.name: {
@@ -60,6 +62,8 @@ def render_facts(topology: Topology, keys: Keys) -> dict[str, Any]:
             }
             for pop in topology.having(Role.POP)
         },
+        "pops": _numbered(topology, Role.POP),
+        "workers": _numbered(topology, Role.WORKER),
     }
 
 
@@ -67,8 +71,13 @@ def render_secrets(keys: Keys) -> dict[str, str]:
     """Configuration names of secrets, and their plain values."""
     return {
         "sshPrivateKey": keys.operator.private,
+        "fleetSecret": keys.fleet_secret,
         **{f"md5-{pop}": password for pop, password in keys.md5.items()},
     }
+
+
+def _numbered(topology: Topology, role: Role) -> dict[str, dict[str, int]]:
+    return {host.name: {"node_id": n} for n, host in enumerate(topology.having(role), 1)}
 
 
 def _machine(topology: Topology, keys: Keys, name: str) -> dict[str, str]:

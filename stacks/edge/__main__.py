@@ -1,29 +1,49 @@
-"""An anycast HTTPS service on two PoPs and two bare-metal workers."""
+"""An anycast HTTPS service on PoPs and workers at Hetzner, at IONOS and on own metal."""
+
+from functools import cache
 
 import pulumi
 
-from loopback_iac.components import AnycastEdge, BareMetalHost
+from loopback_iac.components import AnycastEdge, BareMetalHost, HetznerHost, IonosHost
 
 config = pulumi.Config()
-machines = config.require_object(
-    "machines"
-)  # name -> addresses, host key, country, site, legal owner
+machines = config.require_object("machines")  # name -> kind: metal, hetzner, ionos; what it takes
 links = config.require_object("links")  # pop -> upstream -> BGP facts from the carrier's order form
+pops = config.require_object("pops")  # name -> node_id
+workers = config.require_object("workers")  # name -> node_id, weight, drained
 
 
-def metal(name: str) -> BareMetalHost:
-    """A machine in our own rack, reached with the fleet's deploy key."""
-    return BareMetalHost(
-        name, {**machines[name], "ssh_private_key": config.require_secret("sshPrivateKey")}
-    )
+@cache
+def deploy_key() -> pulumi.Output[str]:
+    """The deploy key in the project at Hetzner, which takes each key once."""
+    import pulumi_hcloud as hcloud  # noqa: PLC0415 - a fleet without Hetzner does not load it
+
+    return hcloud.SshKey("deploy", public_key=config.require("deployKey")).id
 
 
-def pop(name: str, node_id: int) -> dict:
+def host(name: str, role: str) -> pulumi.Output:
+    """A machine; its output `host` does not say who sold it."""
+    given = dict(machines[name])
+    kind = given.pop("kind", "metal")
+    given["ssh_private_key"] = config.require_secret("sshPrivateKey")
+    if kind == "metal":
+        return BareMetalHost(name, given).host
+    given |= {
+        "role": role,
+        "admin_sources": config.require_object("adminSources"),
+        "fleet_secret": config.require_secret("fleetSecret"),
+    }
+    if kind == "ionos":
+        return IonosHost(name, given).host
+    return HetznerHost(name, {**given, "ssh_key": deploy_key()}).host
+
+
+def pop(name: str) -> dict:
     """A PoP and its upstreams; one TCP-MD5 password per PoP."""
     md5 = config.require_secret(f"md5-{name}")
     return {
-        "host": metal(name).host,
-        "node_id": node_id,
+        **pops[name],
+        "host": host(name, "pop"),
         "upstreams": {up: {**facts, "md5": md5} for up, facts in links[name].items()},
     }
 
@@ -37,14 +57,9 @@ edge = AnycastEdge(
         "tunnels": config.get_object("tunnels") or {},  # key_epochs
         "prefixes": {"v4": {"cidr": "203.0.113.0/24"}, "v6": {"cidr": "2001:db8:100::/48"}},
         "vips": {"www": {"addresses": ["203.0.113.10", "2001:db8:100::10"]}},
-        "pops": {"fra1": pop("fra1", 1), "par1": pop("par1", 2)},
+        "pops": {name: pop(name) for name in pops},
         "pools": {
-            "web": {
-                "workers": {
-                    "w1": {"host": metal("w1").host, "node_id": 1},
-                    "w2": {"host": metal("w2").host, "node_id": 2},
-                }
-            }
+            "web": {"workers": {n: {**w, "host": host(n, "worker")} for n, w in workers.items()}}
         },
         "services": {"https": {"vip": "www", "port": 443, "pool": "web", "worker_port": 8443}},
     },

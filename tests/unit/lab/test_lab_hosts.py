@@ -100,7 +100,7 @@ def test_the_stack_file_opens_with_the_passphrase_and_is_kept(paths):
     config = {k.removeprefix("loopback-edge:"): v for k, v in stack["config"].items()}
     assert crypter.decrypt(config["sshPrivateKey"]["secure"]) == keys.operator.private
     assert crypter.decrypt(config["md5-par1"]["secure"]) == keys.md5["par1"]
-    for secret in (*keys.md5.values(), keys.operator.private.splitlines()[2]):
+    for secret in (*keys.md5.values(), keys.fleet_secret, keys.operator.private.splitlines()[2]):
         assert secret not in text
     assert config["adminSources"] == ["198.18.251.2/32", "2001:db8:fb::2/128"]
     assert set(config["machines"]) == {"fra1", "par1", "w1", "w2"}
