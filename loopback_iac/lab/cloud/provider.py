@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
 import grpc
 from google.protobuf import any_pb2, empty_pb2
-from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2
+from pulumi.runtime.proto import provider_pb2, status_pb2
 
-from loopback_iac.engine.paths import render_path
-from loopback_iac.engine.values import Values, parse_struct, render_struct, strip_secrets
+from loopback_iac.engine.values import Values, render_struct
 from loopback_iac.lab.cloud.kinds import (
     DEFAULTS,
     ApiError,
@@ -23,11 +21,16 @@ from loopback_iac.lab.cloud.kinds import (
     shape_like,
 )
 from loopback_iac.lab.paths import LabError
+from loopback_iac.lab.standin.servicer import (
+    StandIn,
+    parse_plain,
+    render_diff,
+    render_failures,
+)
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Mapping
-
-    from google.protobuf import struct_pb2
 
     from loopback_iac.lab.cloud.kinds import Failures, Kind, Resource
 
@@ -57,12 +60,12 @@ class Vendor(Protocol):
         ...
 
 
-class CloudProvider(provider_pb2_grpc.ResourceProviderServicer):
+class CloudProvider(StandIn):
     """One vendor's resource types; any other is refused by name."""
 
     def __init__(self, vendor: Vendor) -> None:
+        super().__init__(vendor.version)
         self._vendor = vendor
-        self._stopped = threading.Event()
         self._resources: Mapping[str, Resource] = {}
 
     def Handshake(  # noqa: N802  # the protocol's names, here and below
@@ -72,19 +75,13 @@ class CloudProvider(provider_pb2_grpc.ResourceProviderServicer):
         del request, context
         return provider_pb2.ProviderHandshakeResponse(accept_secrets=False)
 
-    def GetPluginInfo(  # noqa: N802
-        self, request: empty_pb2.Empty, context: grpc.ServicerContext
-    ) -> plugin_pb2.PluginInfo:
-        del request, context
-        return plugin_pb2.PluginInfo(version=self._vendor.version)
-
     def CheckConfig(  # noqa: N802
         self, request: provider_pb2.CheckRequest, context: grpc.ServicerContext
     ) -> provider_pb2.CheckResponse:
         del context
-        news = _plain(request.news)
+        news = parse_plain(request.news)
         return provider_pb2.CheckResponse(
-            inputs=request.news, failures=_failures(self._vendor.check_config(known(news)))
+            inputs=request.news, failures=render_failures(self._vendor.check_config(known(news)))
         )
 
     def DiffConfig(  # noqa: N802
@@ -97,51 +94,44 @@ class CloudProvider(provider_pb2_grpc.ResourceProviderServicer):
     def Configure(  # noqa: N802
         self, request: provider_pb2.ConfigureRequest, context: grpc.ServicerContext
     ) -> provider_pb2.ConfigureResponse:
-        failures = self._vendor.check_config(known(_plain(request.args)))
+        failures = self._vendor.check_config(known(parse_plain(request.args)))
         if failures:
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, failures[0][1])
-        self._resources = self._vendor.connect(self._stopped)
+        self._resources = self._vendor.connect(self.stopped)
         return provider_pb2.ConfigureResponse(acceptSecrets=False, supportsPreview=True)
 
     def Check(  # noqa: N802
         self, request: provider_pb2.CheckRequest, context: grpc.ServicerContext
     ) -> provider_pb2.CheckResponse:
         resource = self._find(request.type, context)
-        news = fill_inputs(resource.kind, request.name, _plain(request.olds), _plain(request.news))
+        news = fill_inputs(
+            resource.kind, request.name, parse_plain(request.olds), parse_plain(request.news)
+        )
         found = check_shape(resource.kind, news)
         # the provider's own checks read what they need without asking whether it is there
         found = found or resource.check(known(news))
         return provider_pb2.CheckResponse(
-            inputs=render_struct(news, secrets=False), failures=_failures(found)
+            inputs=render_struct(news, secrets=False), failures=render_failures(found)
         )
 
     def Diff(  # noqa: N802
         self, request: provider_pb2.DiffRequest, context: grpc.ServicerContext
     ) -> provider_pb2.DiffResponse:
         kind = self._find(request.type, context).kind
-        difference = diff_inputs(kind, _plain(request.old_inputs), _plain(request.news))
+        difference = diff_inputs(kind, parse_plain(request.old_inputs), parse_plain(request.news))
         if difference.refused:
             context.abort(grpc.StatusCode.UNKNOWN, f"diffing {request.urn}: {difference.refused}")
-        detailed = {
-            render_path(part.path): provider_pb2.PropertyDiff(
-                kind=_CHANGES[part.kind][str(part.path[0]) in difference.replaces], inputDiff=True
-            )
-            for part in difference.parts
-        }
-        some, none = provider_pb2.DiffResponse.DIFF_SOME, provider_pb2.DiffResponse.DIFF_NONE
-        return provider_pb2.DiffResponse(
-            changes=some if detailed else none,
-            diffs=sorted({str(part.path[0]) for part in difference.parts}),
-            replaces=difference.replaces,
-            deleteBeforeReplace=difference.delete_first,
-            detailedDiff=detailed,
-            hasDetailedDiff=True,
+        return render_diff(
+            difference.parts,
+            lambda part: _CHANGES[part.kind][str(part.path[0]) in difference.replaces],
+            difference.replaces,
+            delete_first=difference.delete_first,
         )
 
     def Create(  # noqa: N802
         self, request: provider_pb2.CreateRequest, context: grpc.ServicerContext
     ) -> provider_pb2.CreateResponse:
-        resource, news = self._find(request.type, context), _plain(request.properties)
+        resource, news = self._find(request.type, context), parse_plain(request.properties)
         if request.preview:
             blurred = blur_outputs(resource.kind, news)
             return provider_pb2.CreateResponse(properties=render_struct(blurred, secrets=False))
@@ -157,7 +147,7 @@ class CloudProvider(provider_pb2_grpc.ResourceProviderServicer):
         self, request: provider_pb2.ReadRequest, context: grpc.ServicerContext
     ) -> provider_pb2.ReadResponse:
         resource = self._find(request.type, context)
-        olds, inputs = _plain(request.properties), _plain(request.inputs)
+        olds, inputs = parse_plain(request.properties), parse_plain(request.inputs)
         try:
             found = resource.read(request.id, olds)
         except (ApiError, LabError) as error:
@@ -184,7 +174,7 @@ class CloudProvider(provider_pb2_grpc.ResourceProviderServicer):
         self, request: provider_pb2.UpdateRequest, context: grpc.ServicerContext
     ) -> provider_pb2.UpdateResponse:
         resource = self._find(request.type, context)
-        news, olds = _plain(request.news), _plain(request.olds)
+        news, olds = parse_plain(request.news), parse_plain(request.olds)
         if request.preview:
             blurred = blur_outputs(resource.kind, news, olds)
             return provider_pb2.UpdateResponse(properties=render_struct(blurred, secrets=False))
@@ -201,26 +191,11 @@ class CloudProvider(provider_pb2_grpc.ResourceProviderServicer):
     def Delete(  # noqa: N802
         self, request: provider_pb2.DeleteRequest, context: grpc.ServicerContext
     ) -> empty_pb2.Empty:
-        resource, olds = self._find(request.type, context), _plain(request.properties)
+        resource, olds = self._find(request.type, context), parse_plain(request.properties)
         try:
             resource.delete(request.id, olds)
         except (ApiError, LabError) as error:
             self._fail(context, resource.kind, olds, error)
-        return empty_pb2.Empty()
-
-    def Invoke(  # noqa: N802
-        self, request: provider_pb2.InvokeRequest, context: grpc.ServicerContext
-    ) -> NoReturn:
-        context.abort(
-            grpc.StatusCode.UNIMPLEMENTED, f"this stand-in does not have the function {request.tok}"
-        )
-
-    def Cancel(  # noqa: N802
-        self, request: empty_pb2.Empty, context: grpc.ServicerContext
-    ) -> empty_pb2.Empty:
-        """Waits between retries end; a call that runs is left to end."""
-        del request, context
-        self._stopped.set()
         return empty_pb2.Empty()
 
     def _find(self, token: str, context: grpc.ServicerContext) -> Resource:
@@ -270,12 +245,3 @@ def _abort_detailed(
     context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
     context.abort(grpc.StatusCode.UNKNOWN, text)
     raise AssertionError(text)  # abort has raised already
-
-
-def _plain(struct: struct_pb2.Struct) -> Values:
-    plain: Values = strip_secrets(parse_struct(struct))
-    return plain
-
-
-def _failures(found: Failures) -> list[provider_pb2.CheckFailure]:
-    return [provider_pb2.CheckFailure(property=name, reason=reason) for name, reason in found]

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-import threading
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import grpc
 from google.protobuf import empty_pb2
-from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
+from pulumi.runtime.proto import provider_pb2
 
 from loopback_iac.engine.diffs import compare
-from loopback_iac.engine.paths import render_path
 from loopback_iac.engine.values import (
     UNKNOWN,
     Secret,
@@ -25,6 +23,12 @@ from loopback_iac.lab.command.dialing import Voice
 from loopback_iac.lab.command.local import run_local
 from loopback_iac.lab.command.outcome import CommandError
 from loopback_iac.lab.command.remote import Job, run_remote
+from loopback_iac.lab.standin.servicer import (
+    StandIn,
+    parse_plain,
+    render_diff,
+    render_failures,
+)
 
 if TYPE_CHECKING:
     from loopback_iac.lab.standin.serving import Reporter
@@ -49,24 +53,18 @@ _KINDS = {
 }
 
 
-class CommandProvider(provider_pb2_grpc.ResourceProviderServicer):
+class CommandProvider(StandIn):
     """command:remote:Command and command:local:Command; the rest is refused by name."""
 
     def __init__(self, reporter: Reporter) -> None:
+        super().__init__(_VERSION)
         self._reporter = reporter
-        self._stopped = threading.Event()
 
     def Handshake(  # noqa: N802  # the protocol's names, here and below
         self, request: provider_pb2.ProviderHandshakeRequest, context: grpc.ServicerContext
     ) -> provider_pb2.ProviderHandshakeResponse:
         del request, context
         return provider_pb2.ProviderHandshakeResponse(accept_secrets=True)
-
-    def GetPluginInfo(  # noqa: N802
-        self, request: empty_pb2.Empty, context: grpc.ServicerContext
-    ) -> plugin_pb2.PluginInfo:
-        del request, context
-        return plugin_pb2.PluginInfo(version=_VERSION)
 
     def CheckConfig(  # noqa: N802
         self, request: provider_pb2.CheckRequest, context: grpc.ServicerContext
@@ -85,10 +83,7 @@ class CommandProvider(provider_pb2_grpc.ResourceProviderServicer):
     ) -> provider_pb2.CheckResponse:
         del context
         news = parse_struct(request.news)
-        failures = [
-            provider_pb2.CheckFailure(property=name, reason=reason)
-            for name, reason in check_inputs(request.type, news)
-        ]
+        failures = render_failures(check_inputs(request.type, news))
         if request.type == _REMOTE and "connection" in news:
             news["connection"] = Secret(strip_secrets(news["connection"]))
         # pulumi-command provider/pkg/provider/common/command.go: default of the option
@@ -106,27 +101,11 @@ class CommandProvider(provider_pb2_grpc.ResourceProviderServicer):
         Sources: pulumi-go-provider infer/resource.go: the default diff over inputs.
         """
         del context
-        olds, news = _plain_inputs(request.old_inputs), _plain_inputs(request.news)
+        olds, news = parse_plain(request.old_inputs), parse_plain(request.news)
         parts = [part for part in compare(olds, news) if str(part.path[0]) != "version"]
-        detailed = {
-            render_path(part.path): provider_pb2.PropertyDiff(
-                kind=_KINDS[part.kind], inputDiff=True
-            )
-            for part in parts
-        }
         # schema replaceOnChanges matches the bare key only: the list comes or goes as a whole
-        replaces = ["triggers"] if "triggers" in detailed else []
-        return provider_pb2.DiffResponse(
-            changes=(
-                provider_pb2.DiffResponse.DIFF_SOME
-                if parts
-                else provider_pb2.DiffResponse.DIFF_NONE
-            ),
-            diffs=sorted({str(part.path[0]) for part in parts}),
-            replaces=replaces,
-            detailedDiff=detailed,
-            hasDetailedDiff=True,
-        )
+        replaces = ["triggers"] if any(part.path == ("triggers",) for part in parts) else []
+        return render_diff(parts, lambda part: _KINDS[part.kind], replaces)
 
     def Create(  # noqa: N802
         self, request: provider_pb2.CreateRequest, context: grpc.ServicerContext
@@ -172,21 +151,6 @@ class CommandProvider(provider_pb2_grpc.ResourceProviderServicer):
             id=request.id, properties=request.properties, inputs=request.inputs
         )
 
-    def Invoke(  # noqa: N802
-        self, request: provider_pb2.InvokeRequest, context: grpc.ServicerContext
-    ) -> NoReturn:
-        context.abort(
-            grpc.StatusCode.UNIMPLEMENTED, f"this stand-in does not have the function {request.tok}"
-        )
-
-    def Cancel(  # noqa: N802
-        self, request: empty_pb2.Empty, context: grpc.ServicerContext
-    ) -> empty_pb2.Empty:
-        """Dials stop retrying; a running command is left to end, as the real plugin does."""
-        del request, context
-        self._stopped.set()
-        return empty_pb2.Empty()
-
     def _run(
         self,
         context: grpc.ServicerContext,
@@ -207,7 +171,7 @@ class CommandProvider(provider_pb2_grpc.ResourceProviderServicer):
         voice = Voice(
             status=lambda text: self._reporter.status(request.urn, text),
             warn=lambda text: self._reporter.warn(request.urn, text),
-            stopped=self._stopped.is_set,
+            stopped=self.stopped.is_set,
         )
         try:
             stdout, stderr = asyncio.run(_run_cancellable(context, request.type, plain, job, voice))
@@ -299,8 +263,3 @@ def _check_connection(raw: object, place: str) -> list[tuple[str, str]]:
     if raw.get("proxy"):
         found += _check_connection(raw["proxy"], f"{place}.proxy")
     return found
-
-
-def _plain_inputs(struct: Any) -> Values:  # noqa: ANN401  # google.protobuf.Struct
-    plain: Values = strip_secrets(parse_struct(struct))
-    return plain

@@ -1,0 +1,83 @@
+"""What every stand-in says alike in Pulumi's provider protocol."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, NoReturn
+
+import grpc
+from google.protobuf import empty_pb2
+from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
+
+from loopback_iac.engine.paths import render_path
+from loopback_iac.engine.values import Values, parse_struct, strip_secrets
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from google.protobuf import struct_pb2
+
+    from loopback_iac.engine.diffs import Part
+
+
+class StandIn(provider_pb2_grpc.ResourceProviderServicer):
+    """A provider without functions; `stopped` is set once the engine cancels."""
+
+    def __init__(self, version: str) -> None:
+        """In: version, of the real plugin that this one mirrors."""
+        self.stopped = threading.Event()
+        self._version = version
+
+    def GetPluginInfo(  # noqa: N802  # the protocol's names, here and below
+        self, request: empty_pb2.Empty, context: grpc.ServicerContext
+    ) -> plugin_pb2.PluginInfo:
+        del request, context
+        return plugin_pb2.PluginInfo(version=self._version)
+
+    def Invoke(  # noqa: N802
+        self, request: provider_pb2.InvokeRequest, context: grpc.ServicerContext
+    ) -> NoReturn:
+        context.abort(
+            grpc.StatusCode.UNIMPLEMENTED, f"this stand-in does not have the function {request.tok}"
+        )
+
+    def Cancel(  # noqa: N802
+        self, request: empty_pb2.Empty, context: grpc.ServicerContext
+    ) -> empty_pb2.Empty:
+        """Waits between retries end; what runs is left to end, as the real plugins do."""
+        del request, context
+        self.stopped.set()
+        return empty_pb2.Empty()
+
+
+def parse_plain(struct: struct_pb2.Struct) -> Values:
+    """Properties without the marks of secrets."""
+    plain: Values = strip_secrets(parse_struct(struct))
+    return plain
+
+
+def render_failures(found: Iterable[tuple[str, str]]) -> list[provider_pb2.CheckFailure]:
+    """In: found, pairs of property and reason."""
+    return [provider_pb2.CheckFailure(property=name, reason=reason) for name, reason in found]
+
+
+def render_diff(
+    parts: Sequence[Part],
+    kind_of: Callable[[Part], provider_pb2.PropertyDiff.Kind.ValueType],
+    replaces: Sequence[str],
+    *,
+    delete_first: bool = False,
+) -> provider_pb2.DiffResponse:
+    """In: parts, what differs; kind_of, how one is shown; replaces, top-level names."""
+    some, none = provider_pb2.DiffResponse.DIFF_SOME, provider_pb2.DiffResponse.DIFF_NONE
+    return provider_pb2.DiffResponse(
+        changes=some if parts else none,
+        diffs=sorted({str(part.path[0]) for part in parts}),
+        replaces=replaces,
+        deleteBeforeReplace=delete_first,
+        detailedDiff={
+            render_path(part.path): provider_pb2.PropertyDiff(kind=kind_of(part), inputDiff=True)
+            for part in parts
+        },
+        hasDetailedDiff=True,
+    )
