@@ -10,34 +10,44 @@ from loopback_iac.model.cloud_checks import check_hetzner_host, check_ionos_host
 from loopback_iac.model.fields import (
     AddressV4,
     AdminSources,
+    Country,
     Given,
     Int,
     Line,
     LineList,
     MetricsSources,
     NetworkList,
+    Several,
     Value,
+    matching,
     refuse,
 )
 from loopback_iac.model.problem import InputRejected, Problem
 from loopback_iac.model.structure import V, check_name, collect, plain
 
-# Labels of Hetzner's API: 63 characters, and both ends a letter or digit. IONOS takes these too.
-LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 PORTS = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
-IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
-COUNTRY = re.compile(r"[A-Z]{2}")
 
-
-def _label(value: object) -> object:
-    if isinstance(value, str) and not LABEL.fullmatch(value):
-        refuse(
-            "label-syntax",
-            f"{value!r} is no label",
-            "1 to 63 letters, digits, '.', '_' or '-', the ends a letter or digit",
-            "write it as in team-edge",
-        )
-    return value
+Label = Annotated[
+    str,
+    matching(
+        # Hetzner's API; IONOS takes these too
+        r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?",
+        "label-syntax",
+        "is no label",
+        "1 to 63 letters, digits, '.', '_' or '-', the ends a letter or digit",
+        "write it as in team-edge",
+    ),
+]
+Image = Annotated[
+    str,
+    matching(
+        r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}",
+        "image-name",
+        "is no name of an image",
+        "a name or id of the provider",
+        "for example debian-13",
+    ),
+]
 
 
 def _ports(value: object) -> object:
@@ -55,29 +65,6 @@ def _ports(value: object) -> object:
     return value
 
 
-def _image(value: object) -> object:
-    if isinstance(value, str) and not IMAGE.fullmatch(value):
-        refuse(
-            "image-name",
-            f"{value!r} is no name of an image",
-            "a name or id of the provider",
-            "for example debian-13",
-        )
-    return value
-
-
-def _countries(value: object) -> object:
-    wrong = [c for c in value if not COUNTRY.fullmatch(str(c))] if isinstance(value, list) else []
-    if wrong:
-        refuse(
-            "country-code",
-            f"{wrong[0]!r} is no country code",
-            "two capitals of ISO 3166-1",
-            "for example DE or FR",
-        )
-    return tuple(value) if isinstance(value, list) else value
-
-
 def _somebody(value: object) -> object:
     if isinstance(value, tuple) and not value:
         refuse(
@@ -92,11 +79,11 @@ def _somebody(value: object) -> object:
 class Labels(Value):
     """What an inventory of assets asks of a machine."""
 
-    owner: Annotated[str, BeforeValidator(_label)] | None = None
-    service: Annotated[str, BeforeValidator(_label)] | None = None
-    criticality: Annotated[str, BeforeValidator(_label)] | None = None
-    environment: Annotated[str, BeforeValidator(_label)] | None = None
-    data_class: Annotated[str, BeforeValidator(_label)] | None = None
+    owner: Label | None = None
+    service: Label | None = None
+    criticality: Label | None = None
+    environment: Label | None = None
+    data_class: Label | None = None
 
     def by_name(self) -> dict[str, str]:
         """Those that are given, with hyphens as the clouds' own labels have them."""
@@ -133,15 +120,13 @@ class CloudHost(Value):
     host_key_epoch: Int = Field(1, ge=1, le=1_000_000)
     metrics_sources: MetricsSources = ()
     tunnel_sources: Annotated[NetworkList, AfterValidator(_somebody)] | None = None
-    inbound: Annotated[
-        tuple[Inbound, ...], BeforeValidator(lambda v: tuple(v) if isinstance(v, list) else v)
-    ] = ()
+    inbound: Several[Inbound] = ()
     labels: Labels = Labels()
     protection: bool = True
     bastion: Given = False
     legal_owner: Line | None = None
     failure_domains: LineList = ()
-    allowed_countries: Annotated[tuple[str, ...], BeforeValidator(_countries)] | None = None
+    allowed_countries: Several[Country] | None = None
 
 
 class HetznerHost(CloudHost):
@@ -149,7 +134,7 @@ class HetznerHost(CloudHost):
 
     server_type: str
     size_source: Line | None = None
-    image: Annotated[str, BeforeValidator(_image)] = "debian-13"
+    image: Image = "debian-13"
     ipv4: bool = True
     ipv6: bool = True
     ssh_key: Given = False
@@ -166,7 +151,7 @@ class IonosHost(CloudHost):
     disk_type: str = "SSD Standard"
     server_type: str = "VCPU"
     availability_zone: str = "AUTO"
-    image: Annotated[str, BeforeValidator(_image)] = "debian-13"
+    image: Image = "debian-13"
     datacenter_id: Given = False
 
 

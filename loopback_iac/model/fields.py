@@ -24,9 +24,6 @@ Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
 NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")  # RFC 1035 2.3.1 with RFC 1123 2.1
-INTERFACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,14}")  # Linux IFNAMSIZ: 15 characters
-
-SERVER = re.compile(r"[A-Za-z0-9:]([A-Za-z0-9.:-]{0,251}[A-Za-z0-9])?")
 
 
 class Value(BaseModel):
@@ -177,15 +174,19 @@ def _network(value: object) -> object:
     return loose
 
 
-def _interface(value: object) -> object:
-    if isinstance(value, str) and not INTERFACE.fullmatch(value):
-        refuse(
-            "interface-name",
-            f"{value!r} is no interface name",
-            "1 to 15 letters, digits, '.', '_' or '-'",
-            "write the name that `ip -br link` prints on that host",
-        )
-    return value
+def matching(pattern: str, rule: str, got: str, need: str, fix: str) -> BeforeValidator:
+    """Text of one form; what is no text is left to the type.
+
+    In: pattern, of the whole text; got, what it is not: it follows the text that was given.
+    """
+    form = re.compile(pattern)
+
+    def check(value: object) -> object:
+        if isinstance(value, str) and not form.fullmatch(value):
+            refuse(rule, f"{value!r} {got}", need, fix)
+        return value
+
+    return BeforeValidator(check)
 
 
 def _line(value: object) -> object:
@@ -195,17 +196,6 @@ def _line(value: object) -> object:
             "an empty text" if not value.strip() else "a text with control characters",
             "one line of readable text",
             "write a sentence, or leave the field out",
-        )
-    return value
-
-
-def _server(value: object) -> object:
-    if isinstance(value, str) and not SERVER.fullmatch(value):
-        refuse(
-            "server-name",
-            f"{value!r} is neither a host name nor an address",
-            "a DNS name or an address",
-            "write it as in time.example.net or 198.18.250.11",
         )
     return value
 
@@ -254,7 +244,16 @@ AnyAddress = Annotated[Address, BeforeValidator(_address)]
 AddressV4 = Annotated[IPv4Address, BeforeValidator(_address_v4)]
 AddressV6 = Annotated[IPv6Address, BeforeValidator(_address_v6)]
 AnyNetwork = Annotated[Network, BeforeValidator(_network)]
-Interface = Annotated[str, BeforeValidator(_interface)]
+Interface = Annotated[
+    str,
+    matching(
+        r"[A-Za-z0-9][A-Za-z0-9._-]{0,14}",  # Linux IFNAMSIZ: 15 characters
+        "interface-name",
+        "is no interface name",
+        "1 to 15 letters, digits, '.', '_' or '-'",
+        "write the name that `ip -br link` prints on that host",
+    ),
+]
 Line = Annotated[str, BeforeValidator(_line)]
 Several = Annotated[tuple[T, ...], BeforeValidator(_tuple)]
 """A list as it arrives, frozen."""
@@ -262,6 +261,25 @@ AddressList = Several[AnyAddress]
 NetworkList = Several[AnyNetwork]
 AdminSources = Annotated[NetworkList, AfterValidator(_admin_sources)]
 MetricsSources = Annotated[NetworkList, AfterValidator(_metrics_sources)]
-Server = Annotated[str, BeforeValidator(_server)]
+Server = Annotated[
+    str,
+    matching(
+        r"[A-Za-z0-9:]([A-Za-z0-9.:-]{0,251}[A-Za-z0-9])?",
+        "server-name",
+        "is neither a host name nor an address",
+        "a DNS name or an address",
+        "write it as in time.example.net or 198.18.250.11",
+    ),
+]
+Country = Annotated[
+    str,
+    matching(
+        r"[A-Z]{2}",
+        "country-code",
+        "is no country code",
+        "two capitals of ISO 3166-1",
+        "for example DE or FR",
+    ),
+]
 ServerList = Several[Server]
 LineList = Several[Line]

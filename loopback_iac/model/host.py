@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import re
 import struct
 from collections.abc import Mapping
 from typing import Annotated
@@ -14,18 +13,18 @@ from loopback_iac.model.fields import (
     AddressV4,
     AddressV6,
     AnyAddress,
+    Country,
     Given,
     Line,
     LineList,
     Port,
     Value,
+    matching,
     refuse,
 )
 from loopback_iac.model.problem import InputRejected, Problem
 from loopback_iac.model.structure import collect, plain
 
-INSTANCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}")  # it stands in a command's text
-USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")  # useradd(8)
 KEY_TYPES = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ssh-rsa")
 
 
@@ -50,32 +49,26 @@ def _host_key(value: object) -> object:
     return f"{kind} {blob}"
 
 
-def _instance_id(value: object) -> object:
-    if isinstance(value, str) and not INSTANCE.fullmatch(value):
-        refuse(
-            "instance-id-syntax",
-            f"{value!r} cannot stand in a command",
-            "letters, digits and ._:/- (at most 128)",
-            "take the provider's id of the machine, or its serial number",
-        )
-    return value
-
-
-def _user(value: object) -> object:
-    if isinstance(value, str) and not USER.fullmatch(value):
-        refuse("ssh-user-syntax", f"{value!r} is no login name", "a login name", "for example root")
-    return value
-
-
-def _country(value: object) -> object:
-    if isinstance(value, str) and not re.fullmatch(r"[A-Z]{2}", value):
-        refuse(
-            "country-code",
-            f"{value!r} is no country code",
-            "two capitals of ISO 3166-1",
-            "for example DE or FR",
-        )
-    return value
+InstanceId = Annotated[
+    str,
+    matching(
+        r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}",
+        "instance-id-syntax",
+        "cannot stand in a command",
+        "letters, digits and ._:/- (at most 128)",
+        "take the provider's id of the machine, or its serial number",
+    ),
+]
+Login = Annotated[
+    str,
+    matching(
+        r"[a-z_][a-z0-9_-]{0,31}",  # useradd(8)
+        "ssh-user-syntax",
+        "is no login name",
+        "a login name",
+        "for example root",
+    ),
+]
 
 
 def _unicast(address: Address | None) -> Address | None:
@@ -100,7 +93,7 @@ class Bastion(Value):
     address: AnyAddress
     host_key: Annotated[str, BeforeValidator(_host_key)]
     ssh_port: Port = 22
-    ssh_user: Annotated[str, BeforeValidator(_user)] = "root"
+    ssh_user: Login = "root"
 
 
 class Host(Value):
@@ -109,15 +102,15 @@ class Host(Value):
     ipv4: Annotated[AddressV4 | None, AfterValidator(_unicast)] = None
     ipv6: Annotated[AddressV6 | None, AfterValidator(_unicast)] = None
     host_key: Annotated[str, BeforeValidator(_host_key)]
-    instance_id: Annotated[str, BeforeValidator(_instance_id)] | None = None
+    instance_id: InstanceId | None = None
     ssh_port: Port = 22
-    ssh_user: Annotated[str, BeforeValidator(_user)] = "root"
+    ssh_user: Login = "root"
     ssh_private_key: Given = False
     ssh_agent_socket: Line | None = None
     bastion: Bastion | None = None
     provider: Line | None = None
     legal_owner: Line | None = None
-    country: Annotated[str, BeforeValidator(_country)] | None = None
+    country: Country | None = None
     site: Line | None = None
     failure_domains: LineList = Field(default=())
 

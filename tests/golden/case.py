@@ -18,12 +18,16 @@ import os
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import pytest
 import yaml
 
-from loopback_iac.model import Host, parse_fleet, parse_host
+from loopback_iac.model import Host, InputRejected, parse_fleet, parse_host
 from loopback_iac.render import HostFiles, render_pop, render_worker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 CASES = Path(__file__).parent / "cases"
 PROBLEMS = "problems.txt"
@@ -150,3 +154,12 @@ def _rewrite(folder: Path, expected: dict[str, str], actual: dict[str, str]) -> 
         target.write_text(text)
     for left in folder.rglob("*.actual"):
         left.unlink()
+
+
+def refused(folder: Path, means: list[str], parse: Callable[[], object]) -> None:
+    """The input is rejected for what the case means, in the words that stand beside it."""
+    with pytest.raises(InputRejected) as caught:
+        parse()
+    assert [f"{p.rule} at {p.path}" for p in caught.value.problems] == means
+    diff = compare(folder, {PROBLEMS: f"{caught.value}\n"})
+    assert not diff, f"\n{diff}"

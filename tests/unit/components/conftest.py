@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pulumi
 import pytest
@@ -38,6 +39,12 @@ def deploy_key() -> str:
     """A private key in OpenSSH's form."""
     key = Ed25519PrivateKey.generate()
     return key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode()
+
+
+@pytest.fixture(scope="module")
+def hosts() -> dict[str, Any]:
+    """What a program writes its hosts into."""
+    return {}
 
 
 @pytest.fixture(scope="module")

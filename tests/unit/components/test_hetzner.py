@@ -8,32 +8,22 @@ from typing import Any
 import pulumi
 import pytest
 import yaml
-from pulumi.runtime import mocks
 
 from loopback_iac.components import HetznerHost
 from loopback_iac.components.boundary import RejectedInputs
+from tests.unit.components.recording import FLEET_SECRET, Cloud
 
-FLEET_SECRET = "abcdefghijklmnopqrstuvwxyz0123456789"
 SECRETS = (FLEET_SECRET, "PRIVATE KEY")
 
 
-class Cloud(mocks.Mocks):
-    """Answers as Hetzner's provider would, and keeps what was asked and with which options."""
-
-    def __init__(self):
-        self.made: dict[str, Any] = {}
-
-    def call(self, args):
-        return {}
-
-    def new_resource(self, args):
-        self.made[args.name] = args
-        out = dict(args.inputs)
-        if args.typ == "hcloud:index/primaryIp:PrimaryIp":
-            v6 = args.inputs["type"] == "ipv6"
-            out |= {"ipAddress": "2001:db8:7::" if v6 else "198.18.32.7"}
-            out |= {"ipNetwork": "2001:db8:7::/64"} if v6 else {}
-        return str(100 + len(self.made)), out
+def answer(args, count: int) -> tuple[str, dict[str, Any]]:
+    """As Hetzner's provider."""
+    out = {}
+    if args.typ == "hcloud:index/primaryIp:PrimaryIp":
+        v6 = args.inputs["type"] == "ipv6"
+        out = {"ipAddress": "2001:db8:7::" if v6 else "198.18.32.7"}
+        out |= {"ipNetwork": "2001:db8:7::/64"} if v6 else {}
+    return str(100 + count), out
 
 
 def told(resource, name: str):
@@ -61,17 +51,12 @@ def args(deploy_key: str, **more: Any) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def hosts() -> dict[str, Any]:
-    return {}
-
-
-@pytest.fixture(scope="module")
 def cloud(declare, deploy_key, hosts):
     def program():
         made = HetznerHost("h1", args(deploy_key, labels={"data_class": "public"}))
         made.host.apply(lambda ref: hosts.update(h1=ref))
 
-    return declare(Cloud(), program)
+    return declare(Cloud(answer), program)
 
 
 def test_children_and_their_names(cloud):
@@ -138,10 +123,10 @@ def test_it_waits_when_created_and_drains_when_deleted(cloud, hosts):
 
 
 def test_the_same_program_gives_the_same_user_data(cloud, declare, deploy_key):
-    again = declare(Cloud(), lambda: HetznerHost("h1", args(deploy_key)))
+    again = declare(Cloud(answer), lambda: HetznerHost("h1", args(deploy_key)))
     before = told(cloud.made["h1-server"], "userData")
     assert told(again.made["h1-server"], "userData") == before
-    other = declare(Cloud(), lambda: HetznerHost("h1", args(deploy_key, host_key_epoch=2)))
+    other = declare(Cloud(answer), lambda: HetznerHost("h1", args(deploy_key, host_key_epoch=2)))
     assert told(other.made["h1-server"], "userData") != before
 
 
@@ -156,7 +141,7 @@ def test_what_is_shared_is_given(declare, deploy_key):
     }
     key = "AAAAC3NzaC1lZDI1NTE5AAAAIGm3O6QVKcmWbx9fGxPnNqJtPBkYpU1Gxq1SVN5jyjyc"
     more["bastion"]["host_key"] = f"ssh-ed25519 {key}"
-    made = declare(Cloud(), lambda: HetznerHost("h1", args(deploy_key, **more))).made
+    made = declare(Cloud(answer), lambda: HetznerHost("h1", args(deploy_key, **more))).made
     assert "h1-ssh-key" not in made
     assert "h1-ipv6" not in made
     server = made["h1-server"].inputs
@@ -169,7 +154,7 @@ def test_what_is_shared_is_given(declare, deploy_key):
 
 
 def test_bad_input_is_refused_before_anything_is_declared():
-    made = Cloud()
+    made = Cloud(answer)
     pulumi.runtime.set_mocks(made, preview=True)
     with pytest.raises(RejectedInputs) as refused:
         HetznerHost("h1", plain(location="fns1", server_type="cx1"))
@@ -180,7 +165,7 @@ def test_bad_input_is_refused_before_anything_is_declared():
 
 def test_a_malformed_token_is_refused_and_not_shown(monkeypatch):
     monkeypatch.setenv("HCLOUD_TOKEN", "too-short")
-    made = Cloud()
+    made = Cloud(answer)
     pulumi.runtime.set_mocks(made, preview=True)
     with pytest.raises(RejectedInputs) as refused:
         HetznerHost("h1", plain())

@@ -8,31 +8,18 @@ from typing import Any
 import pulumi
 import pytest
 import yaml
-from pulumi.runtime import mocks
 
 from loopback_iac.components import IonosHost
 from loopback_iac.components.boundary import RejectedInputs
+from tests.unit.components.recording import FLEET_SECRET, Cloud
 
-FLEET_SECRET = "abcdefghijklmnopqrstuvwxyz0123456789"
 SECRETS = (FLEET_SECRET, "PRIVATE KEY", "I2Nsb3VkLWNvbmZpZw")  # the last: base64 of user data
 
 
-class Cloud(mocks.Mocks):
-    """Answers as IONOS' provider would, and keeps what was asked."""
-
-    def __init__(self):
-        self.made: dict[str, Any] = {}
-
-    def call(self, args):
-        return {}
-
-    def new_resource(self, args):
-        self.made[args.name] = args
-        out = dict(args.inputs)
-        if args.typ.endswith(":IPBlock"):
-            out |= {"ips": ["198.18.48.5"]}
-        ident = "3" if args.typ.endswith(":Lan") else f"uuid-{len(self.made)}"
-        return ident, out
+def answer(args, count: int) -> tuple[str, dict[str, Any]]:
+    """As IONOS' provider."""
+    out = {"ips": ["198.18.48.5"]} if args.typ.endswith(":IPBlock") else {}
+    return "3" if args.typ.endswith(":Lan") else f"uuid-{count}", out
 
 
 def plain(**more: Any) -> dict[str, Any]:
@@ -51,11 +38,6 @@ def plain(**more: Any) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def hosts() -> dict[str, Any]:
-    return {}
-
-
-@pytest.fixture(scope="module")
 def cloud(declare, deploy_key, hosts):
     def program():
         late = {"fleet_secret": FLEET_SECRET, "ssh_private_key": deploy_key}
@@ -63,7 +45,7 @@ def cloud(declare, deploy_key, hosts):
         made = IonosHost("i1", plain(**secret))
         made.host.apply(lambda ref: hosts.update(i1=ref))
 
-    return declare(Cloud(), program)
+    return declare(Cloud(answer), program)
 
 
 def told(resource, name: str):
@@ -125,7 +107,7 @@ def test_it_drains_when_deleted(cloud):
 
 
 def test_bad_input_is_refused_before_anything_is_declared():
-    made = Cloud()
+    made = Cloud(answer)
     pulumi.runtime.set_mocks(made, preview=True)
     with pytest.raises(RejectedInputs) as refused:
         IonosHost("i1", plain(location="de/ber", ram_mb=1000))

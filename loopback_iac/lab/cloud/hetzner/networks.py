@@ -47,11 +47,7 @@ class Networks:
 
     def check(self, news: Values) -> Failures:
         """Text: terraform-provider-hcloud internal/network/resource.go parses it as a CIDR."""
-        try:
-            ip_network(news.get("ipRange", "10.0.0.0/8"))
-        except ValueError as error:
-            return [*check_labels(news), ("ipRange", f"invalid CIDR address: {error}")]
-        return check_labels(news)
+        return check_labels(news) + _check_range(news)
 
     def create(self, news: Values) -> tuple[str, Values]:
         whole = ip_network(news["ipRange"])
@@ -106,13 +102,9 @@ class NetworkSubnets:
         self._account = account
 
     def check(self, news: Values) -> Failures:
-        found = []
+        found = _check_range(news)
         if news.get("type", "cloud") not in ("cloud", "server", "vswitch"):
             found.append(("type", f"{news['type']} is not a valid subnet type"))
-        try:
-            ip_network(news.get("ipRange", "10.0.0.0/24"))
-        except ValueError as error:
-            found.append(("ipRange", f"invalid CIDR address: {error}"))
         return found
 
     def create(self, news: Values) -> tuple[str, Values]:
@@ -154,6 +146,16 @@ class NetworkSubnets:
             if any(ip_address(ip) in ip_network(net) for ip in ips):
                 raise refuse("conflict", "servers are attached")
             book.of("network_subnet").pop(ident, None)
+
+
+def _check_range(news: Values) -> Failures:
+    if "ipRange" not in news:
+        return []  # of a value that is known only later there is nothing to check
+    try:
+        ip_network(news["ipRange"])
+    except ValueError as error:
+        return [("ipRange", f"invalid CIDR address: {error}")]
+    return []
 
 
 def attached(book: Book, network: str) -> list[dict[str, Any]]:
