@@ -14,9 +14,10 @@ import shutil
 from typing import TYPE_CHECKING, Any
 
 from .checks import check_staged
+from .disturbing import HAPROXY, touches_data_plane
 from .drain import APPLY, drain, want_undrained
 from .files import check_space, forget_beside, put_in_place, read_on_disk, write_beside
-from .plan import plan_retired, plan_steps, touches_data_plane
+from .plan import plan_retired, plan_steps
 from .programs import boot_id, boottime_s
 from .proof import prove_set
 from .recover import arm_timer, recover_locked, restore_origin, return_to_confirmed
@@ -163,8 +164,7 @@ def _begin(coming: HostSet, before: HostSet | None, changed: list[str], connecti
                 file = coming.files[path]
                 write_beside(path, file.content, file.mode, *file.ids)
         drained = False
-        texts = _standing_texts(changed)
-        if coming.role == "pop" and touches_data_plane(changed, coming.role, texts, coming.files):
+        if coming.role == "pop" and _disturbs(changed, coming, before):
             drained = drain(APPLY, coming.drain_s)
     except (OSError, RefusedError) as failed:
         forget_beside(changed)
@@ -174,6 +174,12 @@ def _begin(coming: HostSet, before: HostSet | None, changed: list[str], connecti
         raise _as_refusal(failed) from failed
     _note(pending | {"phase": SWAPPING, "drained": drained})
     return drained
+
+
+def _disturbs(changed: list[str], coming: HostSet, before: HostSet | None) -> bool:
+    texts = _standing_texts(list({*changed, HAPROXY}))
+    old = before.files if before else {}
+    return touches_data_plane(changed, coming.role, texts, coming.files, old)
 
 
 def _standing_texts(paths: list[str]) -> dict[str, str]:

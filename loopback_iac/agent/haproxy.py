@@ -56,6 +56,24 @@ def parse_workers(text: str) -> dict[str, int] | None:
     return counts
 
 
+def read_servers(path: str) -> dict[str, dict[str, dict[str, object]]] | None:
+    """Backend -> worker -> what HAProxy thinks of it; None when it does not answer."""
+    answer = ask(path, "show stat -1 4 -1")
+    return None if answer is None else parse_servers(answer)
+
+
+def parse_servers(text: str) -> dict[str, dict[str, dict[str, object]]] | None:
+    """Status (`UP`, `UP 1/3`, `DOWN`, `no check`) and weight of each server, from `show stat`."""
+    rows = _parse_rows(text)
+    if rows is None:
+        return None
+    found: dict[str, dict[str, dict[str, object]]] = {}
+    for row in rows:
+        seen = {"status": row["status"], "weight": int(row.get("weight") or 0)}
+        found.setdefault(row["pxname"], {})[row["svname"]] = seen
+    return found
+
+
 def read_denied(path: str) -> dict[str, int] | None:
     """Connections that each frontend refused by rule; None when HAProxy does not answer."""
     answer = ask(path, "show stat -1 1 -1")

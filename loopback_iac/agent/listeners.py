@@ -1,25 +1,15 @@
-"""Which TCP listeners exist, asked from the kernel by sock_diag.
-
-/proc/net/tcp prints every connection; on a PoP with a hundred thousand of them a look takes a good
-part of a second.
-sock_diag filters by state in the kernel (linux/inet_diag.h).
-"""
+"""Which TCP listeners exist, and which of those that should exist they cover."""
 
 from __future__ import annotations
 
 import ipaddress
 import socket
-import struct
 from typing import TYPE_CHECKING
+
+from .sockets import LISTEN, read_sockets
 
 if TYPE_CHECKING:
     from collections.abc import Collection
-
-_NETLINK_SOCK_DIAG = 4
-_SOCK_DIAG_BY_FAMILY = 20
-_DUMP = 0x301  # NLM_F_REQUEST | NLM_F_DUMP
-_DONE, _ERROR = 3, 2
-_LISTEN = 1 << 10  # TCPF_LISTEN
 
 Listener = tuple[str, int]
 
@@ -29,43 +19,8 @@ def read_listeners() -> set[Listener]:
 
     Raises: OSError when the kernel does not answer within a second.
     """
-    found: set[Listener] = set()
-    with socket.socket(
-        socket.AF_NETLINK, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC, _NETLINK_SOCK_DIAG
-    ) as talk:
-        talk.settimeout(1.0)
-        talk.bind((0, 0))
-        for family in (socket.AF_INET, socket.AF_INET6):
-            request = struct.pack("=BBBBI", family, socket.IPPROTO_TCP, 0, 0, _LISTEN) + bytes(48)
-            header = struct.pack(
-                "=IHHII", 16 + len(request), _SOCK_DIAG_BY_FAMILY, _DUMP, family, 0
-            )
-            talk.send(header + request)
-            found |= _read_dump(talk)
-    return found
-
-
-def _read_dump(talk: socket.socket) -> set[Listener]:
-    found: set[Listener] = set()
-    while True:
-        packet = talk.recv(1 << 17)
-        offset = 0
-        while offset + 16 <= len(packet):
-            length, kind = struct.unpack_from("=IH", packet, offset)
-            if kind == _ERROR:
-                code = -struct.unpack_from("=i", packet, offset + 16)[0]
-                raise OSError(code, "sock_diag refused")
-            if kind == _DONE:
-                return found
-            found.add(_parse_message(packet, offset + 16))
-            offset += (length + 3) & ~3
-
-
-def _parse_message(packet: bytes, at: int) -> Listener:
-    family = packet[at]
-    port = struct.unpack_from("!H", packet, at + 4)[0]
-    size = 4 if family == socket.AF_INET else 16
-    return str(ipaddress.ip_address(packet[at + 8 : at + 8 + size])), port
+    families = (socket.AF_INET, socket.AF_INET6)
+    return {(found.address, found.port) for found in read_sockets(LISTEN, families)}
 
 
 def listening(wanted: Collection[Listener]) -> set[Listener]:

@@ -8,11 +8,9 @@ traffic, the watch last.
 
 from __future__ import annotations
 
-import re
-from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
-from .allowed import DATA_PLANE, parse_place, tunnel_of, unit_of
+from .allowed import parse_place, tunnel_of, unit_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -25,9 +23,7 @@ ONE_SHOTS = {
     "routes": "loopback-routes",
 }
 DAEMONS = {"haproxy": "haproxy", "bird": "bird", "watch": "loopback-watch"}
-_LIMITS = re.compile(r"^\s*# limits: begin\b.*?^\s*# limits: end\n", re.MULTILINE | re.DOTALL)
-_LIMITED = ("/etc/loopback/nftables.conf", "/etc/haproxy/haproxy.cfg")
-_CARRYING = ("haproxy.service", "bird.service")
+CARRYING = ("haproxy.service", "bird.service")
 _LESSER = {
     "haproxy-restart": "haproxy", "bird-restart": "bird", "tunnel-restart": "tunnel-peers",
 }  # fmt: skip
@@ -85,7 +81,7 @@ def _unit_steps(path: str, unit: str, new: Mapping[str, SetFile]) -> set[Step]:
         return set()
     if unit.startswith("wg-quick@"):
         return {Step("tunnel-restart", unit.removeprefix("wg-quick@").removesuffix(".service"))}
-    if unit in _CARRYING:
+    if unit in CARRYING:
         return {Step(f"{unit.removesuffix('.service')}-restart")}
     for kind, service in {**ONE_SHOTS, "watch": "loopback-watch", "chrony": "chrony"}.items():
         if unit == f"{service}.service":
@@ -136,34 +132,6 @@ def plan_retired(old: Mapping[str, SetFile], new: Mapping[str, SetFile], role: s
             gone.append(Step(kind))
     order = ("watch", "bird", "haproxy", "exporter", "tunnel", "routes", "nftables", "unit")
     return sorted(gone, key=lambda step: (order.index(step.kind), step.name))
-
-
-def touches_data_plane(
-    changed: Iterable[str],
-    role: str,
-    standing: Mapping[str, str] = MappingProxyType({}),
-    new: Mapping[str, SetFile] = MappingProxyType({}),
-) -> bool:
-    """Whether flows may be disturbed by these changes.
-
-    In:  changed paths; the texts that stand on the host, which somebody else may have changed;
-         the files to come.
-
-    A change of rate limits alone is none: nftables swaps its rules in one transaction, HAProxy's
-    old process keeps what it has, and a drain would hand an attack to the next PoP.
-    """
-    return any(
-        (parse_place(path, role).kind in DATA_PLANE and not _only_limits(path, standing, new))
-        or (unit_of(path) or "").startswith("wg-quick@")
-        or unit_of(path) in _CARRYING
-        for path in changed
-    )
-
-
-def _only_limits(path: str, standing: Mapping[str, str], new: Mapping[str, SetFile]) -> bool:
-    if path not in _LIMITED or path not in standing or path not in new:
-        return False
-    return _LIMITS.sub("", standing[path]) == _LIMITS.sub("", new[path].text)
 
 
 def services_of(files: Mapping[str, SetFile], role: str) -> list[str]:

@@ -10,10 +10,10 @@ import subprocess
 import time
 from typing import TYPE_CHECKING, Any
 
-from .echo import read_pairs, round_trip_ms
+from .echo import peer_address, read_pairs, round_trip_ms
 from .files import read_on_disk
 from .gates import BirdError, read_positions, read_reasons, tell_bird
-from .haproxy import read_workers
+from .haproxy import read_servers, read_workers
 from .holes import report_holes
 from .limits import report_limits
 from .listeners import read_listeners
@@ -21,10 +21,12 @@ from .programs import memory_kib, run
 from .recover import recover_locked
 from .refusal import RefusedError
 from .sets import read_set
+from .sockets import count_connections
 from .state import AGENT, alone, read_enrolled, read_state, standing
 from .watchfile import Watch, read_watch
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Iterable
 
 _VERSIONS = {
@@ -62,6 +64,7 @@ def report() -> dict[str, Any]:
         "bgp": _sessions(watch),
         "tunnels": _tunnels(watch.tunnels) if watch else {},
         "workers": read_workers(watch.haproxy_socket) if watch and watch.services else None,
+        "servers": read_servers(watch.haproxy_socket) if watch and watch.services else None,
         "gates": _gates(watch),
         "limits": report_limits(watch),
         "blackholes": report_holes(watch),
@@ -118,8 +121,8 @@ def _sessions(watch: Watch | None) -> dict[str, str] | None:
 
 
 def _tunnels(names: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Age of the last handshake and the round trip to the peer, through each tunnel."""
-    pairs, shaken = read_pairs(), _handshakes()
+    """Through each tunnel: age of the last handshake, round trip, connections that are open."""
+    pairs, shaken, open_to = read_pairs(), _handshakes(), count_connections()
     now = int(time.time())
     found: dict[str, dict[str, Any]] = {}
     for name in names:
@@ -129,8 +132,13 @@ def _tunnels(names: Iterable[str]) -> dict[str, dict[str, Any]]:
             "present": present,
             "handshake_age_s": now - last if last else None,
             "rtt_ms": round_trip_ms(pairs.get(name, ())) if present else None,
+            "connections": _count(open_to, peer_address(pairs.get(name, ()))),
         }
     return found
+
+
+def _count(open_to: Counter[str] | None, peer: str | None) -> int | None:
+    return None if open_to is None or peer is None else open_to[peer]
 
 
 def _handshakes() -> dict[str, int]:

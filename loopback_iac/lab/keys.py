@@ -63,8 +63,7 @@ def ensure_keys(paths: InstancePaths, topology: Topology) -> Keys:
     paths.keys.mkdir(parents=True, exist_ok=True, mode=0o700)
     machines = topology.having(*MACHINES)
     host_keys = {h.name: _ssh_key(paths.keys / f"host-{h.name}", h.name) for h in machines}
-    tls = keep(paths.keys / "tls.pem", _make_tls)
-    ca, site = tls.split("-----BEGIN SITE-----\n")
+    ca, site = ensure_certificates(paths)
     keys = Keys(
         operator=_ssh_key(paths.operator_key, f"operator@{paths.name}"),
         host_keys=host_keys,
@@ -90,6 +89,12 @@ def ensure_keys(paths: InstancePaths, topology: Topology) -> Keys:
     write_private(paths.ca_certificate, keys.ca_certificate, 0o644)
     write_private(paths.known_hosts, _render_known_hosts(topology, host_keys), 0o644)
     return keys
+
+
+def ensure_certificates(paths: InstancePaths) -> tuple[str, str]:
+    """The lab's CA, and the site's key with its certificate; made when they are missing."""
+    ca, site = keep(paths.keys / "tls.pem", _make_tls).split("-----BEGIN SITE-----\n")
+    return ca, site
 
 
 def keep(path: Path, make: Callable[[], str]) -> str:

@@ -57,7 +57,7 @@ def render_seed(topology: Topology, host: Host, keys: Keys) -> Seed:
         seed[KEYRING] = SeedFile(keys.mirror_public)
         seed[SOURCES] = SeedFile(render_sources(topology))
     if host.role is Role.WORKER:
-        seed |= _workload(keys)
+        seed |= render_workload(keys.site_certificate)
     if host.role in ROUTERS:
         seed["etc/bird/bird.conf"] = SeedFile(render_bird(topology, host, keys.md5), 0o640)
         # a carrier's router has a processor of its own for this
@@ -122,10 +122,10 @@ def _machine(host: Host, keys: Keys) -> Seed:
     }
 
 
-def _workload(keys: Keys) -> Seed:
+def render_workload(site_certificate: str) -> Seed:
     """The customer's application; the library only ever sees its port."""
     return {
-        "etc/demo-app/www.pem": SeedFile(keys.site_certificate, 0o600),
+        "etc/demo-app/www.pem": SeedFile(site_certificate, 0o600),
         "etc/demo-app/demo-app.cfg": SeedFile(read("demo-app.cfg")),
         "etc/demo-app/demo_app.py": SeedFile(read("demo_app.py")),
         # systemd opens the log before it would make its directory

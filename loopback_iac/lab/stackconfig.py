@@ -20,6 +20,11 @@ LEGAL_OWNER = "Example Edge GmbH"
 PROVIDER = "own-metal"
 # Drills wait for both; the defaults of 30 and 10 s suit a fleet with users.
 ROLL = {"drain_s": 2, "return_hold_s": 3}
+# What could be ordered: nobody does before one of them is a PoP or a worker.
+FOR_SALE: dict[str, dict[str, Any]] = {
+    "h1": {"kind": "hetzner", "location": "fsn1", "server_type": "cx23", "protection": False},
+    "i1": {"kind": "ionos", "location": "de/txl", "cores": 2, "ram_mb": 2048, "protection": False},
+}
 
 
 def ensure_stack_config(paths: InstancePaths, topology: Topology, keys: Keys) -> bool:
@@ -45,16 +50,19 @@ def render_facts(topology: Topology, keys: Keys) -> dict[str, Any]:
     """
     The plain part of the configuration.
 
-    Out: machines (name -> how to reach it, where it stands), links (PoP -> upstream -> the order
-    form of the BGP session), pops and workers (name -> what the fleet says of it), adminSources
-    (the workstation), deployKey (its public half), roll (waits of a change).
+    Out: machines (name -> how to reach it and where it stands, or what to order), links (PoP ->
+    upstream -> the order form of the BGP session), pops and workers (name -> what the fleet says
+    of it), adminSources (the workstation), deployKey (its public half), roll (waits of a change).
     """
     ops = topology.uplink(OPS)
     return {
         "adminSources": [f"{a.ip}/{a.network.max_prefixlen}" for a in (ops.v4, ops.v6) if a],
         "roll": ROLL,
         "deployKey": keys.operator.public,
-        "machines": {h.name: _machine(topology, keys, h.name) for h in topology.having(*MACHINES)},
+        "machines": {
+            **{h.name: _machine(topology, keys, h.name) for h in topology.having(*MACHINES)},
+            **(FOR_SALE if topology.having(Role.PROVIDER) else {}),
+        },
         "links": {
             pop.name: {
                 up.name: _session(topology, pop.name, up.name, up.asn)

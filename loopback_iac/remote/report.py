@@ -32,11 +32,22 @@ class Pending(_Value):
 
 
 class TunnelState(_Value):
-    """One tunnel. Ages in seconds, round trip in milliseconds; None: never, or no answer."""
+    """One tunnel. Ages in seconds, round trip in milliseconds; None: never, or no answer.
+
+    `connections`: TCP connections open to its far end; None: the agent does not say.
+    """
 
     present: bool
     handshake_age_s: int | None
     rtt_ms: float | None
+    connections: int | None = None
+
+
+class ServerState(_Value):
+    """What HAProxy of a PoP thinks of a worker: its word, and the share it gives."""
+
+    status: str
+    weight: int
 
 
 class GateState(_Value):
@@ -73,6 +84,7 @@ class Report(_Value):
     files: dict[str, str]
     bgp: dict[str, str] | None
     tunnels: dict[str, TunnelState]
+    servers: dict[str, dict[str, ServerState]] | None = None  # backend -> worker
     gates: dict[str, GateState]
     blackholes: tuple[BlackholeState, ...]
 

@@ -56,6 +56,7 @@ class Machine:
     metadata: dict[str, Any]
     user_data: str = ""
     machine_id: str = ""
+    labels: dict[str, str] = field(default_factory=dict)
     on: bool = True
     dark: bool = False
 

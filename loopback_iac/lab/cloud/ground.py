@@ -17,7 +17,9 @@ from loopback_iac.lab.cloud.book import Shelf
 from loopback_iac.lab.cloud.filters import render_filters
 from loopback_iac.lab.cloud.growth import neighbourhood
 from loopback_iac.lab.cloud.seed import render_server_seed
+from loopback_iac.lab.keys import ensure_certificates
 from loopback_iac.lab.paths import LabError
+from loopback_iac.lab.seeds import render_workload
 from loopback_iac.lab.topology import CLOUDS
 from loopback_iac.lab.wiring import render_end
 
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
     from loopback_iac.lab.paths import InstancePaths
     from loopback_iac.lab.topology import Topology
 
+# The label that an order of a worker bears: the customer's own software is on its disk, as an image
+# of the customer's would bring it, for the library brings none.
+ROLE, WORKER = "role", "worker"
 _DEADLINE_S = 60.0
 _AGAIN_S = 0.05
 # Card at the router, and an address that was sent there.
@@ -58,7 +63,10 @@ class Ground:
         """Put a new server's disk and cables into the lab; `start` boots it."""
         machine.machine_id = secrets.token_hex(16)
         book.machines[machine.host] = machine
-        boot.prepare_disk(self.paths, machine.host, self._image, render_server_seed(machine))
+        seed = render_server_seed(machine)
+        if machine.labels.get(ROLE) == WORKER:
+            seed |= render_workload(ensure_certificates(self.paths)[1])
+        boot.prepare_disk(self.paths, machine.host, self._image, seed)
         self.plug(book, machine)
 
     def plug(self, book: Book, machine: Machine) -> None:

@@ -77,7 +77,8 @@ def test_text_is_what_prometheus_reads():
 @pytest.mark.parametrize("unit", ["loopback-metrics.service", "prometheus-node-exporter.service"])
 def test_a_changed_exporter_is_restarted_without_a_drain(unit):
     from loopback_iac.agent.bundle import SetFile  # noqa: PLC0415 - only here
-    from loopback_iac.agent.plan import Step, plan_steps, touches_data_plane  # noqa: PLC0415
+    from loopback_iac.agent.disturbing import touches_data_plane  # noqa: PLC0415
+    from loopback_iac.agent.plan import Step, plan_steps  # noqa: PLC0415
 
     drop_in = "" if unit.startswith("loopback") else ".d/loopback.conf"
     path = f"/etc/systemd/system/{unit}{drop_in}"

@@ -4,7 +4,8 @@ import pytest
 
 from loopback_iac.agent.allowed import parse_place
 from loopback_iac.agent.bundle import SetFile
-from loopback_iac.agent.plan import plan_retired, plan_steps, services_of, touches_data_plane
+from loopback_iac.agent.disturbing import touches_data_plane
+from loopback_iac.agent.plan import plan_retired, plan_steps, services_of
 from loopback_iac.agent.refusal import RefusedError
 
 UNITS = "/etc/systemd/system"

@@ -58,6 +58,7 @@ def describe(book: Book, ident: str, host: str) -> Machine:
         ports=ports,
         metadata=render_metadata(book, ident),
         user_data=server.get("userData", ""),
+        labels=dict(server.get("labels") or {}),
     )
 
 

@@ -50,6 +50,7 @@ def describe(book: Book, ident: str, host: str) -> Machine:
         ports=ports,
         metadata=render_metadata(ident, server),
         user_data=base64.b64decode(server["volume"].get("userData", "")).decode(),
+        labels={one["key"]: one["value"] for one in server.get("labels") or ()},
     )
 
 
