@@ -103,7 +103,8 @@ def test_the_stack_file_opens_with_the_passphrase_and_is_kept(paths):
     for secret in (*keys.md5.values(), keys.fleet_secret, keys.operator.private.splitlines()[2]):
         assert secret not in text
     assert config["adminSources"] == ["198.18.251.2/32", "2001:db8:fb::2/128"]
-    assert set(config["machines"]) == {"fra1", "par1", "w1", "w2"}
+    assert set(config["machines"]) == {"fra1", "par1", "w1", "w2", "h1", "i1"}
+    assert set(config["pops"]) | set(config["workers"]) == {"fra1", "par1", "w1", "w2"}
     assert config["machines"]["w1"]["ipv6"] == "2001:db8:b::21"
     assert config["machines"]["w1"]["host_key"].startswith("ssh-ed25519 AAAA")
     assert config["links"]["par1"]["t2"] == {
