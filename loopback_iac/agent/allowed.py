@@ -48,7 +48,7 @@ _EXACT = {
     "/etc/default/prometheus-node-exporter": Place("exporter", (POP,)),
     "/etc/default/prometheus-bird-exporter": Place("exporter", (POP,)),
 }
-_TUNNEL = re.compile(r"/etc/wireguard/(l[bc]-[a-z0-9][a-z0-9-]{0,11})\.conf")
+_TUNNEL = re.compile(r"/etc/wireguard/((?:l[bc]|up)-[a-z0-9][a-z0-9-]{0,11})\.conf")
 _UNIT = re.compile(r"/etc/systemd/system/(loopback-[a-z0-9-]+\.(?:service|path|timer))")
 _DROP_IN = re.compile(r"/etc/systemd/system/([a-zA-Z0-9@_.-]+\.service)\.d/loopback\.conf")
 

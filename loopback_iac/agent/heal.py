@@ -16,7 +16,7 @@ from .refusal import RefusedError
 from .state import alone
 from .watchfile import GATE_FOLDER
 
-_WISH = re.compile(r"heal-(l[bc]-[a-z0-9][a-z0-9-]{0,11})")
+_WISH = re.compile(r"heal-((?:l[bc]|up)-[a-z0-9][a-z0-9-]{0,11})")
 
 
 def heal() -> None:

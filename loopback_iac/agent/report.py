@@ -63,6 +63,7 @@ def report() -> dict[str, Any]:
         "listening": sorted(f"{address} {port}" for address, port in read_listeners()),
         "bgp": _sessions(watch),
         "tunnels": _tunnels(watch.tunnels) if watch else {},
+        "upstream_tunnels": _upstream_tunnels(watch.upstream_tunnels) if watch else {},
         "workers": read_workers(watch.haproxy_socket) if watch and watch.services else None,
         "servers": read_servers(watch.haproxy_socket) if watch and watch.services else None,
         "gates": _gates(watch),
@@ -139,6 +140,25 @@ def _tunnels(names: Iterable[str]) -> dict[str, dict[str, Any]]:
 
 def _count(open_to: Counter[str] | None, peer: str | None) -> int | None:
     return None if open_to is None or peer is None else open_to[peer]
+
+
+def _upstream_tunnels(names: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """What the operator of the router wants to know: our key, and when the ends last met.
+
+    Whether it carries is told by the sessions over it; a router need not answer an echo.
+    """
+    shaken = _handshakes() if names else {}
+    now = int(time.time())
+    found: dict[str, dict[str, Any]] = {}
+    for name in names:
+        present = os.path.exists(f"/sys/class/net/{name}")
+        last = shaken.get(name, 0) if present else 0
+        found[name] = {
+            "present": present,
+            "handshake_age_s": now - last if last else None,
+            "public_key": run("wg", "show", name, "public-key").out.strip() if present else None,
+        }
+    return found
 
 
 def _handshakes() -> dict[str, int]:

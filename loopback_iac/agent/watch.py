@@ -231,7 +231,7 @@ class Keeper:
         by root.
         """
         now = time.monotonic()
-        for tunnel in self.kept.tunnels:
+        for tunnel in (*self.kept.tunnels, *self.kept.upstream_tunnels):
             if os.path.exists(f"/sys/class/net/{tunnel}"):
                 self.asked.pop(tunnel, None)
             elif now - self.asked.get(tunnel, -HEAL_AGAIN_S) >= HEAL_AGAIN_S:

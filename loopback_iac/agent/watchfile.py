@@ -51,6 +51,7 @@ class Watch(NamedTuple):
     blackhole_sessions: Mapping[str, int] = MappingProxyType({})  # name in BIRD -> family
     blackhole_refusing: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()  # tunnels that carry no traffic while keys are rotated
+    upstream_tunnels: tuple[str, ...] = ()  # to routers that BGP is spoken with
 
 
 def parse_watch(content: bytes) -> Watch:
@@ -86,6 +87,7 @@ def parse_watch(content: bytes) -> Watch:
             {str(n): int(f) for n, f in sorted(blackhole.get("sessions", {}).items())},
             tuple(map(str, blackhole.get("refusing", []))),
             tuple(map(str, value.get("tunnels_beside", []))),
+            tuple(map(str, value.get("upstream_tunnels", []))),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as wrong:
         raise RefusedError(

@@ -168,17 +168,40 @@ class CommunityArgs(TypedDict):
     """Prefixes it is sent with, by name. Default: every one."""
 
 
+class BgpTunnelArgs(TypedDict):
+    """A WireGuard tunnel to a router that speaks BGP, where the hoster sells no session."""
+
+    endpoint: str
+    """Address at which the router takes the tunnel."""
+    endpoint_port: int
+    """Its UDP port there."""
+    public_key: str
+    """Its WireGuard public key. Ours is in the output `bgp_tunnels`."""
+    router: NotRequired[str]
+    """Whose router it is: `carrier` (default) or `own`."""
+    listen_port: NotRequired[int]
+    """Our UDP port. Default 51820; a second tunnel of a PoP needs another, e.g. 52844."""
+    path_mtu_bytes: NotRequired[int]
+    """MTU of the path to the router; the tunnel carries 80 less. Default 1500."""
+    persistent_keepalive_s: NotRequired[int]
+    """Seconds between packets that keep firewalls on the way open. Default 25."""
+    key_epoch: NotRequired[int]
+    """Which of `tunnels.key_epochs` our key is of. Default 1."""
+
+
 class UpstreamArgs(TypedDict):
     """A BGP neighbor of a PoP; facts from the carrier's order form."""
 
     kind: NotRequired[str]
-    """`transit` (default) or `internal`."""
+    """`transit` (default), `internal` (your own router), or `tunnel` (either, over WireGuard)."""
     asn: int
     """The neighbor's AS number."""
     asn_source: NotRequired[str]
     """Where a private AS number of a provider is documented."""
     interface: NotRequired[str]
     """The PoP's interface towards it, e.g. `eth1`."""
+    tunnel: NotRequired[BgpTunnelArgs]
+    """The tunnel to it, where `kind` is `tunnel`; addresses below are then those inside it."""
     local_v4: NotRequired[str]
     """Our IPv4 address on the link."""
     neighbor_v4: NotRequired[str]
@@ -202,7 +225,9 @@ class UpstreamArgs(TypedDict):
     gateway_v6: NotRequired[str]
     """Next hop towards a multihop neighbor, IPv6."""
     bfd: NotRequired[bool]
-    """BFD (RFC 5880), 50 ms x 3. Default true."""
+    """BFD (RFC 5880), three lost packets end the session. Default true."""
+    bfd_interval_ms: NotRequired[int]
+    """Time between two packets of BFD. Default 50 on a link, 300 in a tunnel."""
     bfd_waived_because: NotRequired[str]
     """Why there is no BFD: silent loss is then found by the hold timer only."""
     blackhole_waived_because: NotRequired[str]

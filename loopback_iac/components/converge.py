@@ -74,7 +74,7 @@ class ConvergedHost(pulumi.ComponentResource):
             {"host_name": host_name, "role": self.kind},
             opts,
         )
-        self._name, self._host_name = name, host_name
+        self._name, self.host_name = name, host_name
         self._host, self._key_epochs = host, sorted(key_epochs)
         self._facts = public_facts(host)
         self._connection = connection(host_name, host)
@@ -94,7 +94,7 @@ class ConvergedHost(pulumi.ComponentResource):
         ).apply(
             lambda got: {
                 "format": 1,
-                "host": self._host_name,
+                "host": self.host_name,
                 "role": self.kind,
                 "files": got["files"],
                 "secrets": got["values"],
@@ -122,7 +122,7 @@ class ConvergedHost(pulumi.ComponentResource):
         )
         self.register_outputs(
             {
-                "host_name": self._host_name,
+                "host_name": self.host_name,
                 "role": self.kind,
                 "digest": self.digest,
                 "public_keys": self.public_keys,
@@ -137,7 +137,7 @@ class ConvergedHost(pulumi.ComponentResource):
         program = agent.build()
         request = {
             "format": 1,
-            "host": self._host_name,
+            "host": self.host_name,
             "role": self.kind,
             "packages": list(packages_of(self.kind)),
             "key_epochs": self._key_epochs,
@@ -157,7 +157,7 @@ class ConvergedHost(pulumi.ComponentResource):
     def _text(self, verb: str, digest: pulumi.Input[str]) -> pulumi.Output[str]:
         return pulumi.Output.all(facts=self._facts, digest=digest).apply(
             lambda got: (
-                f"{AGENT} {verb} host={self._host_name} instance={_instance_id(got['facts'])}"
+                f"{AGENT} {verb} host={self.host_name} instance={_instance_id(got['facts'])}"
                 f" digest={got['digest']}"
             )
         )

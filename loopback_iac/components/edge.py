@@ -6,6 +6,7 @@ from typing import Any
 import pulumi
 
 from loopback_iac.components.args import AnycastEdgeArgs, HostRef, WorkerArgs
+from loopback_iac.components.bgp_tunnels import describe_bgp_tunnels
 from loopback_iac.components.boundary import refuse_as_pulumi
 from loopback_iac.components.converge import Delivery, EdgePop, Worker
 from loopback_iac.components.hosts import public_facts
@@ -24,6 +25,8 @@ class AnycastEdge(pulumi.ComponentResource):
     """Names of the PoPs, in the order in which changes reach them."""
     hosts: pulumi.Output[Mapping[str, Any]]
     """By host: role, address, SSH port, user and host key, and the digest it was converged to."""
+    bgp_tunnels: pulumi.Output[Mapping[str, Any]]
+    """By PoP and upstream of kind `tunnel`: what the operator of its router enters at that end."""
 
     def __init__(
         self, name: str, args: AnycastEdgeArgs, opts: pulumi.ResourceOptions | None = None
@@ -47,7 +50,15 @@ class AnycastEdge(pulumi.ComponentResource):
         )
         self.pops = pulumi.Output.from_input(sorted(fleet.pops))
         self.hosts = self._describe(late)
-        self.register_outputs({"vips": self.vips, "pops": self.pops, "hosts": self.hosts})
+        self.bgp_tunnels = describe_bgp_tunnels(fleet, self.pop, late)
+        self.register_outputs(
+            {
+                "vips": self.vips,
+                "pops": self.pops,
+                "hosts": self.hosts,
+                "bgp_tunnels": self.bgp_tunnels,
+            }
+        )
 
     def _converge(
         self, fleet: Fleet, args: AnycastEdgeArgs, late: Mapping[str, pulumi.Input[HostRef]]

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from loopback_iac.model.bgp_tunnel import INTERFACE_PREFIX, BgpTunnel
 from loopback_iac.model.fields import (
     Address,
     AddressV4,
@@ -25,6 +26,10 @@ FULL_TABLE_V4 = (
     1_500_000  # a default-free table held about 1.0 M routes in 2025; half as much again
 )
 FULL_TABLE_V6 = 400_000  # likewise, about 0.23 M
+# Three lost in a row end the session. On a link the next PoP takes over in 150 ms; a path over the
+# Internet loses and delays more than that without being broken.
+BFD_MS = 50
+BFD_TUNNEL_MS = 300
 
 
 def _community(value: object) -> object:
@@ -83,10 +88,11 @@ def private_asn(asn: int) -> bool:
 class Upstream(Value):
     """A router that carries this PoP's announcements, and what was agreed with its owner."""
 
-    kind: Literal["transit", "internal"] = "transit"
+    kind: Literal["transit", "internal", "tunnel"] = "transit"
     asn: Asn
     asn_source: Line | None = None
     interface: Interface | None = None
+    tunnel: BgpTunnel | None = None
     local_v4: AddressV4 | None = None
     neighbor_v4: AddressV4 | None = None
     local_v6: AddressV6 | None = None
@@ -99,6 +105,7 @@ class Upstream(Value):
     gateway_v4: AddressV4 | None = None
     gateway_v6: AddressV6 | None = None
     bfd: bool = True
+    bfd_interval_ms: Int | None = Field(None, ge=10, le=1000)
     bfd_waived_because: Line | None = None
     blackhole_waived_because: Line | None = None
     hold_time_s: Int = 9
@@ -111,18 +118,8 @@ class Upstream(Value):
     @model_validator(mode="before")
     @classmethod
     def _settle(cls, tree: object) -> object:
-        """A kind refused by name, and the default that multihop turns over."""
-        if not isinstance(tree, dict):
-            return tree
-        if tree.get("kind") == "tunnel":
-            refuse(
-                "upstream-kind",
-                "kind 'tunnel' is refused: a default route learnt in WireGuard needs a route "
-                "to the far end kept outside the table it fills, and no rendered file keeps it",
-                "'transit' (somebody else's router) or 'internal' (your own) on a link of the PoP",
-                "peer with a router on a link of this PoP, or place the PoP where BGP is offered",
-            )
-        if "multihop" in tree:
+        """The default that multihop turns over."""
+        if isinstance(tree, dict) and "multihop" in tree:
             return {"ttl_security": False, **tree}
         return tree
 
@@ -137,6 +134,25 @@ class Upstream(Value):
                 "hold_time_s: 9 and keepalive_s: 3, or what the upstream accepts",
             )
         return self
+
+    @property
+    def carrier(self) -> bool:
+        """Whether somebody else's network is behind it: the PoP is its customer (RFC 9234)."""
+        if self.tunnel is not None:
+            return self.tunnel.router == "carrier"
+        return self.kind != "internal"
+
+    @property
+    def bfd_ms(self) -> int:
+        """Milliseconds between two packets of BFD."""
+        return self.bfd_interval_ms or (BFD_TUNNEL_MS if self.tunnel else BFD_MS)
+
+    def interface_of(self, name: str) -> str | None:
+        """The PoP's interface towards it, where one is named.
+
+        In: the upstream's name; a tunnel's interface is called after it.
+        """
+        return f"{INTERFACE_PREFIX}{name}" if self.tunnel else self.interface
 
     @property
     def sessions(self) -> tuple[tuple[int, Address, Address], ...]:

@@ -43,6 +43,14 @@ def _waivers(path: str, up: Upstream) -> Iterator[Problem]:
             "write bfd: false beside the reason, or remove the reason",
             "bfd-or-reason",
         )
+    if not up.bfd and up.bfd_interval_ms is not None:
+        yield Problem(
+            f"{path}.bfd_interval_ms",
+            "an interval without BFD",
+            "bfd, or no interval",
+            "remove bfd: false and its reason, or bfd_interval_ms",
+            "bfd-or-reason",
+        )
 
 
 def _both(path: str, one: str, other: str, rule: str) -> Problem:
@@ -118,7 +126,9 @@ def _addresses(path: str, up: Upstream, draft: Draft) -> Iterator[Problem]:
                     "an address inside would be routed by the very session it carries",
                     "session-outside-prefix",
                 )
-        if family == 6 and neighbor and neighbor.is_link_local and up.interface is None:
+        # a tunnel's ends are checked with it
+        anywhere = up.interface is None and up.kind != "tunnel"
+        if family == 6 and neighbor and neighbor.is_link_local and anywhere:
             yield Problem(
                 f"{path}.interface",
                 f"is missing: {neighbor} exists on every link",
@@ -145,19 +155,21 @@ def _identity(path: str, up: Upstream, draft: Draft) -> Iterator[Problem]:
             "correct it, or let your own router use a private AS number with kind: internal",
             "upstream-asn-foreign",
         )
-    if up.kind == "transit" and private_asn(up.asn) and up.asn_source is None:
+    if up.carrier and private_asn(up.asn) and up.asn_source is None:
         yield Problem(
             f"{path}.asn",
             f"{up.asn} is for private use (RFC 6996)",
             "a public AS number, or the page where the provider names this one",
-            "write asn_source, or kind: internal for your own router",
+            "write asn_source, or tunnel.router: own for your own router"
+            if up.kind == "tunnel"
+            else "write asn_source, or kind: internal for your own router",
             "asn-private-sourced",
         )
-    if up.kind == "internal" and up.role_strict:
+    if not up.carrier and up.role_strict:
         yield Problem(
             f"{path}.role_strict",
             "an internal router has no BGP role to insist on",
-            "kind: transit, where the PoP is the customer (RFC 9234)",
+            "a carrier, whose customer the PoP is (RFC 9234)",
             "remove role_strict",
             "role-strict-transit",
         )

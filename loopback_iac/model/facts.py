@@ -2,6 +2,7 @@
 
 from datetime import date
 
+from loopback_iac.model.bgp import Upstream
 from loopback_iac.model.fields import Value
 from loopback_iac.model.fleet import Announcement, Fleet, Pop
 from loopback_iac.model.origin import Origin
@@ -98,27 +99,36 @@ def _pop(fleet: Fleet, name: str, pop: Pop) -> dict[str, object]:
     return {
         "node_id": pop.node_id,
         "checks_per_s": round(checks_per_s(fleet.pools, fleet.services, name)),
-        "upstreams": {
-            up_name: {
-                "kind": up.kind,
-                "asn": up.asn,
-                "families": [family for family, _, _ in up.sessions],
-                "md5": up.md5,
-                "md5_waived_because": up.md5_waived_because,
-                "ttl_security": up.ttl_security,
-                "multihop_because": up.multihop_because,
-                "bfd": up.bfd,
-                "bfd_waived_because": up.bfd_waived_because,
-                "blackhole": bool(up.communities_for("blackhole")),
-                "blackhole_waived_because": up.blackhole_waived_because,
-                "role": "customer" if up.kind == "transit" else None,
-                "role_strict": up.role_strict,
-                "hold_time_s": up.hold_time_s,
-                "routes": up.routes,
-            }
-            for up_name, up in sorted(pop.upstreams.items())
-        },
+        "upstreams": {up_name: _upstream(up) for up_name, up in sorted(pop.upstreams.items())},
     }
+
+
+def _upstream(up: Upstream) -> dict[str, object]:
+    facts: dict[str, object] = {
+        "kind": up.kind,
+        "asn": up.asn,
+        "families": [family for family, _, _ in up.sessions],
+        "md5": up.md5,
+        "md5_waived_because": up.md5_waived_because,
+        "ttl_security": up.ttl_security,
+        "multihop_because": up.multihop_because,
+        "bfd": up.bfd,
+        "bfd_waived_because": up.bfd_waived_because,
+        "blackhole": bool(up.communities_for("blackhole")),
+        "blackhole_waived_because": up.blackhole_waived_because,
+        "role": "customer" if up.carrier else None,
+        "role_strict": up.role_strict,
+        "hold_time_s": up.hold_time_s,
+        "routes": up.routes,
+    }
+    if up.tunnel is not None:
+        facts["tunnel"] = {
+            "endpoint": str(up.tunnel.endpoint),
+            "router": up.tunnel.router,
+            "key_epoch": up.tunnel.key_epoch,
+            "mtu_bytes": up.tunnel.mtu_bytes,
+        }
+    return facts
 
 
 def _rpki(fleet: Fleet) -> dict[str, object]:

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from loopback_iac.model.allocate import allocate
 from loopback_iac.model.bgp import Upstream
+from loopback_iac.model.check_bgp_tunnels import check_bgp_tunnels
 from loopback_iac.model.check_blackholes import check_blackholes
 from loopback_iac.model.check_limits import check_limits
 from loopback_iac.model.check_nodes import check_nodes
@@ -28,6 +29,7 @@ CHECKS = (
     check_services,
     check_limits,
     check_upstreams,
+    check_bgp_tunnels,
     check_blackholes,
 )
 SECTIONS = ("prefixes", "vips", "pops", "pools", "services")
@@ -126,7 +128,8 @@ def _empty_inner(where: str, key: str) -> Problem:
             where,
             "a PoP without an upstream announces nothing",
             "at least one upstream",
-            "declare the router that carries this PoP's announcements",
+            "declare the router that carries this PoP's announcements; where the provider sells no"
+            " BGP session, one at the far end of a tunnel (kind: tunnel)",
             "pop-without-upstream",
         )
     return Problem(

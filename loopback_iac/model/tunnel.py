@@ -11,13 +11,13 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from loopback_iac.model.fields import Value
 from loopback_iac.model.fleet import Fleet
+from loopback_iac.model.wireguard import OVERHEAD_BYTES
 
 # by parity of the key epoch: even, odd
 TUNNEL_V4 = (IPv4Network("10.80.0.0/13"), IPv4Network("10.88.0.0/13"))
 FIRST_PORT = (51820 + 1024, 51820)
 INTERFACE_PREFIX = ("lc-", "lb-")
 SUBNET_V6 = (1 << 8, 0)
-WIREGUARD_OVERHEAD_BYTES = 80  # 40 IPv6 + 8 UDP + 32 WireGuard: fits both families
 
 
 class Tunnel(Value):
@@ -111,6 +111,6 @@ def _tunnel(fleet: Fleet, pop: str, worker: str, key_epoch: int) -> Tunnel:
         worker_v6=v6[1],
         pop_port=first_port + member.node_id,
         worker_port=first_port + pop_id,
-        mtu_bytes=member.path_mtu_bytes - WIREGUARD_OVERHEAD_BYTES,
+        mtu_bytes=member.path_mtu_bytes - OVERHEAD_BYTES,
         behind_nat=member.behind_nat,
     )

@@ -3,15 +3,17 @@
 from loopback_iac.render.files import File, HostFiles
 from loopback_iac.render.first_boot import fill_first_boot, render_first_boot
 from loopback_iac.render.host import packages_of, render_pop, render_worker
-from loopback_iac.render.site import Keys
+from loopback_iac.render.site import Keys, Uplink, uplinks
 
 __all__ = [
     "File",
     "HostFiles",
     "Keys",
+    "Uplink",
     "fill_first_boot",
     "packages_of",
     "render_first_boot",
     "render_pop",
     "render_worker",
+    "uplinks",
 ]

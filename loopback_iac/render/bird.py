@@ -98,7 +98,8 @@ def _session(
         "neighbor": session.neighbor,
         "up": up,
         "password": secret_mark(f"md5-{pop}-{session.name}") if up.md5 else None,
-        "role": "customer" if up.kind == "transit" else None,
+        "interface": session.interface,
+        "role": "customer" if up.carrier else None,
         "direct": up.multihop is None,
         "send_hold_s": 2 * up.hold_time_s + 2,
         "announce": [_community(value) for value in up.communities_for("announce")],
@@ -134,7 +135,7 @@ def _dropping(up: Upstream) -> tuple[str, ...]:
     It ends with the carrier (RFC 7999 3.2), but a router of our own has to hand it on to its own.
     """
     values = up.communities_for("blackhole")
-    return (*values, NO_EXPORT) if values and up.kind == "transit" else values
+    return (*values, NO_EXPORT) if values and up.carrier else values
 
 
 def _community(value: str) -> str:

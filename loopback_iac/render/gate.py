@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from loopback_iac.model import Announcement, Fleet
 from loopback_iac.render.haproxy import backend_name, listeners
-from loopback_iac.render.site import Link, sessions
+from loopback_iac.render.site import Link, sessions, uplinks
 
 GATES = "/run/loopback/gate"
 GSHUT = "(65535,0)"  # RFC 8326; upstreams lower its preference, the export filter prepends
@@ -32,7 +32,8 @@ def _gate(announcement: Announcement) -> dict[str, object]:
 def render_watch(fleet: Fleet, host: str, links: tuple[Link, ...]) -> str:
     """watch.json: on a PoP announcements and services, on both roles the tunnels.
 
-    Tunnels beside are those that carry no traffic while keys are rotated.
+    Tunnels beside are those that carry no traffic while keys are rotated; upstream tunnels end at
+    routers that BGP is spoken with.
 
     Units: seconds.
     """
@@ -63,6 +64,8 @@ def render_watch(fleet: Fleet, host: str, links: tuple[Link, ...]) -> str:
             "bird_socket": "/run/bird/bird.ctl",
             "blackhole": _blackhole(fleet, host),
         }
+        if routers := [uplink.interface for uplink in uplinks(fleet, host)]:
+            tree["upstream_tunnels"] = routers
     return _json(tree)
 
 

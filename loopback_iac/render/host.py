@@ -10,7 +10,7 @@ from loopback_iac.render.files import File, HostFiles
 from loopback_iac.render.gate import render_routes, render_watch
 from loopback_iac.render.haproxy import render_haproxy
 from loopback_iac.render.nftables import render_nftables_pop, render_nftables_worker
-from loopback_iac.render.site import Keys, Link, links
+from loopback_iac.render.site import Keys, Link, links, uplinks
 from loopback_iac.render.system import (
     render_chrony,
     render_sshd,
@@ -19,7 +19,7 @@ from loopback_iac.render.system import (
     render_tmpfiles,
 )
 from loopback_iac.render.units import render_units_pop, render_units_worker
-from loopback_iac.render.wireguard import render_wireguard
+from loopback_iac.render.wireguard import render_uplink, render_wireguard
 
 PACKAGES = {
     "pop": (
@@ -48,7 +48,7 @@ def render_pop(fleet: Fleet, pop_name: str, hosts: Mapping[str, Host], keys: Key
     In: late facts of every host by name; public keys, or marks for them, of every epoch.
     Raises: InputRejected when facts or keys are missing, or a pair shares no address family.
     """
-    ends = links(fleet, pop_name, hosts, keys)
+    ends, routers = links(fleet, pop_name, hosts, keys), uplinks(fleet, pop_name)
     files = {
         "/etc/bird/bird.conf": File(render_bird(fleet, pop_name), "0640", group="bird"),
         "/etc/haproxy/haproxy.cfg": File(
@@ -62,7 +62,11 @@ def render_pop(fleet: Fleet, pop_name: str, hosts: Mapping[str, Host], keys: Key
         "/etc/default/prometheus-node-exporter": File(render_node_exporter(pop_name, hosts)),
         "/etc/default/prometheus-bird-exporter": File(render_bird_exporter(pop_name, hosts)),
         **render_blackholes(fleet, pop_name),
-        **render_units_pop(fleet, ends),
+        **render_units_pop(fleet, ends, routers),
+        **{
+            f"/etc/wireguard/{uplink.interface}.conf": File(render_uplink(pop_name, uplink), "0600")
+            for uplink in routers
+        },
     }
     return _host_files(fleet, pop_name, "pop", files, ends)
 

@@ -12,7 +12,7 @@ from loopback_iac.model.fields import Network
 from loopback_iac.model.traffic import ServiceLimits
 from loopback_iac.render.exporters import EXPORTER_PORTS
 from loopback_iac.render.haproxy import listeners
-from loopback_iac.render.site import Link, own, sessions
+from loopback_iac.render.site import Link, own, sessions, uplinks
 from loopback_iac.render.text import render_text
 
 # Clients remembered per service and family. The 65,537th is let through: a flood of forged sources
@@ -55,7 +55,7 @@ def render_nftables_pop(
                 "ip": "ip" if s.family == 4 else "ip6",
                 "local": s.local,
                 "neighbor": s.neighbor,
-                "interface": s.upstream.interface,
+                "interface": s.interface,
                 "bfd_port": (3784 if s.upstream.multihop is None else 4784)
                 if s.upstream.bfd
                 else None,
@@ -63,7 +63,27 @@ def render_nftables_pop(
             for s in spoken
         ],
         links=links,
+        **_through_tunnels(fleet, pop),
     )
+
+
+def _through_tunnels(fleet: Fleet, pop: str) -> dict[str, object]:
+    """Tunnels to routers: what they take, and whether own addresses have no other way out.
+
+    An own prefix that the provider originates here leaves by the hoster's routes.
+    """
+    tunnels = uplinks(fleet, pop)
+    hosted = any(prefix.hosted_at(pop) for prefix in fleet.prefixes.values())
+    others = {s.name for s in sessions(fleet, pop)} - {uplink.name for uplink in tunnels}
+    return {
+        "uplinks": tunnels,
+        "segments": {
+            family: min(uplink.tunnel.segment_bytes(family) for uplink in tunnels)
+            for family in (4, 6)
+            if tunnels
+        },
+        "only_uplinks": bool(tunnels) and not others and not hosted,
+    }
 
 
 def _merged(networks: Iterable[Network], family: int) -> list[Network]:

@@ -5,6 +5,12 @@ from dataclasses import dataclass
 
 from loopback_iac.model import Fleet, Host, InputRejected, Problem, Tunnel, tunnels
 from loopback_iac.model.bgp import Upstream
+from loopback_iac.model.bgp_tunnel import (
+    INTERFACE_PREFIX,
+    BgpTunnel,
+    inner_interface,
+    inner_network,
+)
 from loopback_iac.model.fields import Address, Network
 
 Keys = Mapping[tuple[str, int], str]
@@ -25,6 +31,45 @@ class Session:
     def symbol(self) -> str:
         """Name of the session in BIRD; names hold no underscore, so two never meet."""
         return f"up_{self.name.replace('-', '_')}_{self.family}"
+
+    @property
+    def interface(self) -> str | None:
+        """The PoP's interface towards the neighbor, where one is named."""
+        return self.upstream.interface_of(self.name)
+
+
+@dataclass(frozen=True)
+class Uplink:
+    """A PoP's end of the tunnel to the router of one upstream."""
+
+    name: str
+    tunnel: BgpTunnel
+    sessions: tuple[Session, ...]
+
+    @property
+    def interface(self) -> str:
+        """Its interface, called after the upstream."""
+        return INTERFACE_PREFIX + self.name
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Our inner addresses with their length."""
+        found = []
+        for s in self.sessions:
+            network = inner_network(s.local, s.neighbor)
+            assert network is not None  # noqa: S101  # parse_fleet lets no other pair through
+            found.append(str(inner_interface(s.local, network)))
+        return tuple(found)
+
+    @property
+    def endpoint(self) -> str:
+        """Where the router listens, as wg takes it."""
+        return outer(self.tunnel.endpoint, self.tunnel.endpoint_port)
+
+
+def outer(address: Address, port: int) -> str:
+    """Address and port as wg takes them."""
+    return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
 
 
 @dataclass(frozen=True)
@@ -49,8 +94,7 @@ class Link:
     @property
     def endpoint(self) -> str:
         """Where the peer listens, as wg takes it."""
-        outer = f"[{self.peer_outer}]" if self.peer_outer.version == 6 else str(self.peer_outer)
-        return f"{outer}:{self.peer_port}"
+        return outer(self.peer_outer, self.peer_port)
 
 
 def sessions(fleet: Fleet, pop: str) -> tuple[Session, ...]:
@@ -62,6 +106,36 @@ def sessions(fleet: Fleet, pop: str) -> tuple[Session, ...]:
         for family, local, neighbor in upstream.sessions
         if family in announced
     )
+
+
+def uplinks(fleet: Fleet, pop: str) -> tuple[Uplink, ...]:
+    """Tunnels of a PoP to routers, sorted by upstream; those that carry a session."""
+    found: dict[str, list[Session]] = {}
+    for session in sessions(fleet, pop):
+        found.setdefault(session.name, []).append(session)
+    return tuple(
+        Uplink(name, tunnel, tuple(spoken))
+        for name, spoken in found.items()
+        if (tunnel := spoken[0].upstream.tunnel) is not None
+    )
+
+
+def check_uplinks(fleet: Fleet, pop: str, hosts: Mapping[str, Host]) -> list[Problem]:
+    """Findings on tunnels to routers that the machine's addresses decide."""
+    if pop not in hosts:
+        return []
+    return [
+        Problem(
+            f"pops.{pop}.upstreams.{uplink.name}.tunnel.endpoint",
+            f"{pop} has no IPv{uplink.tunnel.endpoint.version} address to reach"
+            f" {uplink.tunnel.endpoint} from",
+            "an endpoint of a family that the machine has",
+            "ask the router's operator for its other address, or order one of that family",
+            "tunnel-family",
+        )
+        for uplink in uplinks(fleet, pop)
+        if hosts[pop].address_of(uplink.tunnel.endpoint.version) is None
+    ]
 
 
 def own(fleet: Fleet, family: int) -> tuple[Network, ...]:
@@ -77,12 +151,14 @@ def announced(fleet: Fleet, pop: str, family: int) -> tuple[Network, ...]:
 def links(fleet: Fleet, name: str, hosts: Mapping[str, Host], keys: Keys) -> tuple[Link, ...]:
     """Tunnels of a host, sorted by peer and key epoch, whichever of them carries traffic.
 
-    Raises: InputRejected when a host or key is missing, a pair shares no address family, or a
-        service would take the port of sshd.
+    Raises: InputRejected when a host or key is missing, a pair shares no address family, a PoP has
+        none of a router's, or a service would take the port of sshd.
     """
     at_pop = name in fleet.pops
     peers = fleet.workers if at_pop else fleet.pops
     problems = check_ssh_ports(fleet, name, hosts)
+    if at_pop:
+        problems += check_uplinks(fleet, name, hosts)
     found = []
     for peer in sorted(peers):
         pairs = tunnels(fleet, name, peer) if at_pop else tunnels(fleet, peer, name)
@@ -141,8 +217,8 @@ def _link(
             )
         )
         return None
-    outer = there.address_of(family)
-    assert outer is not None  # noqa: S101  # the family was chosen because both have it
+    address = there.address_of(family)
+    assert address is not None  # noqa: S101  # the family was chosen because both have it
     at_pop = name == pair.pop
     return Link(
         tunnel=pair,
@@ -154,7 +230,7 @@ def _link(
         peer_v4=pair.worker_v4 if at_pop else pair.pop_v4,
         peer_v6=pair.worker_v6 if at_pop else pair.pop_v6,
         peer_port=pair.worker_port if at_pop else pair.pop_port,
-        peer_outer=outer,
+        peer_outer=address,
         own_family=family,
         peer_key=key,
         dials=not (at_pop and pair.behind_nat),

@@ -3,7 +3,7 @@
 from loopback_iac.model import Fleet
 from loopback_iac.model.tunnel import pop_ports
 from loopback_iac.render.exporters import EXPORTER_PORTS, METRICS
-from loopback_iac.render.site import sessions
+from loopback_iac.render.site import sessions, uplinks
 from loopback_iac.render.text import render_text
 
 
@@ -16,10 +16,12 @@ def render_sysctl(fleet: Fleet, pop: str) -> str:
     last_worker = max(worker.node_id for worker in fleet.workers.values())
     tunnels = [pop_ports(last_worker, epoch) for epoch in sorted(fleet.tunnels.key_epochs)]
     ranges = [f"{first}-{last}" for first, last in tunnels]
+    ports = sorted(uplink.tunnel.listen_port for uplink in uplinks(fleet, pop))
+    ranges += [str(p) for p in ports if not any(first <= p <= last for first, last in tunnels)]
     return render_text(
         "sysctl.conf",
         pop=pop,
-        interfaces=sorted({s.upstream.interface for s in spoken if s.upstream.interface}),
+        interfaces=sorted({s.interface for s in spoken if s.interface}),
         reserved=",".join([*map(str, EXPORTER_PORTS), *ranges]),
     )
 

@@ -3,13 +3,15 @@
 from loopback_iac.model import Fleet
 from loopback_iac.render.files import File
 from loopback_iac.render.haproxy import file_limit
-from loopback_iac.render.site import Link
+from loopback_iac.render.site import Link, Uplink
 from loopback_iac.render.text import render_text
 
 UNITS = "/etc/systemd/system"
 
 
-def render_units_pop(fleet: Fleet, links: tuple[Link, ...]) -> dict[str, File]:
+def render_units_pop(
+    fleet: Fleet, links: tuple[Link, ...], uplinks: tuple[Uplink, ...]
+) -> dict[str, File]:
     """Units and drop-ins of a PoP by path."""
     texts = {
         "loopback-nftables.service": render_text("loopback-nftables.service"),
@@ -23,6 +25,10 @@ def render_units_pop(fleet: Fleet, links: tuple[Link, ...]) -> dict[str, File]:
         ),
         "prometheus-node-exporter.service.d/loopback.conf": render_text("exporter.drop-in"),
         "prometheus-bird-exporter.service.d/loopback.conf": render_text("exporter.drop-in"),
+        **{
+            _drop_in(uplink.interface): render_text("wg-quick.drop-in", before="bird.service")
+            for uplink in uplinks
+        },
     }
     return _files(texts | _tunnel_drop_ins(links))
 
@@ -38,8 +44,12 @@ def render_units_worker(links: tuple[Link, ...]) -> dict[str, File]:
 
 def _tunnel_drop_ins(links: tuple[Link, ...]) -> dict[str, str]:
     # one per tunnel: a drop-in of the template would reach tunnels that are not ours
-    text = render_text("wg-quick.drop-in")
-    return {f"wg-quick@{link.interface}.service.d/loopback.conf": text for link in links}
+    text = render_text("wg-quick.drop-in", before=None)
+    return {_drop_in(link.interface): text for link in links}
+
+
+def _drop_in(interface: str) -> str:
+    return f"wg-quick@{interface}.service.d/loopback.conf"
 
 
 def _files(texts: dict[str, str]) -> dict[str, File]:

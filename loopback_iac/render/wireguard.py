@@ -1,6 +1,8 @@
-"""WireGuard: one interface per PoP-worker pair; AllowedIPs is the pair and nothing else."""
+"""WireGuard: an interface per PoP-worker pair, whose AllowedIPs is the pair and nothing else, and
+one per router that ends a BGP tunnel, which may send whatever the Internet sends.
+"""
 
-from loopback_iac.render.site import Link
+from loopback_iac.render.site import Link, Uplink
 from loopback_iac.render.text import render_text
 
 KEEPALIVE_S = 25  # shorter than the 30 s after which the tightest NATs forget a UDP flow
@@ -17,4 +19,19 @@ def render_wireguard(link: Link) -> str:
         link=link,
         tunnel=link.tunnel,
         keepalive_s=KEEPALIVE_S,
+    )
+
+
+def render_uplink(pop: str, uplink: Uplink) -> str:
+    """wg-quick file of a tunnel to a router; the private key stays on the host.
+
+    Units: MTU in bytes, keepalive in seconds.
+    """
+    everything = {4: "0.0.0.0/0", 6: "::/0"}
+    return render_text(
+        "wireguard-uplink.conf",
+        pop=pop,
+        uplink=uplink,
+        tunnel=uplink.tunnel,
+        allowed=[everything[session.family] for session in uplink.sessions],
     )

@@ -76,7 +76,9 @@ def fleets(draw: st.DrawFn) -> Drawn:
     if full:
         tree["rpki"] = ["198.18.250.11:323", "[2001:db8:fa::12]:3323"]
     keys = {(name, epoch): wireguard_key(f"{name}/{epoch}") for name in names for epoch in epochs}
-    return Drawn(tree, draw(host_trees(names)), keys)
+    hosts = draw(host_trees(names))
+    fit_bgp_tunnels(draw, tree, hosts)
+    return Drawn(tree, hosts, keys)
 
 
 def declare_origins(draw: st.DrawFn, tree: dict[str, Any]) -> None:
@@ -204,12 +206,14 @@ def admin_sources() -> st.SearchStrategy[list[str]]:
 @st.composite
 def upstreams(draw: st.DrawFn, families: tuple[int, ...], *, full: bool) -> dict[str, Any]:
     names = draw(st.lists(labels(longest=30), min_size=1, max_size=3, unique=True))
-    return {name: draw(upstream(index, families, full=full)) for index, name in enumerate(names)}
+    return {
+        name: draw(upstream(index, name, families, full=full)) for index, name in enumerate(names)
+    }
 
 
 @st.composite
 def upstream(
-    draw: st.DrawFn, index: int, families: tuple[int, ...], *, full: bool
+    draw: st.DrawFn, index: int, name: str, families: tuple[int, ...], *, full: bool
 ) -> dict[str, Any]:
     hold_time_s = draw(st.integers(3, 300))
     tree: dict[str, Any] = {
@@ -232,7 +236,11 @@ def upstream(
         else:
             tree |= {"bfd": False} if protection == "bfd" else {}
             tree[f"{protection}_waived_because"] = 'it\'s not offered; "really" {not} #1'
-    if draw(st.booleans()):
+    if len(name) <= 12 and draw(st.booleans()):
+        tree["kind"], tree["tunnel"] = "tunnel", draw(bgp_tunnels(index))
+        if tree["tunnel"]["router"] == "own":
+            tree["role_strict"] = False
+    elif draw(st.booleans()):
         tree |= {"multihop": draw(st.integers(2, 255)), "multihop_because": "a route server"}
         tree |= {f"gateway_v{f}": session_ends(index + 8, f)[0] for f in spoken}
     elif draw(st.booleans()):
@@ -241,6 +249,34 @@ def upstream(
     if not any(c["use"] == "blackhole" for c in tree["communities"].values()):
         tree["blackhole_waived_because"] = "it offers none"
     return tree
+
+
+def bgp_tunnels(index: int) -> st.SearchStrategy[dict[str, Any]]:
+    """The tunnel of a PoP's upstream; the key's epoch and the machine's family follow later."""
+    return st.fixed_dictionaries(
+        {
+            "endpoint": st.sampled_from(["198.51.100.77", "2001:db8:77::1"]),
+            "endpoint_port": st.integers(1, 65535),
+            "public_key": st.just(wireguard_key(f"router {index}")),
+            "router": st.sampled_from(["carrier", "own"]),
+            "listen_port": st.sampled_from([[51820, 52844, 443][index], 4000 + index]),
+        },
+        optional={
+            "path_mtu_bytes": st.integers(1360, 9000),
+            "persistent_keepalive_s": st.integers(1, 300),
+        },
+    )
+
+
+def fit_bgp_tunnels(draw: st.DrawFn, tree: dict[str, Any], hosts: dict[str, Any]) -> None:
+    """Give each tunnel to a router a key that stands, and its PoP an address of its family."""
+    epochs = tree.get("tunnels", {}).get("key_epochs", [1])
+    for number, (name, pop) in enumerate(sorted(tree["pops"].items())):
+        for tunnel in [up["tunnel"] for up in pop["upstreams"].values() if "tunnel" in up]:
+            tunnel["key_epoch"] = draw(st.sampled_from(epochs))
+            family = 6 if ":" in tunnel["endpoint"] else 4
+            address = f"198.18.200.{number}" if family == 4 else f"2001:db8:200:{number:x}::11"
+            hosts[name].setdefault(f"ipv{family}", address)
 
 
 def session_ends(index: int, family: int) -> tuple[str, str]:

@@ -7,7 +7,7 @@ import typing
 import pytest
 
 from loopback_iac.components import args, cloud_args
-from loopback_iac.model import bgp, cloud_host, fleet, host, key_epochs, origin, traffic
+from loopback_iac.model import bgp, bgp_tunnel, cloud_host, fleet, host, key_epochs, origin, traffic
 
 PAIRS = [
     (args.HostRef, host.Host),
@@ -18,6 +18,7 @@ PAIRS = [
     (args.OriginArgs, origin.Origin),
     (args.PrefixArgs, traffic.Prefix),
     (args.VipArgs, traffic.Vip),
+    (args.BgpTunnelArgs, bgp_tunnel.BgpTunnel),
     (args.UpstreamArgs, bgp.Upstream),
     (args.LimitsArgs, bgp.Limits),
     (args.CommunityArgs, bgp.Community),

@@ -63,7 +63,7 @@ PYTHON_NAMES = {
     for kind in (vars(args) | vars(cloud_args)).values()
     if typing.is_typeddict(kind)
     for name in kind.__annotations__
-} | {name: name for name in ("host", "hosts", "pops", "vips")}
+} | {camel(name): name for name in ("bgp_tunnels", "host", "hosts", "pops", "vips")}
 
 
 def local_type(prop: dict) -> str | None:
