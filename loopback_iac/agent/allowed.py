@@ -64,7 +64,8 @@ def parse_place(path: str, role: str) -> Place:
     """
     place = _EXACT.get(path)
     if place is None and _TUNNEL.fullmatch(path):
-        place = Place("tunnel", BOTH, 0o600)
+        to_router = path.startswith("/etc/wireguard/up-")
+        place = Place("tunnel", (POP,) if to_router else BOTH, 0o600)
     unit = _UNIT.fullmatch(path)
     if place is None and unit and unit.group(1) not in OWN_UNITS:
         place = Place("unit", BOTH)

@@ -130,4 +130,5 @@ def _keeps_tunnels(
         return False
     if path in new:
         return path not in old and path not in standing
-    return tunnel[3:] in idle  # without lb- or lc-
+    kind, _, peer = tunnel.partition("-")
+    return kind != "up" and peer in idle  # what ends at a router carries everybody

@@ -84,6 +84,12 @@ def test_a_file_of_the_tunnel_that_somebody_deleted_is_no_new_tunnel():
     assert not touches_data_plane([path], "pop", standing, kept, {})
 
 
+def test_a_tunnel_to_a_router_carries_everybody():
+    idle = files(w1={"drained": True})
+    path = "/etc/wireguard/up-w1.conf"  # of an upstream that is called like a worker
+    assert drained({**idle, path: "[Interface]\n"}, idle)
+
+
 def test_what_else_changes_beside_workers_still_counts():
     before, after = files(), files(h1=NEW)
     for path, line in (

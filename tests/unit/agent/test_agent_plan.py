@@ -152,6 +152,7 @@ def test_the_services_of_a_set():
         (f"{UNITS}/loopback-recover.service", "pop"), (f"{UNITS}/loopback-heal.path", "pop"),
         (f"{UNITS}/a/../x.service.d/loopback.conf", "pop"),
         (f"{UNITS}/ssh.service.d/evil.conf", "pop"),
+        ("/etc/wireguard/up-t2.conf", "worker"), ("/etc/wireguard/up-abcdefghijklm.conf", "pop"),
         ("/etc/bird/bird.conf", "worker"), ("/etc/ssh/sshd_config.d/10-loopback.conf", "worker"),
         ("/etc/haproxy/haproxy.cfg", "worker"), ("/etc/loopback/routes.json", "worker"),
     ],
