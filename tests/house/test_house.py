@@ -35,6 +35,11 @@ def test_modules_stay_readable():
     assert not long
 
 
+def test_every_folder_of_tests_is_run():
+    folders = {p.name for p in (ROOT / "tests").iterdir() if any(p.rglob("test_*.py"))}
+    assert set(re.findall(r"tests/(\w+)", (ROOT / "tests/run").read_text())) == folders
+
+
 def test_functions_stay_short():
     long = {}
     for path in LIBRARY:
