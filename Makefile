@@ -40,7 +40,6 @@ bench: $(VENV)/.dev ## measurements against what a user would pick instead
 .PHONY: soak
 soak: $(VENV)/.dev ## the same properties with big counts
 	@HYPOTHESIS_PROFILE=soak $(PY) -m pytest -n 2 --dist worksteal tests/unit tests/accept tests/engine
-	@HYPOTHESIS_PROFILE=soak $(PY) -m pytest tests/lab/test_drill.py
 	@$(PY) -m pytest -q -s tests/lab/soak_interrupts.py
 
 .PHONY: smoke-hetzner smoke-ionos

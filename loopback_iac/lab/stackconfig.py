@@ -19,7 +19,7 @@ PROJECT = "loopback-edge"
 LEGAL_OWNER = "Example Edge GmbH"
 PROVIDER = "own-metal"
 # Drills wait for both; the defaults of 30 and 10 s suit a fleet with users.
-ROLL = {"drain_s": 2, "return_hold_s": 3}
+ROLL = {"drain_s": 1, "return_hold_s": 1}
 # What could be ordered: nobody does before one of them is a PoP or a worker.
 FOR_SALE: dict[str, dict[str, Any]] = {
     "h1": {"kind": "hetzner", "location": "fsn1", "server_type": "cx23", "protection": False},

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -20,7 +19,6 @@ from loopback_iac.lab.drill.runner import (
     NotReadyError,
     await_ready,
     judge_runs,
-    rehearse,
     run_once,
 )
 from loopback_iac.lab.faults import silenced
@@ -28,11 +26,8 @@ from loopback_iac.lab.topology import Role
 
 LOOPBACK = Path(sys.executable).parent / "loopback"
 GENTLE = Pace(rate=100, streams=3)
-# Several times `up` under load: minutes, and more often than not this machine is paused meanwhile.
-# `make soak` has them, `make test` runs the rest.
-LONG = {"key-rotation", "rolling-change"}
-SHORT = [name for name in DRILLS if name not in {"silent-pop", *LONG}]
-SOAK = os.environ.get("HYPOTHESIS_PROFILE") == "soak"
+SHORT = [name for name in DRILLS if name != "silent-pop"]
+TRIES = 6
 
 
 @pytest.fixture
@@ -83,12 +78,25 @@ def test_a_silent_pop_is_survived_and_the_record_proves_it(lab, ground, tmp_path
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("name", [*SHORT, *(sorted(LONG) if SOAK else ())])
+@pytest.mark.parametrize("name", SHORT)
 def test_what_must_hold_in_each_drill_does(ground, name):
-    done = rehearse(ground, DRILLS[name], GENTLE, 1, lambda _: None)
-    broken = {v.name: dict(v.broken) for v in judge_runs(DRILLS[name], done.runs)
-              if noteworthy(v.name, v.broken)}  # fmt: skip
-    assert broken == {}, [aside.why for aside in done.aside]
+    """What held although the machine was paused meanwhile held; figures are the bench's."""
+    drill, said = DRILLS[name], []
+    for _ in range(TRIES):
+        await_ready(ground)
+        try:
+            run = run_once(ground, drill, GENTLE)
+        except MovedError as moved:  # by a pause, before anything was broken
+            said.append(str(moved))
+            continue
+        broken = {v.name: dict(v.broken) for v in judge_runs(drill, [run])
+                  if noteworthy(v.name, v.broken)}  # fmt: skip
+        if not broken:
+            return
+        said.append(f"{run.spoiled or 'nothing paused'}: {broken}")
+        if not run.spoiled:
+            break
+    pytest.fail("\n".join(said))
 
 
 def test_nothing_is_broken_when_the_client_was_moved_before(lab, ground):

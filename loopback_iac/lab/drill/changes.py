@@ -84,28 +84,31 @@ def _roll_out(ground: Ground) -> Scene:
 
 
 def _rotate_keys(ground: Ground) -> Scene:
-    """Expand, move, contract; afterwards back to the first epoch in the same three steps."""
+    """Expand, move, contract; the new keys stay, as after any rotation that came to its end."""
     stack, notes = _read_stack(ground), {}
     (old, *under_way) = stack.config.get("tunnels", {}).get("key_epochs", [1])
     if under_way:
         raise LabError("a rotation is under way; end it before this drill (docs/runbook.md)")
+    steps = ([old, old + 1], [old + 1, old], [old + 1])
     tried: list[list[int]] = []
 
     def rotate() -> None:
-        for epochs in ([old, old + 1], [old + 1, old], [old + 1]):
+        for epochs in steps:
             tried.append(epochs)
             began = time.monotonic()
             stack.deploy("tunnels", {"key_epochs": epochs})
             notes[f"up to {epochs}"] = f"{time.monotonic() - began:.1f} s"
+        tried.clear()
 
-    def rotate_back() -> None:
+    def go_back() -> None:
+        """A rotation that was cut short takes the steps it made the other way."""
         if tried:
             for epochs in reversed(tried[:-1]):
                 stack.deploy("tunnels", {"key_epochs": epochs})
             stack.deploy_kept()
             tried.clear()
 
-    return Scene("", rotate, lambda: None, notes, rotate_back)
+    return Scene("", rotate, lambda: None, notes, go_back)
 
 
 DRILLS = (
@@ -142,7 +145,7 @@ DRILLS = (
         name="key-rotation",
         what="new WireGuard keys for every tunnel, in three `loopback up`: tunnels beside, traffic"
         " moves to them, the old ones go",
-        repair="none; the keys before are made anew in three more after the drill",
+        repair="none: the new keys stay",
         expects="each PoP is drained, changed and back three times; every worker is reached all the"
         " time",
         hold_s=1,
