@@ -146,8 +146,8 @@ DRILLS = (
         what="new WireGuard keys for every tunnel, in three `loopback up`: tunnels beside, traffic"
         " moves to them, the old ones go",
         repair="none: the new keys stay",
-        expects="each PoP is drained, changed and back three times; every worker is reached all the"
-        " time",
+        expects="each PoP is changed three times, drained where that would disturb connections;"
+        " every worker is reached all the time",
         hold_s=1,
         stage=_rotate_keys,
         must_hold=(*ALWAYS, ANNOUNCED, ONLY_MOVING_FAIL, NO_WORKER_FALLS, SERVED_AGAIN),
