@@ -4,11 +4,17 @@ from importlib.metadata import version
 
 from pulumi.provider.experimental import component_provider_host
 
-from loopback_iac.components import AnycastEdge, BareMetalHost, HetznerHost, IonosHost
+from loopback_iac.components import (
+    AnycastEdge,
+    BareMetalHost,
+    HetznerHost,
+    IonosHost,
+    ProviderFailoverVip,
+)
 
 if __name__ == "__main__":
     component_provider_host(
-        components=[AnycastEdge, BareMetalHost, HetznerHost, IonosHost],
+        components=[AnycastEdge, BareMetalHost, HetznerHost, IonosHost, ProviderFailoverVip],
         name="loopback-iac",
         version=version("loopback-iac"),
     )

@@ -13,7 +13,10 @@ from .refusal import RefusedError
 
 POP = "pop"
 WORKER = "worker"
-ROLES = (POP, WORKER)
+# A host that may hold an address of its provider, and the one that says which does.
+MEMBER = "member"
+ARBITER = "arbiter"
+ROLES = (POP, WORKER, MEMBER, ARBITER)
 BOTH = (POP, WORKER)
 
 # Changing one of these may disturb flows that are being served: a PoP that announces is drained
@@ -34,8 +37,10 @@ class Place(NamedTuple):
 _EXACT = {
     "/etc/loopback/sysctl.conf": Place("sysctl", BOTH),
     "/etc/loopback/nftables.conf": Place("nftables", BOTH),
-    "/etc/loopback/routes.json": Place("routes", (POP,)),
+    "/etc/loopback/routes.json": Place("routes", (POP, MEMBER)),
     "/etc/loopback/watch.json": Place("watch", BOTH),
+    "/etc/loopback/arbiter.json": Place("arbiter", (ARBITER,)),
+    "/etc/loopback/arbiter-token": Place("arbiter", (ARBITER,), 0o600),
     "/etc/loopback/blackhole4.conf": Place("blackholes", (POP,)),
     "/etc/loopback/blackhole6.conf": Place("blackholes", (POP,)),
     "/etc/loopback/blackhole.nft": Place("blackholes", (POP,)),
@@ -68,7 +73,7 @@ def parse_place(path: str, role: str) -> Place:
         place = Place("tunnel", (POP,) if to_router else BOTH, 0o600)
     unit = _UNIT.fullmatch(path)
     if place is None and unit and unit.group(1) not in OWN_UNITS:
-        place = Place("unit", BOTH)
+        place = Place("unit", ROLES)
     if place is None and _DROP_IN.fullmatch(path):
         place = Place("drop-in", BOTH)
     if place is None:

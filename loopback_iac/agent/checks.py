@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from .allowed import parse_place, tunnel_of
+from .arbiterfile import TOKEN, parse_arbiter
 from .holes import check_elements, parse_holes
 from .programs import memory_kib, run
 from .refusal import RefusedError
@@ -185,6 +186,17 @@ def _check_watch(_: str, path: str, staged: HostSet) -> None:
         _refuse(path, "the agent", refused.what)
 
 
+def _check_arbiter(_: str, path: str, staged: HostSet) -> None:
+    content = staged.files[path].content
+    try:
+        if path != TOKEN:
+            parse_arbiter(content)
+        elif not content.decode("ascii", "replace").strip().isalnum():
+            _refuse(path, "the agent", "a token is letters and digits")
+    except RefusedError as refused:
+        _refuse(path, "the agent", refused.what)
+
+
 def _check_chrony(stage: str, path: str, _: HostSet) -> None:
     main = _main_text("/etc/chrony/chrony.conf").replace(
         "/etc/chrony/conf.d", f"{stage}/etc/chrony/conf.d"
@@ -243,6 +255,7 @@ _CHECKS: dict[str, Callable[[str, str, HostSet], None]] = {
     "routes": _check_routes,
     "blackholes": _check_blackholes,
     "watch": _check_watch,
+    "arbiter": _check_arbiter,
     "chrony": _check_chrony,
     "sshd": _check_sshd,
 }

@@ -164,8 +164,9 @@ def install_agent(agent: bytes) -> None:
         # what still runs from the one before loads parts of itself later
         if name.endswith(".pyz") and f"{AGENTS}/{name}" not in (path, before):
             os.unlink(f"{AGENTS}/{name}")
-    if "loopback-watch" in active_units("loopback-watch"):
-        must("systemctl", "restart", "loopback-watch")  # adopts its gates: nothing is withdrawn
+    # the watch adopts its gates, the arbiter its ruling: nothing is withdrawn, nothing moved
+    for unit in sorted(active_units("loopback-arbiter", "loopback-watch")):
+        must("systemctl", "restart", unit)
 
 
 def _make_folders() -> None:

@@ -20,8 +20,10 @@ _USAGE = """usage: loopback-agent VERB [WORDS]
   drain [SECONDS] | undrain            take this host out of traffic and back
   blackhole add|remove ADDRESS         give one own address up, so that the rest serves on
   update [SECONDS]                     update held packages, out of traffic meanwhile
+  hand-over MEMBER                     on an arbiter: give the addresses to this member
   report                               what is active, what is wrong (JSON)
-  routes | watch | metrics | heal | recover | converge | updating | ssh  called by the system
+  routes | watch | metrics | arbitrate | heal | recover | converge | updating | ssh
+                                       called by the system
 """
 
 
@@ -239,6 +241,20 @@ def _metrics(_: Words) -> None:
     metrics()
 
 
+def _arbitrate(_: Words) -> None:
+    from .arbiter import arbitrate
+
+    arbitrate()
+
+
+def _hand_over(words: Words) -> dict[str, Any]:
+    from .handover import hand_over
+
+    if "word" not in words:
+        raise RefusedError("hand-over MEMBER", code=USAGE, host="unchanged")
+    return hand_over(words["word"])
+
+
 def _heal(_: Words) -> None:
     from .heal import heal
 
@@ -267,6 +283,8 @@ _VERBS = {
     "routes": _routes,
     "watch": _watch,
     "metrics": _metrics,
+    "arbitrate": _arbitrate,
+    "hand-over": _hand_over,
     "heal": _heal,
     "report": _report,
 }

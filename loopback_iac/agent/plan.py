@@ -22,8 +22,14 @@ ONE_SHOTS = {
     "nftables": "loopback-nftables",
     "routes": "loopback-routes",
 }
-DAEMONS = {"haproxy": "haproxy", "bird": "bird", "watch": "loopback-watch"}
+DAEMONS = {
+    "haproxy": "haproxy",
+    "bird": "bird",
+    "watch": "loopback-watch",
+    "arbiter": "loopback-arbiter",
+}
 CARRYING = ("haproxy.service", "bird.service")
+_RESTARTED = {"watch": DAEMONS["watch"], "arbiter": DAEMONS["arbiter"], "chrony": "chrony"}
 _LESSER = {
     "haproxy-restart": "haproxy", "bird-restart": "bird", "tunnel-restart": "tunnel-peers",
 }  # fmt: skip
@@ -31,7 +37,7 @@ _ORDER = (
     "sysusers", "units", "tmpfiles", "tunnel-restart", "tunnel-peers", "sysctl", "nftables",
     "routes",
     "exporter", "chrony", "sshd", "haproxy", "haproxy-restart", "bird", "bird-restart",
-    "blackholes", "watch",
+    "blackholes", "watch", "arbiter",
 )  # fmt: skip
 
 
@@ -83,7 +89,7 @@ def _unit_steps(path: str, unit: str, new: Mapping[str, SetFile]) -> set[Step]:
         return {Step("tunnel-restart", unit.removeprefix("wg-quick@").removesuffix(".service"))}
     if unit in CARRYING:
         return {Step(f"{unit.removesuffix('.service')}-restart")}
-    for kind, service in {**ONE_SHOTS, "watch": "loopback-watch", "chrony": "chrony"}.items():
+    for kind, service in {**ONE_SHOTS, **_RESTARTED}.items():
         if unit == f"{service}.service":
             return {Step(kind)}
     if unit.startswith("prometheus-") or unit == "loopback-metrics.service":

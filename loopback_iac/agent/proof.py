@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from .allowed import parse_place, tunnel_of
 from .gates import BirdError, tell_bird
+from .handover import read_ruling
 from .listeners import listening
 from .programs import run, unit_properties
 from .refusal import RefusedError
@@ -60,7 +61,24 @@ def check_set(kept: HostSet) -> list[str]:
         missing += _check_haproxy(watch)
     if watch and unit_properties("loopback-watch", "ActiveState")["ActiveState"] != "active":
         missing.append("a running loopback-watch")
+    if "arbiter" in kinds:
+        missing += _check_arbiter()
     return missing
+
+
+def _check_arbiter() -> list[str]:
+    """It runs, and this run has asked the API, which takes its token; an API that is silent or busy
+    is no fault of the set.
+    """
+    found = unit_properties("loopback-arbiter", "ActiveState", "InvocationID")
+    if found["ActiveState"] != "active":
+        return ["a running loopback-arbiter"]
+    ruling = read_ruling()
+    if ruling is None or ruling.invocation != found["InvocationID"]:
+        return ["a first look of loopback-arbiter"]
+    if ruling.api.startswith("refuses"):
+        return [f"a token that the provider takes (it {ruling.api})"]
+    return []
 
 
 def _check_bird(watch: Watch | None) -> list[str]:

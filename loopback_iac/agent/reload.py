@@ -211,6 +211,7 @@ _DO: dict[str, Callable[[str], None]] = {
     "bird-restart": lambda _: _bird_restart(),
     "blackholes": lambda _: _blackholes(),
     "watch": lambda _: _restart(DAEMONS["watch"]),
+    "arbiter": lambda _: _restart(DAEMONS["arbiter"]),
 }
 
 

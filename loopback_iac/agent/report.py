@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .echo import peer_address, read_pairs, round_trip_ms
 from .files import read_on_disk
 from .gates import BirdError, read_positions, read_reasons, tell_bird
+from .handover import report_arbiter
 from .haproxy import read_servers, read_workers
 from .holes import report_holes
 from .limits import report_limits
@@ -69,6 +70,7 @@ def report() -> dict[str, Any]:
         "gates": _gates(watch),
         "limits": report_limits(watch),
         "blackholes": report_holes(watch),
+        "arbiter": report_arbiter(),
         "memory_kib": memory_kib(),
         "versions": {name: _version(*argv) for name, argv in sorted(_VERSIONS.items())},
     }

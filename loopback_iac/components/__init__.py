@@ -1,9 +1,14 @@
 """Pulumi components: the public API."""
 
 from loopback_iac.components.args import AnycastEdgeArgs, BareMetalHostArgs, HostRef
-from loopback_iac.components.cloud_args import HetznerHostArgs, IonosHostArgs
+from loopback_iac.components.cloud_args import (
+    HetznerHostArgs,
+    IonosHostArgs,
+    ProviderFailoverVipArgs,
+)
 from loopback_iac.components.converge import EdgePop, Worker
 from loopback_iac.components.edge import AnycastEdge
+from loopback_iac.components.failover import FailoverArbiter, FailoverMember, ProviderFailoverVip
 from loopback_iac.components.hetzner import HetznerHost
 from loopback_iac.components.hosts import BareMetalHost
 from loopback_iac.components.ionos import IonosHost
@@ -14,10 +19,14 @@ __all__ = [
     "BareMetalHost",
     "BareMetalHostArgs",
     "EdgePop",
+    "FailoverArbiter",
+    "FailoverMember",
     "HetznerHost",
     "HetznerHostArgs",
     "HostRef",
     "IonosHost",
     "IonosHostArgs",
+    "ProviderFailoverVip",
+    "ProviderFailoverVipArgs",
     "Worker",
 ]

@@ -9,7 +9,7 @@ from typing import NotRequired, TypedDict
 
 import pulumi
 
-from loopback_iac.components.args import BastionRef
+from loopback_iac.components.args import BastionRef, HostRef
 
 
 class LabelsArgs(TypedDict):
@@ -55,7 +55,7 @@ class HetznerHostArgs(TypedDict):
     location: str
     """`fsn1`, `nbg1`, `hel1`, `ash`, `hil` or `sin`."""
     role: str
-    """`pop` or `worker`: what the provider's firewall opens."""
+    """`pop`, `worker` or `other`: what the provider's firewall opens."""
     admin_sources: Sequence[str]
     """Networks SSH may come from: the operators', or the bastion's. May not be empty."""
     fleet_secret: pulumi.Input[str]
@@ -110,7 +110,7 @@ class IonosHostArgs(TypedDict):
     location: str
     """`de/fra`, `de/fra/2`, `de/txl`, `gb/lhr`, `gb/bhx`, `es/vit`, `fr/par`, `us/las`, ..."""
     role: str
-    """`pop` or `worker`: what the provider's firewall opens."""
+    """`pop`, `worker` or `other`: what the provider's firewall opens."""
     admin_sources: Sequence[str]
     """Networks SSH may come from: the operators', or the bastion's. May not be empty."""
     fleet_secret: pulumi.Input[str]
@@ -157,3 +157,56 @@ class IonosHostArgs(TypedDict):
     """Image of Debian 13: its name or the beginning of it. Default `debian-13`."""
     datacenter_id: NotRequired[pulumi.Input[str]]
     """Id of a virtual data centre in the same location. Default: one for this host alone."""
+
+
+class FailoverMemberArgs(TypedDict):
+    """A host that may hold the address; it belongs to no AnycastEdge."""
+
+    name: str
+    """Its name among the members."""
+    host: pulumi.Input[HostRef]
+    """The machine: output `host` of a HetznerHost."""
+    server_id: NotRequired[pulumi.Input[str]]
+    """Number of its server at Hetzner. Default: what the `instance_id` of a HetznerHost says."""
+
+
+class FailoverCheckArgs(TypedDict):
+    """How the arbiter sees that a member serves: it connects to the member's own address."""
+
+    port: int
+    """TCP port of the service, on the member's own address and on the failover address."""
+    interval_ms: NotRequired[int]
+    """Time between two looks. Default 1000."""
+    timeout_ms: NotRequired[int]
+    """Time in which a connection has to stand. Default 1000."""
+    fall: NotRequired[int]
+    """Looks in a row without an answer until a member is lost. Default 3."""
+    rise: NotRequired[int]
+    """Looks in a row with an answer until a member may hold the address. Default 3."""
+
+
+class ProviderFailoverVipArgs(TypedDict):
+    """An IPv4 address of the provider that one host holds and others stand in for."""
+
+    provider: str
+    """`hetzner`: a floating IP. IONOS IP failover is refused: it is not built."""
+    location: str
+    """Home location of the address: that of the members."""
+    hosts: Sequence[FailoverMemberArgs]
+    """Members in the order of preference; the first one gets the address at first."""
+    arbiter: pulumi.Input[HostRef]
+    """A machine of its own, best at another provider: output `host` of any kind of host."""
+    check: FailoverCheckArgs
+    """How the arbiter sees that a member serves."""
+    token: pulumi.Input[str]
+    """API token of the members' project, read and write (secret); it lies on the arbiter alone."""
+    admin_sources: Sequence[str]
+    """Networks SSH may come from. May not be empty."""
+    labels: NotRequired[LabelsArgs]
+    """Labels of the address."""
+    protection: NotRequired[bool]
+    """Refuse to delete or replace the address. Default true."""
+    endpoint: NotRequired[str]
+    """The API that the arbiter asks. Default `https://api.hetzner.cloud/v1`."""
+    ca_certificate: NotRequired[str]
+    """PEM of the CA that signs for `endpoint`, where it is none of the host's own."""

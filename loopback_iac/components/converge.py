@@ -196,6 +196,22 @@ class Worker(ConvergedHost):
     kind = "worker"
 
 
+def describe_host(
+    host: ConvergedHost, reach: pulumi.Input[HostRef]
+) -> pulumi.Output[dict[str, Any]]:
+    """One entry of an output `hosts`: how `loopback drift` finds the host, and what it expects."""
+    return pulumi.Output.all(facts=public_facts(reach), digest=host.digest).apply(
+        lambda got: {
+            "role": host.kind,
+            "address": got["facts"].get("ipv4") or got["facts"].get("ipv6"),
+            "ssh_port": int(got["facts"].get("ssh_port") or 22),
+            "ssh_user": got["facts"].get("ssh_user") or "root",
+            "host_key": got["facts"]["host_key"],
+            "digest": got["digest"],
+        }
+    )
+
+
 def _instance_id(facts: Mapping[str, Any]) -> str:
     given = facts.get("instance_id")
     return str(given) if given else hashlib.sha256(facts["host_key"].encode()).hexdigest()[:16]

@@ -8,7 +8,7 @@ import pulumi
 from loopback_iac.components.args import AnycastEdgeArgs, HostRef, WorkerArgs
 from loopback_iac.components.bgp_tunnels import describe_bgp_tunnels
 from loopback_iac.components.boundary import refuse_as_pulumi
-from loopback_iac.components.converge import Delivery, EdgePop, Worker
+from loopback_iac.components.converge import Delivery, EdgePop, Worker, describe_host
 from loopback_iac.components.hosts import public_facts
 from loopback_iac.model import Fleet, Host, fleet_facts, parse_fleet, parse_host
 from loopback_iac.render import HostFiles, Keys, render_pop, render_worker
@@ -96,20 +96,8 @@ class AnycastEdge(pulumi.ComponentResource):
     def _describe(
         self, late: Mapping[str, pulumi.Input[HostRef]]
     ) -> pulumi.Output[Mapping[str, Any]]:
-        def one(name: str, child: EdgePop | Worker) -> pulumi.Output[dict[str, Any]]:
-            return pulumi.Output.all(facts=public_facts(late[name]), digest=child.digest).apply(
-                lambda got: {
-                    "role": child.kind,
-                    "address": got["facts"].get("ipv4") or got["facts"].get("ipv6"),
-                    "ssh_port": int(got["facts"].get("ssh_port") or 22),
-                    "ssh_user": got["facts"].get("ssh_user") or "root",
-                    "host_key": got["facts"]["host_key"],
-                    "digest": got["digest"],
-                }
-            )
-
         every: Mapping[str, EdgePop | Worker] = {**self.pop, **self.worker}
-        return pulumi.Output.all(**{n: one(n, c) for n, c in every.items()})
+        return pulumi.Output.all(**{n: describe_host(c, late[n]) for n, c in every.items()})
 
 
 def _parsed(name: str, tree: Mapping[str, Any]) -> Host:

@@ -6,6 +6,7 @@ import datetime as dt
 import os
 import secrets
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from cryptography import x509
@@ -182,6 +183,34 @@ def _make_tls() -> str:
         + site.public_bytes(pem).decode()
         + _key_pem(site_key)
     )
+
+
+def issue_certificate(paths: InstancePaths, address: str) -> str:
+    """
+    A server's certificate by the lab's CA, for an address.
+
+    Out: PEM, the certificate and then its private key.
+    """
+    ca = (paths.keys / "tls.pem").read_text().partition("-----BEGIN SITE-----")[0]
+    signer = serialization.load_pem_private_key(ca[: ca.index(_MARK)].encode(), password=None)
+    if not isinstance(signer, ec.EllipticCurvePrivateKey):
+        raise TypeError("the lab's CA has an elliptic-curve key")
+    issuer = x509.load_pem_x509_certificate(ca[ca.index(_MARK) :].encode()).subject
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, address)])
+    certificate = (
+        _certificate(subject, issuer, key.public_key())
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_usage(signs=False), critical=True)
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))]), critical=False
+        )
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False
+        )
+        .sign(signer, hashes.SHA256())
+    )
+    return certificate.public_bytes(serialization.Encoding.PEM).decode() + _key_pem(key)
 
 
 def _certificate(

@@ -27,7 +27,7 @@ from loopback_iac.lab.wiring import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from loopback_iac.lab.topology import Host, Link, Topology
 
@@ -236,17 +236,32 @@ def connect(
     In: address, IPv4 or IPv6.
     Raises: OSError as connect(2) does.
     """
+    return _made_inside(paths, host, lambda: socket.create_connection((address, port), timeout_s))
+
+
+def listen(paths: InstancePaths, host: str, address: str, port: int) -> socket.socket:
+    """
+    Listen for TCP in a host's namespace, from this process.
+
+    Raises: OSError as bind(2) does.
+    """
+    return _made_inside(paths, host, lambda: socket.create_server((address, port)))
+
+
+def _made_inside(
+    paths: InstancePaths, host: str, make: Callable[[], socket.socket]
+) -> socket.socket:
     result: list[socket.socket | OSError] = []
 
-    def dial() -> None:
+    def enter_and_make() -> None:
         # a socket stays in the namespace it was made in; the thread that went there ends
         try:
             _move_thread(paths.namespace_path(host))
-            result.append(socket.create_connection((address, port), timeout_s))
+            result.append(make())
         except OSError as error:
             result.append(error)
 
-    thread = threading.Thread(target=dial, name=f"dial-{host}")
+    thread = threading.Thread(target=enter_and_make, name=f"inside-{host}")
     thread.start()
     thread.join()
     if isinstance(result[0], OSError):

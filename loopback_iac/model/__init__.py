@@ -9,6 +9,12 @@ from loopback_iac.model.cloud_host import (
     parse_ionos_host,
 )
 from loopback_iac.model.facts import fleet_facts
+from loopback_iac.model.failover import (
+    FailoverMachines,
+    FailoverVip,
+    parse_failover_machines,
+    parse_failover_vip,
+)
 from loopback_iac.model.fleet import Announcement, Fleet, Pop, Roll
 from loopback_iac.model.host import Host, parse_host
 from loopback_iac.model.host_key import HostKey, host_key
@@ -21,6 +27,8 @@ from loopback_iac.model.tunnel import Tunnel, tunnel, tunnels
 __all__ = [
     "Announcement",
     "CloudHost",
+    "FailoverMachines",
+    "FailoverVip",
     "Fleet",
     "HetznerHost",
     "Host",
@@ -41,6 +49,8 @@ __all__ = [
     "fleet_facts",
     "host_key",
     "openings",
+    "parse_failover_machines",
+    "parse_failover_vip",
     "parse_fleet",
     "parse_hetzner_host",
     "parse_host",

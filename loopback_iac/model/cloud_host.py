@@ -111,7 +111,7 @@ class CloudHost(Value):
     """What every ordered machine says, whoever sells it."""
 
     location: str
-    role: Literal["pop", "worker"]
+    role: Literal["pop", "worker", "other"]
     admin_sources: AdminSources
     fleet_secret: Given
     ssh_private_key: Given = False

@@ -58,6 +58,11 @@ def openings(host: CloudHost) -> tuple[Opening, ...]:
 
 
 def _ports(role: str) -> list[tuple[int, int]]:
-    """A PoP has a port per worker, a worker one per PoP; odd and even key epochs each their own."""
+    """A PoP has a port per worker, a worker one per PoP; odd and even key epochs each their own.
+
+    Any other host has no tunnels.
+    """
+    if role not in ("pop", "worker"):
+        return []
     most = LAST_WORKER_ID if role == "pop" else LAST_POP_ID
     return sorted((first, first + most) for first in FIRST_PORT)

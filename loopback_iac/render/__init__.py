@@ -1,18 +1,28 @@
 """From the model to the exact bytes of each file on a host; pure and deterministic."""
 
+from loopback_iac.render.failover import (
+    TOKEN_MARK,
+    FloatingAddress,
+    render_arbiter,
+    render_member,
+)
 from loopback_iac.render.files import File, HostFiles
 from loopback_iac.render.first_boot import fill_first_boot, render_first_boot
 from loopback_iac.render.host import packages_of, render_pop, render_worker
 from loopback_iac.render.site import Keys, Uplink, uplinks
 
 __all__ = [
+    "TOKEN_MARK",
     "File",
+    "FloatingAddress",
     "HostFiles",
     "Keys",
     "Uplink",
     "fill_first_boot",
     "packages_of",
+    "render_arbiter",
     "render_first_boot",
+    "render_member",
     "render_pop",
     "render_worker",
     "uplinks",

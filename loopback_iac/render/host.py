@@ -34,6 +34,8 @@ PACKAGES = {
         "wireguard-tools",
     ),
     "worker": ("iproute2", "nftables", "python3", "wireguard-tools"),
+    "member": ("iproute2", "python3"),
+    "arbiter": ("ca-certificates", "python3"),
 }
 
 

@@ -7,7 +7,17 @@ import typing
 import pytest
 
 from loopback_iac.components import args, cloud_args
-from loopback_iac.model import bgp, bgp_tunnel, cloud_host, fleet, host, key_epochs, origin, traffic
+from loopback_iac.model import (
+    bgp,
+    bgp_tunnel,
+    cloud_host,
+    failover,
+    fleet,
+    host,
+    key_epochs,
+    origin,
+    traffic,
+)
 
 PAIRS = [
     (args.HostRef, host.Host),
@@ -37,6 +47,9 @@ PAIRS = [
     (cloud_args.PrivateNetworkArgs, cloud_host.PrivateNetwork),
     (cloud_args.HetznerHostArgs, cloud_host.HetznerHost),
     (cloud_args.IonosHostArgs, cloud_host.IonosHost),
+    (cloud_args.FailoverMemberArgs, failover.FailoverMember),
+    (cloud_args.FailoverCheckArgs, failover.FailoverCheck),
+    (cloud_args.ProviderFailoverVipArgs, failover.FailoverVip),
 ]
 
 

@@ -20,13 +20,14 @@ from loopback_iac.components import (
     BareMetalHost,
     HetznerHost,
     IonosHost,
+    ProviderFailoverVip,
     args,
     cloud_args,
 )
 
 DOOR = Path(__file__).parents[2] / "components"
 GOLDEN = DOOR / "schema.json"
-HOSTED = [AnycastEdge, BareMetalHost, HetznerHost, IonosHost]
+HOSTED = [AnycastEdge, BareMetalHost, HetznerHost, IonosHost, ProviderFailoverVip]
 COMPONENTS = tuple(kind.__name__ for kind in HOSTED)
 LOCAL = "#/types/"
 PYTHON = re.compile(r"(?<=```python\n).*?(?=```)", re.DOTALL)
@@ -63,7 +64,7 @@ PYTHON_NAMES = {
     for kind in (vars(args) | vars(cloud_args)).values()
     if typing.is_typeddict(kind)
     for name in kind.__annotations__
-} | {camel(name): name for name in ("bgp_tunnels", "host", "hosts", "pops", "vips")}
+} | {camel(name): name for name in ("address", "bgp_tunnels", "host", "hosts", "pops", "vips")}
 
 
 def local_type(prop: dict) -> str | None:

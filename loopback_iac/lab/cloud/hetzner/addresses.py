@@ -217,6 +217,7 @@ class FloatingIps:
             ip = {**new_ip(book, news, location), "description": news.get("description", "")}
             book.of("floating_ip")[ident] = ip
             move(self._account, book, ip, news.get("serverId", 0))
+        self._serve_api()
         return ident, _render_floating(ip)
 
     def read(self, ident: str, olds: Values) -> Values | None:
@@ -242,6 +243,12 @@ class FloatingIps:
                 refuse_protected(ip, "floating IP")
                 move(self._account, book, ip, 0)
                 del book.of("floating_ip")[ident]
+
+    def _serve_api(self) -> None:
+        """Whoever has such an address may want to move it without Pulumi."""
+        from loopback_iac.lab.cloud.hetzner.api import ensure_served  # noqa: PLC0415  # in a circle
+
+        ensure_served(self._account.shelf.paths)
 
 
 class FloatingIpAssignments:
