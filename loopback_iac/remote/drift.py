@@ -10,9 +10,10 @@ from loopback_iac.remote.report import Silence, render_way_back
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from loopback_iac.remote.report import Report
+    from loopback_iac.remote.report import ArbiterState, Report
     from loopback_iac.remote.ssh import Expected
 
+TAKES = "takes the token"
 AS_APPLIED = "as applied"
 OPEN = "open"
 DECLARED = "declared"
@@ -91,8 +92,22 @@ def _check_service(name: str, report: Report) -> Iterator[Difference]:
                 " or declare it under blackholes first"
             )
             yield Difference(name, "blackhole-declared", got, "what the program gives up", fix)
+    if report.arbiter is not None:
+        yield from _check_arbiter(name, report.arbiter)
     for tunnel, seen in sorted(report.tunnels.items()):
         if not seen.present or seen.rtt_ms is None:
             got = f"{tunnel}: {'no answer through it' if seen.present else 'the interface is gone'}"
             fix = "look at the peer; `systemctl restart wg-quick@<tunnel>` makes the interface anew"
             yield Difference(name, "tunnel-carries", got, "an answer from the peer", fix)
+
+
+def _check_arbiter(name: str, seen: ArbiterState) -> Iterator[Difference]:
+    """An arbiter that could move nothing, or has nobody left to move it to."""
+    if seen.api != TAKES:
+        fix = "mend what the API names; a new token goes through `loopback up`"
+        yield Difference(name, "arbiter-asks", seen.api, "an API that takes its token", fix)
+    for member, up in sorted(seen.up.items()):
+        if not up:
+            got = f"{member} {'does not answer' if up is False else 'is not known yet'}"
+            fix = "start its service, on its own address as well; open its port to the arbiter"
+            yield Difference(name, "member-answers", got, "an answer to the arbiter", fix)

@@ -71,6 +71,16 @@ class BlackholeState(_Value):
     announced_to: tuple[str, ...]
 
 
+class ArbiterState(_Value):
+    """What an arbiter sees: whether the API takes its token, which members answer (None: not known
+    yet), who holds each address.
+    """
+
+    api: str
+    up: dict[str, bool | None]
+    holders: dict[str, str]
+
+
 class Report(_Value):
     """What the agent of a host says."""
 
@@ -87,6 +97,7 @@ class Report(_Value):
     servers: dict[str, dict[str, ServerState]] | None = None  # backend -> worker
     gates: dict[str, GateState]
     blackholes: tuple[BlackholeState, ...]
+    arbiter: ArbiterState | None = None
 
 
 class Silence(_Value):

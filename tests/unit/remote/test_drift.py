@@ -47,6 +47,14 @@ HOLE = {
     "dropped_packets": 7,
 }
 
+ARBITER = {
+    "api": "takes the token",
+    "up": {"m1": False, "m2": None},
+    "holders": {"198.18.32.4": "m1"},
+    "reasons": {},
+    "moves": {},
+}
+
 
 def answer(**changed) -> Answer:
     return Answer(json.dumps(WELL | changed))
@@ -73,6 +81,9 @@ def test_a_host_as_it_was_applied_has_no_difference():
         ),
         ({"files": {"/a": "changed by somebody else", "/b": "missing"}}, ["file-as-applied"] * 2),
         ({"drain": ["operator"]}, ["not-drained"]),
+        ({"arbiter": ARBITER | {"up": {"m1": True, "m2": True}}}, []),
+        ({"arbiter": ARBITER}, ["member-answers"] * 2),
+        ({"arbiter": ARBITER | {"api": "refuses", "up": {}}}, ["arbiter-asks"]),
         ({"gates": {"v4": {"position": "closed", "reason": "bird is dead"}}}, ["gate-open"]),
         ({"gates": {"v4": {"position": None, "reason": None}}}, ["gate-open"]),
         ({"blackholes": [HOLE]}, []),
