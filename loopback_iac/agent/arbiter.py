@@ -209,7 +209,7 @@ class Keeper:
         left_alone_s = wait_s(99 if refused.lasting else self.failures, refused.asked_s)
         self.again_at_s = time.monotonic() + left_alone_s
         self.api_says = f"refuses the token: {refused}" if refused.token else str(refused)
-        _say(f"the API: {self.api_says}; nothing was changed, again in {left_alone_s:g} s")
+        _say(f"the API: {self.api_says}; asked again in {left_alone_s:g} s")
 
     def _note_answer(self) -> None:
         if self.failures:

@@ -190,6 +190,7 @@ def test_it_moves_when_its_holder_dies_and_stays_when_that_one_returns(vip, caps
     with capsys.disabled():
         print(f"\nthe address moved within {gone_s:.1f} s of the power loss")  # noqa: T201
     vip.lab.power_on("m1")
+    vip.serve("m1")
     vip.await_up(m1=True, m2=True)
     # the arbiter starts anew, the program runs again: neither brings it back
     vip.says("arb", "systemctl", "restart", "loopback-arbiter")
@@ -207,9 +208,7 @@ def test_an_api_that_is_busy_then_silent_then_lies_is_asked_until_it_has_moved(v
         Fault("hcloud", "update", MOVE, LOST),
     )
     vip.says("m2", "systemctl", "stop", "app")
-    vip.await_logged(
-        "503 service temporarily unavailable (unavailable); nothing was changed", since
-    )
+    vip.await_logged("503 service temporarily unavailable (unavailable); asked again", since)
     vip.await_logged("429 limit of 3600 requests per hour reached", since)
     vip.await_logged("the API took the move to m1 and did not do it", since)
     vip.await_served("m1")
@@ -255,3 +254,5 @@ def test_a_wrong_token_in_the_program_is_refused_and_the_arbiter_keeps_the_right
     vip.await_up(m1=True, m2=True)
     assert vip.told()["api"] == "takes the token"
     assert set(vip.told()["holders"].values()) == {"m1"}
+    code, said, _ = vip.loopback("drift")
+    assert code == 0, said
