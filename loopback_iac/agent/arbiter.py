@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 # Somebody may move it by hand; what the provider loses is seen earlier, because it falls silent.
 READ_AGAIN_S = 30.0
 # The API said that it moves an address: how long until it says that it did.
-MOVED_WITHIN_S = 10.0
+MOVED_WITHIN_S = 6.0
 TAKES = "takes the token"
 
 

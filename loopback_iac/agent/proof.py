@@ -69,6 +69,8 @@ def check_set(kept: HostSet) -> list[str]:
 def _check_arbiter() -> list[str]:
     """It runs, and this run has asked the API, which takes its token; an API that is silent or busy
     is no fault of the set.
+
+    Raises: RefusedError when it does not take the token.
     """
     found = unit_properties("loopback-arbiter", "ActiveState", "InvocationID")
     if found["ActiveState"] != "active":
@@ -76,8 +78,10 @@ def _check_arbiter() -> list[str]:
     ruling = read_ruling()
     if ruling is None or ruling.invocation != found["InvocationID"]:
         return ["a first look of loopback-arbiter"]
-    if ruling.api.startswith("refuses"):
-        return [f"a token that the provider takes (it {ruling.api})"]
+    if ruling.api.startswith("refuses"):  # no later look mends that
+        raise RefusedError(
+            f"the provider's API {ruling.api}", fix="give the arbiter a token that may write"
+        )
     return []
 
 

@@ -247,7 +247,7 @@ def test_a_wrong_token_in_the_program_is_refused_and_the_arbiter_keeps_the_right
     vip.write(token="1" * 64)
     code, said, _ = vip.loopback("up", "--yes")
     assert code == 1
-    assert "a token that the provider takes (it refuses the token: " in said
+    assert "the provider's API refuses the token: " in said
     assert "1" * 64 not in said
     vip.write()
     vip.up()
