@@ -111,8 +111,8 @@ class FloatingIps:
         try:
             text = None if content is None else json.dumps(content)
             line.request(verb, self._path + path, text, headers)
-            answer = line.getresponse()
-            body = json.loads(answer.read(_MOST_BYTES) or b"{}")
+            with line.getresponse() as answer:
+                body = json.loads(answer.read(_MOST_BYTES) or b"{}")
         finally:
             line.close()
         shaped = body if isinstance(body, dict) else {}

@@ -126,11 +126,13 @@ class Api:
         if not isinstance(content.get("server"), int):
             raise refuse("invalid_input", "invalid input in field 'server'")
         with self._account.call("update", ASSIGN, found[1]) as book:
-            ip = find(book, "floating_ip", found[1])
+            find(book, "floating_ip", found[1])
             find(book, "server", content["server"])
-            shelf = self._account.shelf
-            if take_fault(shelf, CLOUD.name, "update", MOVE, found[1]) != LOST:
-                move(self._account, book, ip, content["server"])
+        # a fault is taken under the lock that a call holds, so between two calls
+        lost = take_fault(self._account.shelf, CLOUD.name, "update", MOVE, found[1]) == LOST
+        if not lost:
+            with self._account.call("update", MOVE, found[1]) as book:
+                move(self._account, book, find(book, "floating_ip", found[1]), content["server"])
         return {"action": self._note(int(found[1]), content["server"])}
 
     def _note(self, address: int, server: int) -> dict[str, Any]:
