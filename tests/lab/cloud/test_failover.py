@@ -16,9 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_ssh_private_key,
 )
 
-from loopback_iac.lab.cloud.book import Shelf
 from loopback_iac.lab.cloud.hetzner.api import ENDPOINT
-from loopback_iac.lab.cloud.switches import Switches, set_switches
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
