@@ -16,7 +16,10 @@ from cryptography.hazmat.primitives.serialization import (
     load_ssh_private_key,
 )
 
-from loopback_iac.lab.cloud.hetzner.api import ENDPOINT
+from loopback_iac.lab.cloud.book import Shelf
+from loopback_iac.lab.cloud.hetzner.api import ASSIGN, ENDPOINT, LOST, MOVE
+from loopback_iac.lab.cloud.switches import Fault, Switches, set_switches
+from loopback_iac.lab.keys import write_private
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,6 +86,13 @@ class Stack:
             (c["urn"].rsplit("::", 1)[1], c["op"]) for c in result["changes"] if c["op"] != "same"
         ]
 
+    def switch(self, *faults: Fault) -> None:
+        set_switches(Shelf(self.lab.paths), Switches(list(faults), {}))
+
+    def floating(self) -> list[dict[str, Any]]:
+        """Floating addresses as the cloud's book has them."""
+        return list(Shelf(self.lab.paths).read("hcloud").of("floating_ip").values())
+
     def says(self, host: str, *argv: str) -> str:
         done = self.lab.exec(host, list(argv))
         assert done.returncode == 0, done.stderr
@@ -90,7 +100,7 @@ class Stack:
 
     def serve(self, host: str) -> None:
         """A service on all addresses of a member, as a haproxy of the customer's would be."""
-        unit = ["systemd-run", "--quiet", "--unit=app", "--property=Restart=always"]
+        unit = ["systemd-run", "--quiet", "--collect", "--unit=app"]
         self.says(host, *unit, "python3", "-c", APP)
 
     def told(self) -> dict[str, Any]:
@@ -100,6 +110,14 @@ class Stack:
 
     def await_up(self, **up: bool) -> None:
         self.wait(lambda: self.told()["up"] == up, "the arbiter's verdict")
+
+    def await_logged(self, text: str, since: str) -> None:
+        read = ("journalctl", "-u", "loopback-arbiter", "-o", "cat", "--since", since)
+        self.wait(lambda: text in self.says("arb", *read), text)
+
+    def now(self) -> str:
+        """A time that journalctl reads."""
+        return self.says("arb", "date", "+%F %T")
 
     def wait(self, holds: Any, what: str) -> None:
         deadline = time.monotonic() + 60
@@ -141,6 +159,7 @@ def vip(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         made.serve(member)
     made.await_up(m1=True, m2=True)
     yield made
+    made.switch()
     made.write()
     code, said, _ = made.loopback("destroy", "--yes")
     assert code == 0, said[-3000:]
@@ -179,3 +198,61 @@ def test_it_moves_when_its_holder_dies_and_stays_when_that_one_returns(vip, caps
     vip.await_up(m1=True, m2=True)
     assert set(vip.told()["holders"].values()) == {"m2"}
     assert set(vip.told()["moves"].values()) == {1}
+
+
+def test_an_api_that_is_busy_then_silent_then_lies_is_asked_until_it_has_moved(vip):
+    since = vip.now()
+    vip.switch(
+        Fault("hcloud", "update", ASSIGN, "unavailable"),
+        Fault("hcloud", "update", ASSIGN, "rate_limit_exceeded"),
+        Fault("hcloud", "update", MOVE, LOST),
+    )
+    vip.says("m2", "systemctl", "stop", "app")
+    vip.await_logged("503 service temporarily unavailable (unavailable); asked again", since)
+    vip.await_logged("429 limit of 3600 requests per hour reached", since)
+    vip.await_logged("the API took the move to m1 and did not do it", since)
+    vip.await_served("m1")
+    vip.serve("m2")
+    vip.await_up(m1=True, m2=True)
+
+
+def test_who_is_asked_for_gets_it(vip):
+    vip.says("arb", AGENT, "hand-over", "m2")
+    vip.await_served("m2")
+    unknown = vip.lab.exec("arb", [AGENT, "hand-over", "m3"])
+    assert unknown.returncode == 1
+    assert "there is no member 'm3'; there are m1, m2" in unknown.stderr
+
+
+def test_a_token_that_is_taken_back_changes_nothing_but_is_said(vip):
+    right, since = vip.token.read_text(), vip.now()
+    try:
+        write_private(vip.token, "0" * 64)
+        vip.says("m2", "systemctl", "stop", "app")
+        said = "refuses the token: GET /floating_ips/"
+        vip.await_logged(said, since)
+        assert vip.told()["api"].endswith("401 unable to authenticate (unauthorized)")
+        (held,) = vip.floating()
+    finally:
+        write_private(vip.token, right)
+    # one that starts anew asks at once, and knows who is lost
+    vip.says("arb", "systemctl", "restart", "loopback-arbiter")
+    vip.await_served("m1")
+    (moved,) = vip.floating()
+    assert moved["assigneeId"] != held["assigneeId"]
+    vip.serve("m2")
+
+
+def test_a_wrong_token_in_the_program_is_refused_and_the_arbiter_keeps_the_right_one(vip):
+    vip.write(token="1" * 64)
+    code, said, _ = vip.loopback("up", "--yes")
+    assert code == 1
+    assert "the provider's API refuses the token: " in said
+    assert "1" * 64 not in said
+    vip.write()
+    vip.up()
+    vip.wait(lambda: vip.told()["api"] == "takes the token", "the token from before")
+    vip.await_up(m1=True, m2=True)
+    vip.wait(lambda: set(vip.told()["holders"].values()) == {"m1"}, "who holds it")
+    code, said, _ = vip.loopback("drift")
+    assert code == 0, said
