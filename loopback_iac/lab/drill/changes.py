@@ -40,7 +40,7 @@ def _at_pop(*argv: str) -> Callable[[Ground], Scene]:
 
 
 @dataclass(frozen=True)
-class _Stack:
+class DeployedStack:
     """The demonstration's stack file, as it was before the drill."""
 
     ground: Ground
@@ -70,22 +70,26 @@ class _Stack:
         return {key.removeprefix(f"{PROJECT}:"): value for key, value in found.items()}
 
 
-def _read_stack(ground: Ground) -> _Stack:
+def read_stack(ground: Ground) -> DeployedStack:
+    """The stack as it stands.
+
+    Raises: LabError when there is no program to deploy.
+    """
     if not (CHECKOUT / "stacks/edge").is_dir():
         raise LabError(f"this drill deploys stacks/edge, and {CHECKOUT} has none: use a checkout")
-    return _Stack(ground, ground.lab.paths.stack_config.read_text())
+    return DeployedStack(ground, ground.lab.paths.stack_config.read_text())
 
 
 def _roll_out(ground: Ground) -> Scene:
     """Deploy another administrator's address, which every firewall takes up, and take it back."""
-    stack = _read_stack(ground)
+    stack = read_stack(ground)
     admins = [*stack.config["adminSources"], ANOTHER_ADMIN]
     return Scene("", lambda: stack.deploy("adminSources", admins), stack.deploy_kept)
 
 
 def _rotate_keys(ground: Ground) -> Scene:
     """Expand, move, contract; the new keys stay, as after any rotation that came to its end."""
-    stack, notes = _read_stack(ground), {}
+    stack, notes = read_stack(ground), {}
     (old, *under_way) = stack.config.get("tunnels", {}).get("key_epochs", [1])
     if under_way:
         raise LabError("a rotation is under way; end it before this drill (docs/runbook.md)")

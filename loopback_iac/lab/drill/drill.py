@@ -65,3 +65,5 @@ class Drill:
     hold_s: float  # from the end of `begin` to the repair
     stage: Callable[[Ground], Scene]
     must_hold: tuple[Check, ...]
+    long_lines: int = 0  # of each long request; 0: they go on as long as the load
+    bound_s: float = 180  # the load ends by itself if the drill's own process dies

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from loopback_iac.lab.drill import changes, pops, strain, workers
+from loopback_iac.lab.drill import changes, moves, pops, strain, workers
 
 DRILLS = {
-    drill.name: drill for drill in (*pops.DRILLS, *workers.DRILLS, *strain.DRILLS, *changes.DRILLS)
+    drill.name: drill
+    for drills in (pops.DRILLS, workers.DRILLS, strain.DRILLS, changes.DRILLS, moves.DRILLS)
+    for drill in drills
 }

@@ -25,6 +25,8 @@ CLOSE_BY_RESET = struct.pack("ii", 1, 0)  # no TIME_WAIT: ports last at any rate
 HANDSHAKE, ALERT, SERVER_HELLO = 0x16, 0x15, 2  # RFC 8446 sections 5.1 and 4
 UNREACHABLE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EACCES, errno.EPERM}
 OURS = {errno.EADDRNOTAVAIL, errno.EMFILE, errno.ENFILE, errno.ENOBUFS}
+LAST_CHUNK = b"\r\n0\r\n\r\n"  # RFC 9112 7.1
+WORKER_WORD = b'"worker"'  # once in each line
 WHOLE_BODY = 1 << 30  # no Content-Length: the far end closes when it is done
 
 # What the client saw, not a guess at the cause. The first that fits counts.
@@ -64,6 +66,7 @@ class Attempt:
     family: int
     address: str
     full: bool
+    long: bool = False
     begun: int = 0
     connected: int | None = None
     ended: int | None = None
@@ -113,10 +116,13 @@ def exchange(door: Door, attempt: Attempt) -> Steps:
     _take(attempt, text.partition(b"\r\n\r\n")[2], own)
 
 
-def follow(door: Door, attempt: Attempt) -> Steps:
-    """Read a stream's lines; only an error, its end or the end of the load ends it."""
-    read, own = yield from _request(door, attempt, "/stream")
-    seen, told = b"", b""
+def follow(door: Door, attempt: Attempt, lines: int = 0) -> Steps:
+    """Read a stream's lines; an error, its end or the end of the load ends it.
+
+    In: lines, how many to ask for; the answer has to be whole then. 0: without end.
+    """
+    read, own = yield from _request(door, attempt, f"/stream?lines={lines}" if lines else "/stream")
+    seen, told, whole = b"", b"", b""
     while chunk := (yield from read()):
         clock = door.clock()
         if attempt.last_line is not None:
@@ -128,6 +134,12 @@ def follow(door: Door, attempt: Attempt) -> Steps:
             told = _first_object(seen)
             if told:
                 _take(attempt, told, own)
+        if lines:
+            whole += chunk
+            if whole.endswith(LAST_CHUNK):
+                if whole.count(WORKER_WORD) != lines:
+                    raise BadAnswerError("answer")
+                return
     raise BadAnswerError("closed")
 
 

@@ -55,6 +55,7 @@ class Pace:
     sample_every: int = 5
     streams: int = 10
     timeout_ms: int = 3000
+    long_lines: int = 0  # a stream ends after so many, and the next one begins; 0: it goes on
 
 
 @dataclass(frozen=True)
@@ -214,6 +215,7 @@ class Ground:
             "sample_every": pace.sample_every,
             "streams": pace.streams,
             "timeout_ms": pace.timeout_ms,
+            "long_lines": pace.long_lines,
         }
 
 

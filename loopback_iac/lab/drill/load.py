@@ -56,6 +56,7 @@ class Plan:
     sample_every: int  # one in so many connections is a full, verified exchange
     streams: int  # long-lived connections per family
     timeout_ms: int
+    long_lines: int = 0  # a stream asks for so many lines, and the next follows; 0: without end
 
 
 def parse_plan(tree: dict[str, Any]) -> Plan:
@@ -73,6 +74,7 @@ def parse_plan(tree: dict[str, Any]) -> Plan:
         sample_every=int(tree["sample_every"]),
         streams=int(tree["streams"]),
         timeout_ms=int(tree["timeout_ms"]),
+        long_lines=int(tree.get("long_lines", 0)),
     )
     limits: dict[str, tuple[float, float, float]] = {
         "rate": (plan.rate, 1, MAX_RATE),
@@ -80,6 +82,7 @@ def parse_plan(tree: dict[str, Any]) -> Plan:
         "sample_every": (plan.sample_every, 1, 1000),
         "streams": (plan.streams, 0, 200),
         "timeout_ms": (plan.timeout_ms, 100, 30_000),
+        "long_lines": (plan.long_lines, 0, 10_000),
         "targets": (len(plan.targets), 1, 2),
     }
     for name, (got, low, high) in limits.items():
@@ -145,9 +148,12 @@ class Load:
 
     def _open_streams(self) -> None:
         for family, address in self.plan.targets * self.plan.streams:
-            stream = Attempt(self.clock(), family, address, full=True)
-            self.streams.append(stream)
-            self._begin(stream, follow(self.door, stream))
+            self._open_stream(family, address)
+
+    def _open_stream(self, family: int, address: str) -> None:
+        stream = Attempt(self.clock(), family, address, full=True, long=True)
+        self.streams.append(stream)
+        self._begin(stream, follow(self.door, stream, self.plan.long_lines))
 
     def _serve(self, wait_ns: int) -> None:
         # epoll's own timeout counts whole milliseconds; select on its descriptor does not
@@ -168,6 +174,8 @@ class Load:
             mask = next(attempt.steps)
         except StopIteration:
             self._end(attempt, "ok")
+            if attempt.long and len(self.attempts) < self.total:
+                self._open_stream(attempt.family, attempt.address)
         except (OSError, BadAnswerError, ValueError) as cause:
             self._end(attempt, outcome_of(cause))
         else:

@@ -34,7 +34,6 @@ BEFORE_S = 1.5  # load before the fault, so that there is something to compare w
 AFTER_S = 1.0  # load after the PoP came back
 RETURN_DEADLINE_S = 60.0
 READY_DEADLINE_S = 60.0
-LOAD_BOUND_S = 180.0  # the load ends by itself if the drill's own process dies
 SLOW_BFD_S = 1.0  # RFC 5880 section 6.8.3: what a session that is not up sends at, or slower
 SET_ASIDE = 6  # per run; a machine that pauses more often cannot be measured on
 CHECKED = Pace(rate=20, sample_every=1, streams=0, timeout_ms=2000)
@@ -241,8 +240,8 @@ def _play(ground: Ground, drill: Drill, scene: Scene, pace: Pace) -> Run:
     pop = ground.pop
     bfd, standing = tuple(ground.bfd(pop)), ground.standing()
     watch = RouteWatch(ground.lab.paths.namespace_path(ground.upstream), PREFIXES)
-    metronome = Metronome()
-    with metronome, watch, LoadProcess(ground, pace, LOAD_BOUND_S) as load:
+    metronome, asked = Metronome(), replace(pace, long_lines=drill.long_lines)
+    with metronome, watch, LoadProcess(ground, asked, drill.bound_s) as load:
         time.sleep(BEFORE_S)
         _check_unmoved(ground)
         begun = read_clock()

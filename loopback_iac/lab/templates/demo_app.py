@@ -1,5 +1,6 @@
 """The demonstration's web application: who answered whom."""  # noqa: INP001 -- runs on a host
 
+import itertools
 import json
 import socket
 import time
@@ -9,7 +10,9 @@ LINE_EVERY_S = 0.1
 
 
 class Answer(BaseHTTPRequestHandler):
-    """Every path gets the same JSON; /stream repeats it until the client goes away."""
+    """Every path gets the same JSON; /stream repeats it until the client goes away, or as often as
+    /stream?lines=N says.
+    """
 
     protocol_version = "HTTP/1.1"
     # head and body are two writes: without this the second waits for an acknowledgement
@@ -28,18 +31,19 @@ class Answer(BaseHTTPRequestHandler):
         if self.path.startswith("/stream"):
             self.send_header("Transfer-Encoding", "chunked")
             self.end_headers()
-            self.stream(line)
+            self.stream(line, int(self.path.partition("?lines=")[2] or 0))
             return
         self.send_header("Content-Length", str(len(line)))
         self.end_headers()
         self.wfile.write(line)
 
-    def stream(self, line: bytes) -> None:
+    def stream(self, line: bytes, lines: int) -> None:
         chunk = b"%x\r\n%s\r\n" % (len(line), line)
         try:
-            while True:
+            for _ in range(lines) if lines else itertools.repeat(None):
                 self.wfile.write(chunk)
                 time.sleep(LINE_EVERY_S)
+            self.wfile.write(b"0\r\n\r\n")
         except OSError:
             self.close_connection = True
 

@@ -6,6 +6,7 @@ argv: directory with `good.pem` and `other.pem` (key and chain). Prints one line
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import socket
 import ssl
@@ -28,11 +29,14 @@ async def serve(reader, writer, client: str | None = None, port: int | None = No
         peer = writer.get_extra_info("peername")
         seen = answer(client or peer[0], port or peer[1])
         if request.startswith(b"GET /stream"):
-            writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
-            while True:
-                writer.write(seen + b"\n")
+            lines = int(request.split()[1].partition(b"?lines=")[2] or 0)
+            writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+            for _ in range(lines) if lines else itertools.repeat(None):
+                writer.write(b"%x\r\n%s\n\r\n" % (len(seen) + 1, seen))
                 await writer.drain()
                 await asyncio.sleep(0.1)
+            writer.write(b"0\r\n\r\n" * (port != 7))
+            return
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(seen) + seen)
         await writer.drain()
     except (OSError, asyncio.IncompleteReadError):

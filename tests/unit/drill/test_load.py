@@ -100,6 +100,19 @@ def test_streams_that_live_to_the_end_survived(wire):
     assert all(s["lines"] >= 5 and s["client_right"] for s in records["streams"])
 
 
+def test_long_requests_end_whole_and_the_next_ones_follow(wire):
+    records = wire.load(streams=2, seconds=1.5, long_lines=4)
+    found = [s["outcome"] for s in records["streams"]]
+    assert Counter(found)["ok"] >= 4
+    assert set(found) == {"ok", "survived"}
+    assert all(s["worker"] == "w1" for s in records["streams"] if s["outcome"] == "ok")
+
+
+def test_a_long_request_that_is_cut_short_says_so(wire):
+    records = wire.load(streams=1, seconds=1, long_lines=4, port=WRONG_PORT)
+    assert {s["outcome"] for s in records["streams"]} == {"closed"}
+
+
 def test_a_stream_that_never_spoke_is_silent_however_short_the_load(wire, blackhole):
     blackhole()
     records = wire.load(streams=1, seconds=0.2, timeout_ms=200)
