@@ -8,7 +8,7 @@ a preview.
 from __future__ import annotations
 
 import ipaddress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pulumi_policy import (
     EnforcementLevel,
@@ -18,12 +18,16 @@ from pulumi_policy import (
     ResourceValidationArgs,
     ResourceValidationPolicy,
     Severity,
+    StackValidationArgs,
+    StackValidationPolicy,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 NAME = "loopback-iac"
+EDGE = "loopback-iac:index:AnycastEdge"
+HOSTS = tuple(f"loopback-iac:index:{kind}Host" for kind in ("BareMetal", "Hetzner", "Ionos"))
 REMOTE = ("command:remote:Command", "command:remote:CopyToRemote")
 
 # RFC 5737, RFC 3849, RFC 9637 (documentation), RFC 2544 (benchmarks)
@@ -72,6 +76,14 @@ def policies() -> list[Policy]:
             enforcement_level=EnforcementLevel.ADVISORY,
             remediation_steps="Declare your own space and AS number; advisory in a lab.",
         ),
+        StackValidationPolicy(
+            name="pool-spans-failure-domains",
+            description="Workers of a pool that serve do not all fall with one site",
+            validate=check_failure_domains,
+            severity=Severity.MEDIUM,
+            enforcement_level=EnforcementLevel.ADVISORY,
+            remediation_steps="Add a worker at another site or supplier; advisory while you move.",
+        ),
     ]
 
 
@@ -107,7 +119,7 @@ def check_triggers(args: ResourceValidationArgs, report: ReportViolation) -> Non
 
 def check_documentation(args: ResourceValidationArgs, report: ReportViolation) -> None:
     """Reads the plain facts that AnycastEdge publishes."""
-    if args.resource_type != "loopback-iac:index:AnycastEdge":
+    if args.resource_type != EDGE:
         return
     fleet = args.props["fleet"]
     asn = int(fleet["asn"])
@@ -115,6 +127,28 @@ def check_documentation(args: ResourceValidationArgs, report: ReportViolation) -
         report(f"AS{asn} is reserved for documentation (RFC 5398)", None)
     for cidr in documentation_only(prefix["cidr"] for prefix in fleet["prefixes"].values()):
         report(f"{cidr} is reserved for documentation or benchmarks", None)
+
+
+def check_failure_domains(args: StackValidationArgs, report: ReportViolation) -> None:
+    """Hosts are found by their name, which a program gives to host and worker alike; of a pool with
+    a worker whose host has another name, or says nothing of where it stands, nothing is said.
+    """
+    hosts = {r.name: r.props for r in args.resources if r.resource_type in HOSTS}
+    for edge in (r for r in args.resources if r.resource_type == EDGE):
+        for pool, facts in edge.props["fleet"]["pools"].items():
+            workers = facts["workers"].items()
+            serving = sorted(n for n, w in workers if not w["drained"] and w["weight"])
+            domains = [failure_domains(hosts.get(name, {})) for name in serving]
+            if shared := set[str]().union(*domains[:1]).intersection(*domains):
+                told = f"{', '.join(serving)} all stand in {', '.join(sorted(shared))}"
+                report(f"pool {pool}: {told}; who loses that loses the pool", edge.urn)
+
+
+def failure_domains(host: Mapping[str, Any]) -> set[str]:
+    """What a host falls with, as far as its component says."""
+    place = str(host.get("location") or host.get("site") or "")
+    named = {str(domain) for domain in host.get("failure_domains") or ()}
+    return named | ({f"{host.get('provider') or 'own metal'} {place}"} if place else set())
 
 
 def documentation_only(prefixes: Iterable[str]) -> list[str]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 from pulumi_policy import (
     PolicyCustomTimeouts,
+    PolicyResource,
     PolicyResourceOptions,
     ResourceValidationArgs,
+    StackValidationArgs,
 )
 from pulumi_policy.proxy import unknown_checking_proxy
 
@@ -83,8 +85,59 @@ def test_messages_show_no_secret():
     assert "hunter2" not in "".join(reported("ssh-host-key-pinned", COMMAND, props))
 
 
+def pool(**workers: tuple[float, bool]) -> dict:
+    found = {n: {"weight": weight, "drained": drained} for n, (weight, drained) in workers.items()}
+    return {"fleet": {"pools": {"web": {"workers": found}}}}
+
+
+METAL = {"provider": "own-metal", "site": "dc1"}
+HETZNER = {"provider": "hetzner", "location": "fsn1"}
+ONE, TWO = pool(w1=(100.0, False)), pool(w1=(100.0, False), w2=(100.0, False))
+STACKS = [
+    (ONE, {"w1": METAL}, 1),
+    (TWO, {"w1": METAL, "w2": METAL}, 1),
+    (TWO, {"w1": METAL, "w2": {**METAL, "site": "dc2"}}, 0),
+    (TWO, {"w1": METAL, "w2": HETZNER}, 0),
+    (TWO, {"w1": {**METAL, "failure_domains": ["row-3"]},
+           "w2": {**HETZNER, "failure_domains": ["row-3"]}}, 1),
+    (pool(w1=(100.0, False), w2=(100.0, True)), {"w1": METAL, "w2": HETZNER}, 1),
+    (pool(w1=(100.0, False), w2=(0.0, False)), {"w1": METAL, "w2": HETZNER}, 1),
+    (TWO, {"w1": METAL}, 0),  # the other's host has another name
+    (TWO, {"w1": METAL, "w2": {"provider": "own-metal"}}, 0),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("edge", "hosts", "count"), STACKS)
+def test_a_pool_that_falls_with_one_site_is_told(edge, hosts, count):
+    kinds = {True: "HetznerHost", False: "BareMetalHost"}
+    resources = [(EDGE, "edge", edge)] + [
+        (f"loopback-iac:index:{kinds['location' in props]}", name, props)
+        for name, props in hosts.items()
+    ]
+    made = [
+        PolicyResource(
+            resource_type=kind,
+            props=unknown_checking_proxy(props),
+            urn=f"urn:pulumi:dev::edge::{kind}::{name}",
+            name=name,
+            opts=options(first=None),
+            provider=None,
+            parent=None,
+            dependencies=[],
+            property_dependencies={},
+        )
+        for kind, name, props in resources
+    ]
+    policy = next(p for p in policies() if p.name == "pool-spans-failure-domains")
+    found: list[str] = []
+    policy.validate(StackValidationArgs(made), lambda message, _urn: found.append(message))
+    assert len(found) == count
+    assert all("pool web: w1" in message for message in found)
+
+
 def test_every_rule_has_a_case_that_fires_and_one_that_does_not():
     for policy in policies():
         counts = [count for rule, _, _, count in CASES if rule == policy.name]
+        counts = counts or [count for _, _, count in STACKS]
         assert any(counts), policy.name
         assert not all(counts), policy.name
