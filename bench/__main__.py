@@ -8,7 +8,7 @@ from __future__ import annotations
 import signal
 import sys
 
-from bench import bare, drills, engine, grow, ten, throughput
+from bench import bare, drills, engine, grow, migrate, ten, throughput
 
 MEASUREMENTS = {
     "engine": engine.main,
@@ -17,6 +17,7 @@ MEASUREMENTS = {
     "ten": ten.main,
     "grow": grow.main,
     "bare": bare.main,
+    "migrate": migrate.main,
 }
 
 # whoever is told to end takes the lab down first
