@@ -105,9 +105,9 @@ def migrate_argv(leaving: Sequence[str], coming: Sequence[str]) -> list[str]:
 
 
 def stage_exit(places: Sequence[Sequence[str]], ground: Ground, kind: type[Exit] = Exit) -> Scene:
-    """In: who serves at first, then, and so on; the first and the last are what stands."""
+    """In: who serves at first, then, and so on. What stood before is put back afterwards."""
     made = kind(ground, places)
-    return Scene("", made.begin, made.stack.deploy_kept, made.notes)
+    return Scene("", made.begin, lambda: None, made.notes, made.stack.deploy_kept)
 
 
 def _noted(name: str, evidence: Evidence) -> str:
