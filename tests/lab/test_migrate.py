@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from loopback_iac.lab.drill.checks import ONLY_MOVING_FAIL, SERVED_AGAIN
+from loopback_iac.lab.drill.checks import SERVED_AGAIN
 from loopback_iac.lab.drill.drills import DRILLS
 from loopback_iac.lab.drill.ground import Ground, Pace
 from loopback_iac.lab.drill.moves import METAL, ONLY_THEY, Exit, migrate_argv, stage_exit
@@ -23,6 +23,9 @@ from loopback_iac.lab.drill.runner import await_ready, judge_runs, run_once
 
 LOOPBACK = Path(sys.executable).parent / "loopback"
 ROOT = Path(__file__).parents[2]
+# by `failures`, which knows of every pause of the machine
+COUNTED = ("quiet-before", "none-fails")
+FELT_NS, ECHO_NS = 20_000_000, 1_000_000_000  # a check of a worker; what is tried again after it
 AWAY = (METAL, ("h1", "i1"))
 
 
@@ -56,15 +59,27 @@ class CutOff(Exit):
         return super().migrate(leaving, coming)
 
 
-def failures(run) -> str:
-    """What failed and when, on the hosts' own clock."""
-    begun = run.records.clock.realtime_ns / 1e9
-    return "\n".join(
-        f"{datetime.fromtimestamp(begun + a.due_us / 1e6, UTC):%H:%M:%S.%f} IPv{a.family}"
-        f" {a.outcome} after {a.answer_us / 1000:.0f} ms"
+def failures(run) -> list[str]:
+    """What failed while the machine itself went on, and when on the hosts' own clock."""
+    clock = run.records.clock
+
+    def explained(attempt) -> bool:
+        """Whether a core stood still while it was under way, or just before."""
+        due_ns = clock.monotonic_ns + attempt.due_us * 1000
+        end_ns = due_ns + attempt.answer_us * 1000
+        return any(
+            p.lasted_ns >= FELT_NS
+            and p.began_ns <= end_ns
+            and due_ns <= p.began_ns + p.lasted_ns + ECHO_NS
+            for p in run.pauses
+        )
+
+    return [
+        f"{datetime.fromtimestamp(clock.realtime_ns / 1e9 + a.due_us / 1e6, UTC):%H:%M:%S.%f}"
+        f" IPv{a.family} {a.outcome} after {a.answer_us / 1000:.0f} ms"
         for a in run.records.attempts
-        if a.failed
-    )
+        if a.failed and not explained(a)
+    ]
 
 
 @pytest.fixture
@@ -98,9 +113,11 @@ def test_the_whole_pool_moves_to_two_clouds_and_nobody_notices(fleet, ground):
     stage = partial(stage_exit, AWAY, kind=CutOff)
     drill = replace(DRILLS["migration"], stage=stage, long_lines=40)
     run = run_once(ground, drill, Pace(rate=100, streams=3))
+    assert failures(run) == [], run.evidence.notes
     if run.spoiled:  # BFD ends sessions that nobody broke when the machine itself stands still
-        drill = replace(drill, must_hold=(ONLY_MOVING_FAIL, ONLY_THEY, SERVED_AGAIN))
+        drill = replace(drill, must_hold=(ONLY_THEY, SERVED_AGAIN))
     broken = {v.name: dict(v.broken) for v in judge_runs(drill, [run]) if v.broken}
-    assert broken == {}, f"{run.spoiled}\n{run.evidence.notes}\n{failures(run)}"
+    broken = {name: why for name, why in broken.items() if name not in COUNTED}
+    assert broken == {}, (run.spoiled, run.evidence.notes)
     assert {a.worker for a in run.records.attempts} >= {None, *METAL, "h1", "i1"}
     assert json.loads(fleet.loopback("output", "--json").stdout)["vips"] == vips
