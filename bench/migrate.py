@@ -7,6 +7,7 @@ the machine itself stood still is told as such: BFD then ends sessions that nobo
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
@@ -15,6 +16,9 @@ from bench.standing import ROOT, standing
 from loopback_iac.lab.drill.drills import DRILLS
 from loopback_iac.lab.drill.ground import FAMILIES, Ground, Pace
 from loopback_iac.lab.drill.runner import await_ready, judge_runs, run_once
+
+if TYPE_CHECKING:
+    from loopback_iac.lab.drill.runner import Run
 
 DRILL = DRILLS["migration"]
 
@@ -33,6 +37,11 @@ def main(rate: int = 500, long_requests: int = 60, tries: int = 2) -> None:
             run = run_once(ground, DRILL, pace)
             if not run.spoiled:
                 break
+    print_run(run, f"{rate} connections/s, {long_requests} long requests")
+
+
+def print_run(run: Run, conditions: str) -> None:
+    """What clients noticed, what each step took, what had to hold."""
     console = Console(width=150)
     table = Table("", *(f"IPv{family}" for family in FAMILIES), box=None)
     figures = [run.evidence.figures.families[family] for family in FAMILIES]
@@ -42,9 +51,7 @@ def main(rate: int = 500, long_requests: int = 60, tries: int = 2) -> None:
     table.add_row("saved by a retransmission", *(str(sum(p.retried for p in ps)) for ps in phases))
     table.add_row("later than 25 ms", *(str(sum(p.slow for p in ps)) for ps in phases))
     table.add_row("long requests", *(str(dict(f.streams)) for f in figures))
-    console.print(
-        f"{rate} connections/s, {long_requests} long requests, load {run.load_average[0]:.1f}"
-    )
+    console.print(f"{conditions}, load average {run.load_average[0]:.1f}")
     console.print(table)
     for what, told in run.evidence.notes.items():
         console.print(f"{what}: {told or 'none'}", markup=False)
