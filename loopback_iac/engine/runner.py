@@ -70,6 +70,7 @@ def main() -> None:
     )
     if order["dry_run"]:
         _defer_secrets(missing)
+        _hide_tokens(missing, order["project"])
     program = Path(order["program"])
     sys.argv = [str(program)]
     if program.is_file():
@@ -147,6 +148,25 @@ def _defer_secrets(missing: set[str]) -> None:
     for name in dir(pulumi.Config):
         if name.startswith(("get_secret", "require_secret")):
             setattr(pulumi.Config, name, _deferring(getattr(pulumi.Config, name), name, missing))
+
+
+def _hide_tokens(missing: set[str], project: str) -> None:
+    """
+    Another package's secret that is not at hand reads as absent: whoever looks at a provider's
+    token wants to judge its text, and there is none.
+
+    In: missing: as above. project: whose own keys keep their stand-in, which becomes an unknown.
+    """
+    original = pulumi.Config.get
+
+    def get(self: pulumi.Config, key: str, default: str | None = None) -> str | None:
+        full = self.full_key(key)
+        if full not in missing or full.startswith(f"{project}:"):
+            return original(self, key, default)
+        pulumi.log.info(NOTE + full)
+        return default
+
+    pulumi.Config.get = get  # type: ignore[method-assign]
 
 
 def _deferring(original: Any, name: str, missing: set[str]) -> Any:  # noqa: ANN401  # any getter
