@@ -1,13 +1,21 @@
-"""The one place where a refused input takes Pulumi's shape."""
+"""What passes between the library and Pulumi: refused inputs, and values that stay whole."""
 
 from collections.abc import Callable
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import pulumi
 
 from loopback_iac.model import InputRejected
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed(Generic[T]):
+    """A value that Output.all hands on as it is; of a plain tree it makes an Output per leaf."""
+
+    value: T
 
 
 class RejectedInputs(pulumi.InputPropertiesError, pulumi.RunError):

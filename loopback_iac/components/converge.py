@@ -23,6 +23,7 @@ from pulumi_command import remote
 
 from loopback_iac import agent
 from loopback_iac.components.args import HostRef
+from loopback_iac.components.boundary import Sealed
 from loopback_iac.components.hosts import (
     canonical,
     connection,
@@ -30,18 +31,19 @@ from loopback_iac.components.hosts import (
     deploy_public_key,
     public_facts,
 )
-from loopback_iac.render import packages_of
+from loopback_iac.render import HostFiles, packages_of
 
 CONFIRM_S = 30  # the agent rolls back by itself when no new connection confirms within this time
 AGENT = "/usr/local/sbin/loopback-agent"
+Values = pulumi.Output[Sealed[dict[str, str]]]
 
 
 class Delivery(TypedDict):
     """What `converge` brings to a host."""
 
-    files: pulumi.Output[dict[str, dict[str, str]]]
-    """Path to text, mode, owner, group; secrets and keys as marks."""
-    values: Mapping[str, pulumi.Input[str]]
+    files: pulumi.Output[HostFiles]
+    """As deployed; secrets and keys as marks."""
+    values: Sequence[Values]
     """What stands for each mark."""
     admin_sources: Sequence[str]
     """Networks that must stay able to reach SSH."""
@@ -58,6 +60,8 @@ class ConvergedHost(pulumi.ComponentResource):
     """WireGuard public keys by key epoch; the private halves were born on the host."""
     digest: pulumi.Output[str]
     """Keyed digest of the bundle as applied."""
+    facts: pulumi.Output[dict[str, Any]]
+    """How to reach it, without the private key."""
 
     def __init__(
         self,
@@ -76,7 +80,8 @@ class ConvergedHost(pulumi.ComponentResource):
         )
         self._name, self.host_name = name, host_name
         self._host, self._key_epochs = host, sorted(key_epochs)
-        self._facts = public_facts(host)
+        self.facts = public_facts(host)
+        self._instance = self.facts.apply(_instance_id)
         self._connection = connection(host_name, host)
         self._enroll = self._declare_enroll()
         self.public_keys = self._enroll.stdout.apply(
@@ -89,27 +94,15 @@ class ConvergedHost(pulumi.ComponentResource):
 
     def converge(self, delivery: Delivery, after: Sequence[pulumi.Resource]) -> remote.Command:
         """Declare apply and confirm; the confirm Command is what the next host waits for."""
-        bundle = pulumi.Output.all(
-            files=delivery["files"], values=pulumi.Output.from_input(dict(delivery["values"]))
-        ).apply(
-            lambda got: {
-                "format": 1,
-                "host": self.host_name,
-                "role": self.kind,
-                "files": got["files"],
-                "secrets": got["values"],
-                "admin_sources": list(delivery["admin_sources"]),
-                "drain_s": delivery["drain_s"],
-                "confirm_s": CONFIRM_S,
-            }
-        )
-        bundle = pulumi.Output.all(bundle=bundle, facts=self._facts).apply(
-            lambda got: {**got["bundle"], "ssh_port": int(got["facts"].get("ssh_port") or 22)}
-        )
-        self.digest = _keyed_digest(deploy_key(self._host), bundle)
-        stdin = pulumi.Output.all(bundle=bundle, digest=self.digest).apply(
-            lambda got: canonical({**got["bundle"], "digest": got["digest"]})
-        )
+        packed = pulumi.Output.all(
+            key=deploy_key(self._host),
+            files=delivery["files"],
+            values=list(delivery["values"]),
+            facts=self.facts,
+        ).apply(lambda got: self._pack(delivery, got))
+        # keyed, because the bundle holds secrets and the digest is shown in plans
+        self.digest = pulumi.Output.unsecret(packed.apply(lambda both: both.value[0]))
+        stdin = packed.apply(lambda both: both.value[1])
         apply = self._declare_command(
             "apply",
             self._text("apply", self.digest),
@@ -127,11 +120,28 @@ class ConvergedHost(pulumi.ComponentResource):
                 "digest": self.digest,
                 "public_keys": self.public_keys,
                 "files": delivery["files"].apply(
-                    lambda files: {p: f["text"] for p, f in files.items()}
+                    lambda rendered: {path: f.text for path, f in rendered.files.items()}
                 ),
             }
         )
         return confirm
+
+    def _pack(self, delivery: Delivery, got: Mapping[str, Any]) -> Sealed[tuple[str, str]]:
+        """Digest and text of the bundle: HMAC-SHA256 over all that is in it but the digest."""
+        bundle = {
+            "format": 1,
+            "host": self.host_name,
+            "role": self.kind,
+            "files": got["files"].as_json(),
+            "secrets": {name: text for part in got["values"] for name, text in part.value.items()},
+            "admin_sources": list(delivery["admin_sources"]),
+            "drain_s": delivery["drain_s"],
+            "confirm_s": CONFIRM_S,
+            "ssh_port": int(got["facts"].get("ssh_port") or 22),
+        }
+        key = hashlib.sha256(b"loopback-iac bundle digest\n" + got["key"].encode()).digest()
+        digest = hmac.new(key, canonical(bundle).encode(), hashlib.sha256).hexdigest()
+        return Sealed((digest, canonical({**bundle, "digest": digest})))
 
     def _declare_enroll(self) -> remote.Command:
         program = agent.build()
@@ -155,9 +165,9 @@ class ConvergedHost(pulumi.ComponentResource):
         return self._declare_command("enroll", text, stdin=stdin)
 
     def _text(self, verb: str, digest: pulumi.Input[str]) -> pulumi.Output[str]:
-        return pulumi.Output.all(facts=self._facts, digest=digest).apply(
+        return pulumi.Output.all(instance=self._instance, digest=digest).apply(
             lambda got: (
-                f"{AGENT} {verb} host={self.host_name} instance={_instance_id(got['facts'])}"
+                f"{AGENT} {verb} host={self.host_name} instance={got['instance']}"
                 f" digest={got['digest']}"
             )
         )
@@ -196,11 +206,14 @@ class Worker(ConvergedHost):
     kind = "worker"
 
 
-def describe_host(
-    host: ConvergedHost, reach: pulumi.Input[HostRef]
-) -> pulumi.Output[dict[str, Any]]:
+def seal(values: Mapping[str, pulumi.Input[str]]) -> Values:
+    """What stands for marks, by their names, as a delivery takes it."""
+    return pulumi.Output.all(**values).apply(lambda got: Sealed(dict(got)))
+
+
+def describe_host(host: ConvergedHost) -> pulumi.Output[dict[str, Any]]:
     """One entry of an output `hosts`: how `loopback drift` finds the host, and what it expects."""
-    return pulumi.Output.all(facts=public_facts(reach), digest=host.digest).apply(
+    return pulumi.Output.all(facts=host.facts, digest=host.digest).apply(
         lambda got: {
             "role": host.kind,
             "address": got["facts"].get("ipv4") or got["facts"].get("ipv6"),
@@ -215,18 +228,3 @@ def describe_host(
 def _instance_id(facts: Mapping[str, Any]) -> str:
     given = facts.get("instance_id")
     return str(given) if given else hashlib.sha256(facts["host_key"].encode()).hexdigest()[:16]
-
-
-def _keyed_digest(
-    key: pulumi.Output[str], bundle: pulumi.Output[dict[str, Any]]
-) -> pulumi.Output[str]:
-    """HMAC-SHA256 of the bundle: it holds secrets, and the digest is shown in plans."""
-    return pulumi.Output.unsecret(
-        pulumi.Output.all(key=key, bundle=bundle).apply(
-            lambda got: hmac.new(
-                hashlib.sha256(b"loopback-iac bundle digest\n" + got["key"].encode()).digest(),
-                canonical(got["bundle"]).encode(),
-                hashlib.sha256,
-            ).hexdigest()
-        )
-    )

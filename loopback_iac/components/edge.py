@@ -1,15 +1,14 @@
 """AnycastEdge: a whole fleet as one component, because tunnels need both of their ends."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pulumi
 
-from loopback_iac.components.args import AnycastEdgeArgs, HostRef, WorkerArgs
+from loopback_iac.components.args import AnycastEdgeArgs, WorkerArgs
 from loopback_iac.components.bgp_tunnels import describe_bgp_tunnels
-from loopback_iac.components.boundary import refuse_as_pulumi
-from loopback_iac.components.converge import Delivery, EdgePop, Worker, describe_host
-from loopback_iac.components.hosts import public_facts
+from loopback_iac.components.boundary import Sealed, refuse_as_pulumi
+from loopback_iac.components.converge import Delivery, EdgePop, Values, Worker, describe_host, seal
 from loopback_iac.model import Fleet, Host, fleet_facts, parse_fleet, parse_host
 from loopback_iac.render import HostFiles, Keys, render_pop, render_worker
 
@@ -43,13 +42,13 @@ class AnycastEdge(pulumi.ComponentResource):
         epochs = fleet.tunnels.key_epochs
         self.pop = {p: EdgePop(f"{name}-{p}", p, late[p], epochs, child) for p in fleet.pops}
         self.worker = {w: Worker(f"{name}-{w}", w, late[w], epochs, child) for w in fleet.workers}
-        self._converge(fleet, args, late)
+        self._converge(fleet, args)
 
         self.vips = pulumi.Output.from_input(
             {name: [str(a) for a in vip.addresses] for name, vip in fleet.vips.items()}
         )
         self.pops = pulumi.Output.from_input(sorted(fleet.pops))
-        self.hosts = self._describe(late)
+        self.hosts = self._describe()
         self.bgp_tunnels = describe_bgp_tunnels(fleet, self.pop, late)
         self.register_outputs(
             {
@@ -60,44 +59,39 @@ class AnycastEdge(pulumi.ComponentResource):
             }
         )
 
-    def _converge(
-        self, fleet: Fleet, args: AnycastEdgeArgs, late: Mapping[str, pulumi.Input[HostRef]]
-    ) -> None:
-        hosts = pulumi.Output.all(**{n: public_facts(ref) for n, ref in late.items()})
-        every = {**self.pop, **self.worker}
+    def _converge(self, fleet: Fleet, args: AnycastEdgeArgs) -> None:
+        every: Mapping[str, EdgePop | Worker] = {**self.pop, **self.worker}
         epochs = sorted(fleet.tunnels.key_epochs)
         keys = {(n, e): f"@{{secret:{key_mark(n, e)}}}" for n in every for e in epochs}
+        # once for the fleet, not once per host: every host needs the facts of all its peers
+        hosts = pulumi.Output.all(**{n: each.facts for n, each in every.items()}).apply(
+            lambda trees: {n: _parsed(n, tree) for n, tree in trees.items()}
+        )
 
-        def known(peers: Iterable[str]) -> dict[str, pulumi.Input[str]]:
-            return {key_mark(n, e): every[n].public_key(e) for n in sorted(peers) for e in epochs}
+        def known(peers: Mapping[str, EdgePop | Worker]) -> pulumi.Output[Sealed[dict[str, str]]]:
+            public = {key_mark(n, e): c.public_key(e) for n, c in peers.items() for e in epochs}
+            return pulumi.Output.all(**public).apply(Sealed)
 
-        def delivery(
-            host: str, render: Render, values: Mapping[str, pulumi.Input[str]]
-        ) -> Delivery:
-            def files(trees: Mapping[str, Any]) -> dict[str, dict[str, str]]:
-                parsed = {n: _parsed(n, tree) for n, tree in trees.items()}
-                return render(fleet, host, parsed, keys).as_json()
-
+        def delivery(host: str, render: Render, *values: Values) -> Delivery:
             return {
-                "files": hosts.apply(files),
+                "files": hosts.apply(lambda known: render(fleet, host, known, keys)),
                 "values": values,
                 "admin_sources": [str(n) for n in fleet.admin_sources],
                 "drain_s": fleet.roll.drain_s,
             }
 
+        of_pops, of_workers = known(self.pop), known(self.worker)
         before: list[pulumi.Resource] = [
-            self.worker[w].converge(delivery(w, render_worker, known(fleet.pops)), [])
+            self.worker[w].converge(delivery(w, render_worker, of_pops), [])
             for w in sorted(fleet.workers)
         ]
         for p in sorted(fleet.pops):
-            values = known(fleet.workers) | _md5(args, p)
-            before = [self.pop[p].converge(delivery(p, render_pop, values), before)]
+            here = delivery(p, render_pop, of_workers, _md5(args, p))
+            before = [self.pop[p].converge(here, before)]
 
-    def _describe(
-        self, late: Mapping[str, pulumi.Input[HostRef]]
-    ) -> pulumi.Output[Mapping[str, Any]]:
+    def _describe(self) -> pulumi.Output[Mapping[str, Any]]:
         every: Mapping[str, EdgePop | Worker] = {**self.pop, **self.worker}
-        return pulumi.Output.all(**{n: describe_host(c, late[n]) for n, c in every.items()})
+        return pulumi.Output.all(**{n: describe_host(c) for n, c in every.items()})
 
 
 def _parsed(name: str, tree: Mapping[str, Any]) -> Host:
@@ -113,6 +107,7 @@ def _worker_args(args: AnycastEdgeArgs, worker: str) -> WorkerArgs:
     return next(p["workers"][worker] for p in args["pools"].values() if worker in p["workers"])
 
 
-def _md5(args: AnycastEdgeArgs, pop: str) -> dict[str, pulumi.Input[str]]:
+def _md5(args: AnycastEdgeArgs, pop: str) -> Values:
     ups = args["pops"][pop]["upstreams"]
-    return {f"md5-{pop}-{up}": facts["md5"] for up, facts in ups.items() if "md5" in facts}
+    given = {f"md5-{pop}-{up}": facts["md5"] for up, facts in ups.items() if "md5" in facts}
+    return seal(given)

@@ -12,7 +12,7 @@ import pulumi
 from loopback_iac.components.args import HostRef
 from loopback_iac.components.boundary import refuse_as_pulumi
 from loopback_iac.components.cloud_args import ProviderFailoverVipArgs
-from loopback_iac.components.converge import ConvergedHost, Delivery, describe_host
+from loopback_iac.components.converge import ConvergedHost, Delivery, describe_host, seal
 from loopback_iac.components.hosts import public_facts
 from loopback_iac.model import (
     FailoverMachines,
@@ -22,7 +22,13 @@ from loopback_iac.model import (
     parse_failover_vip,
 )
 from loopback_iac.model.cloud_checks import check_hetzner_token
-from loopback_iac.render import TOKEN_MARK, FloatingAddress, render_arbiter, render_member
+from loopback_iac.render import (
+    TOKEN_MARK,
+    FloatingAddress,
+    HostFiles,
+    render_arbiter,
+    render_member,
+)
 
 ARBITER = "arbiter"
 
@@ -78,7 +84,7 @@ class ProviderFailoverVip(pulumi.ComponentResource):
         held = declare_assignment(self, name, ordered, first, served)
         self._converge_arbiter(vip, args, pulumi.Output.all(machines, floating), held)
         self.address = ordered.ip_address
-        self.hosts = self._describe(late)
+        self.hosts = self._describe()
         self.register_outputs({"address": self.address, "hosts": self.hosts})
 
     def _converge_arbiter(
@@ -90,19 +96,17 @@ class ProviderFailoverVip(pulumi.ComponentResource):
     ) -> None:
         """Last, and first to go: an address that is taken down is moved by nobody."""
 
-        def files(got: Sequence[Any]) -> dict[str, dict[str, str]]:
+        def files(got: Sequence[Any]) -> HostFiles:
             machines, floating = got
-            return render_arbiter(vip, machines, _floating(floating)).as_json()
+            return render_arbiter(vip, machines, _floating(floating))
 
         given = pulumi.Output.from_input(args["token"])
         token: pulumi.Output[str] = pulumi.Output.secret(given.apply(_token))
         self.arbiter.converge(_delivery(vip, known.apply(files), {TOKEN_MARK: token}), [held])
 
-    def _describe(
-        self, late: Mapping[str, pulumi.Input[HostRef]]
-    ) -> pulumi.Output[Mapping[str, Any]]:
+    def _describe(self) -> pulumi.Output[Mapping[str, Any]]:
         every: dict[str, ConvergedHost] = {**self.member, ARBITER: self.arbiter}
-        return pulumi.Output.all(**{n: describe_host(h, late[n]) for n, h in every.items()})
+        return pulumi.Output.all(**{n: describe_host(h) for n, h in every.items()})
 
 
 def _facts(vip: FailoverVip) -> dict[str, Any]:
@@ -140,18 +144,18 @@ def _floating(found: Mapping[str, str]) -> FloatingAddress:
     return FloatingAddress(ip_address(found["address"]), int(found["ident"]))
 
 
-def _member_files(found: Mapping[str, str]) -> dict[str, dict[str, str]]:
-    return render_member(_floating(found)).as_json()
+def _member_files(found: Mapping[str, str]) -> HostFiles:
+    return render_member(_floating(found))
 
 
 def _delivery(
     vip: FailoverVip,
-    files: pulumi.Output[dict[str, dict[str, str]]],
+    files: pulumi.Output[HostFiles],
     values: Mapping[str, pulumi.Input[str]],
 ) -> Delivery:
     return {
         "files": files,
-        "values": values,
+        "values": [seal(values)],
         "admin_sources": [str(network) for network in vip.admin_sources],
         "drain_s": 0,
     }

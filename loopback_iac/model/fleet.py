@@ -1,6 +1,7 @@
 """The fleet: all of it, parsed, cross-checked and frozen."""
 
 import re
+from functools import cached_property
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field
@@ -107,7 +108,10 @@ class Settings(Value):
 
 
 class Fleet(Settings):
-    """All of it. Maps are sorted by name."""
+    """All of it. Maps are sorted by name.
+
+    What is asked for each tunnel or session is found once: a wide fleet has thousands of them.
+    """
 
     name: str = Field(exclude=True)
     prefixes: dict[str, Prefix]
@@ -116,13 +120,13 @@ class Fleet(Settings):
     pools: dict[str, Pool]
     services: dict[str, Service]
 
-    @property
+    @cached_property
     def workers(self) -> dict[str, Worker]:
         """Workers of all pools by name; names are unique across pools."""
         found = {n: w for pool in self.pools.values() for n, w in pool.workers.items()}
         return dict(sorted(found.items()))
 
-    @property
+    @cached_property
     def networks(self) -> tuple[Network, ...]:
         """Own prefixes, IPv4 first."""
         return tuple(
@@ -132,7 +136,7 @@ class Fleet(Settings):
             )
         )
 
-    @property
+    @cached_property
     def announcements(self) -> tuple[Announcement, ...]:
         """Each prefix with the services that gate it, sorted by name.
 

@@ -7,6 +7,7 @@ stand side by side while keys are rotated.
 """
 
 import hashlib
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from loopback_iac.model.fields import Value
@@ -95,11 +96,19 @@ def tunnel(fleet: Fleet, pop: str, worker: str) -> Tunnel:
     return _tunnel(fleet, pop, worker, fleet.tunnels.traffic_epoch)
 
 
+@lru_cache(maxsize=1 << 16)
+def _ends(
+    fleet: str, pop_id: int, worker_id: int, key_epoch: int
+) -> tuple[tuple[IPv4Address, IPv4Address], tuple[IPv6Address, IPv6Address]]:
+    """Addresses of a pair, the PoP's first; both hosts and each service of a pair ask for them."""
+    v4, v6 = pair_v4(pop_id, worker_id, key_epoch), pair_v6(fleet, pop_id, worker_id, key_epoch)
+    return (v4[0], v4[1]), (v6[0], v6[1])
+
+
 def _tunnel(fleet: Fleet, pop: str, worker: str, key_epoch: int) -> Tunnel:
     pop_id = fleet.pops[pop].node_id
     member = fleet.workers[worker]
-    v4 = pair_v4(pop_id, member.node_id, key_epoch)
-    v6 = pair_v6(fleet.name, pop_id, member.node_id, key_epoch)
+    v4, v6 = _ends(fleet.name, pop_id, member.node_id, key_epoch)
     first_port = FIRST_PORT[key_epoch % 2]
     return Tunnel(
         pop=pop,

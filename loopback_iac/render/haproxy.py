@@ -94,8 +94,9 @@ def render_haproxy(fleet: Fleet, pop: str, hosts: Mapping[str, Host]) -> str:
 
 def _forwarding(fleet: Fleet, pop: str, name: str, service: Service) -> Forwarding:
     pool = fleet.pools[service.pool]
+    interval_ms = pool_interval_ms(fleet.services, service.pool)
     servers = tuple(
-        _server(fleet, pop, worker_name, worker, service)
+        _server(fleet, pop, (worker_name, worker), service, interval_ms)
         for worker_name, worker in sorted(pool.workers.items())
     )
     checked = checked_service(fleet.services, service.pool)
@@ -117,8 +118,11 @@ def listeners(fleet: Fleet, service: Service) -> tuple[tuple[str, int], ...]:
     return tuple((str(address), service.port) for address in found)
 
 
-def _server(fleet: Fleet, pop: str, name: str, worker: Worker, service: Service) -> Server:
-    times = timing(pool_interval_ms(fleet.services, service.pool), worker, pop)
+def _server(
+    fleet: Fleet, pop: str, named: tuple[str, Worker], service: Service, interval_ms: int | None
+) -> Server:
+    name, worker = named
+    times = timing(interval_ms, worker, pop)
     return Server(
         name=name,
         address=tunnel(fleet, pop, name).worker_v4,

@@ -9,6 +9,8 @@ _TEMPLATES = Environment(  # noqa: S701
     trim_blocks=True,
     lstrip_blocks=True,
     keep_trailing_newline=True,
+    # a fleet renders thousands of files; nobody edits the templates meanwhile
+    auto_reload=False,
 )
 
 
