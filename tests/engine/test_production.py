@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from loopback_iac.engine import Options, plan
+from tests.engine.edge import EDGE, EXAMPLE, make_secrets
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from loopback_iac.engine import Result
 
-EDGE = Path(__file__).parents[2] / "stacks/edge"
-CONFIG: dict[str, Any] = yaml.safe_load((EDGE / "Pulumi.example.yaml").read_text())["config"]
-PRIVATE = (
-    Ed25519PrivateKey.generate()
-    .private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
-    .decode()
-)
-SECRETS = {
-    "loopback-edge:sshPrivateKey": PRIVATE,
-    "loopback-edge:fleetSecret": "correct horse battery staple, four times over",
-    "loopback-edge:md5-fra1": "m" * 16,
-    "loopback-edge:md5-par1": "n" * 16,
-    "hcloud:token": "t" * 64,
-    "ionoscloud:token": "u" * 64,
-}
+SECRETS = make_secrets()
 ORDERED = {"hcloud:index/server:Server": "hel", "ionoscloud:compute/server:Server": "txl"}
 
 
@@ -41,7 +27,7 @@ def planned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PULUMI_HOME", str(tmp_path / "home"))
 
     def run(secrets: dict[str, Any], **machines: dict[str, Any]) -> Result:
-        config = {**CONFIG, **secrets}
+        config = {**EXAMPLE, **secrets}
         known = config["loopback-edge:machines"]
         config["loopback-edge:machines"] = {n: known[n] | machines.get(n, {}) for n in known}
         given = tmp_path / "Pulumi.example.yaml"
@@ -63,8 +49,8 @@ def test_the_example_names_every_secret_and_holds_none():
     text = (EDGE / "Pulumi.example.yaml").read_text()
     for key in SECRETS:
         assert f"\n  #   {key.removeprefix('loopback-edge:')} " in text.replace("1\n", "1 \n")
-        assert key not in CONFIG
-    assert "secure" not in CONFIG
+        assert key not in EXAMPLE
+    assert "secure" not in EXAMPLE
 
 
 def test_the_example_plans_as_it_stands(planned):
