@@ -8,7 +8,7 @@ from __future__ import annotations
 import signal
 import sys
 
-from bench import bare, drills, engine, grow, migrate, ten, throughput
+from bench import bare, drills, engine, grow, migrate, scale, ten, throughput
 
 MEASUREMENTS = {
     "engine": engine.main,
@@ -18,6 +18,7 @@ MEASUREMENTS = {
     "grow": grow.main,
     "bare": bare.main,
     "migrate": migrate.main,
+    "scale": scale.main,
 }
 
 # whoever is told to end takes the lab down first

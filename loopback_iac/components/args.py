@@ -392,7 +392,7 @@ class AnycastEdgeArgs(TypedDict):
     time_servers: NotRequired[Sequence[str]]
     """NTP servers of the PoPs. Default: what the host has."""
     check_budget_per_s: NotRequired[int]
-    """Most health checks a PoP may send per second; a fleet above it is refused. Default 1000."""
+    """Most health checks a second from a PoP, and to a worker from all. Default 1000."""
 
 
 BareMetalHostArgs = HostRef

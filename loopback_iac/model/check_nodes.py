@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from loopback_iac.model.draft import Draft
 from loopback_iac.model.problem import Problem
-from loopback_iac.model.timing import checks_per_s
+from loopback_iac.model.timing import checks_at_worker_per_s, checks_per_s, pool_interval_ms
 from loopback_iac.model.tunnel import INTERFACE_PREFIX
 
 SHOWN_PREFIX = INTERFACE_PREFIX[1]  # all are equally long
@@ -21,6 +21,7 @@ def check_nodes(draft: Draft) -> list[Problem]:
         *_names(draft, pops, workers),
         *_pools(draft),
         *_budget(draft),
+        *_drowned(draft),
     ]
 
 
@@ -116,6 +117,35 @@ def _budget(draft: Draft) -> list[Problem]:
                 f"at most {budget}",
                 f"write health.interval_ms: {needed} at the services, or raise check_budget_per_s",
                 "check-budget",
+            )
+        )
+    return problems
+
+
+def _drowned(draft: Draft) -> list[Problem]:
+    """Pools whose workers would answer more checks than one PoP may send: every PoP checks each."""
+    if draft.settings is None:
+        return []
+    budget = draft.settings.check_budget_per_s
+    problems = []
+    for name in sorted({service.pool for service in draft.services.values()} & set(draft.pools)):
+        interval_ms = pool_interval_ms(draft.services, name)
+        rates = {
+            worker: round(checks_at_worker_per_s(interval_ms, facts, draft.pops))
+            for worker, facts in sorted(draft.pools[name].workers.items())
+        }
+        worst = max(rates, key=rates.__getitem__, default="")
+        if not worst or rates[worst] <= budget:
+            continue
+        needed = -(-1000 * len(draft.pops) // budget)
+        problems.append(
+            Problem(
+                f"pools.{name}.workers.{worst}",
+                f"{rates[worst]} health checks per second from {len(draft.pops)} PoPs",
+                f"at most {budget}",
+                f"write health.interval_ms: {needed} at a service of the pool, or raise"
+                " check_budget_per_s",
+                "check-budget-worker",
             )
         )
     return problems

@@ -6,6 +6,7 @@ in seven seconds.
 """
 
 import math
+from collections.abc import Iterable
 
 from loopback_iac.model.fields import Value
 from loopback_iac.model.traffic import Pool, Service, Worker
@@ -51,6 +52,11 @@ def pool_interval_ms(services: dict[str, Service], pool: str) -> int | None:
     """The interval that the checked service of a pool asks for."""
     health = services[checked_service(services, pool)].health
     return health.interval_ms if health else None
+
+
+def checks_at_worker_per_s(interval_ms: int | None, worker: Worker, pops: Iterable[str]) -> float:
+    """Checks a worker answers each second while it is up: one stream from every PoP."""
+    return sum(1000 / timing(interval_ms, worker, pop).inter_ms for pop in pops)
 
 
 def checks_per_s(pools: dict[str, Pool], services: dict[str, Service], pop: str) -> float:
