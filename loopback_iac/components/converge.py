@@ -99,7 +99,7 @@ class ConvergedHost(pulumi.ComponentResource):
             files=delivery["files"],
             values=list(delivery["values"]),
             facts=self.facts,
-        ).apply(lambda got: self._pack(delivery, got))
+        ).apply(lambda got: _pack(self.host_name, self.kind, delivery, got))
         # keyed, because the bundle holds secrets and the digest is shown in plans
         self.digest = pulumi.Output.unsecret(packed.apply(lambda both: both.value[0]))
         stdin = packed.apply(lambda both: both.value[1])
@@ -125,23 +125,6 @@ class ConvergedHost(pulumi.ComponentResource):
             }
         )
         return confirm
-
-    def _pack(self, delivery: Delivery, got: Mapping[str, Any]) -> Sealed[tuple[str, str]]:
-        """Digest and text of the bundle: HMAC-SHA256 over all that is in it but the digest."""
-        bundle = {
-            "format": 1,
-            "host": self.host_name,
-            "role": self.kind,
-            "files": got["files"].as_json(),
-            "secrets": {name: text for part in got["values"] for name, text in part.value.items()},
-            "admin_sources": list(delivery["admin_sources"]),
-            "drain_s": delivery["drain_s"],
-            "confirm_s": CONFIRM_S,
-            "ssh_port": int(got["facts"].get("ssh_port") or 22),
-        }
-        key = hashlib.sha256(b"loopback-iac bundle digest\n" + got["key"].encode()).digest()
-        digest = hmac.new(key, canonical(bundle).encode(), hashlib.sha256).hexdigest()
-        return Sealed((digest, canonical({**bundle, "digest": digest})))
 
     def _declare_enroll(self) -> remote.Command:
         program = agent.build()
@@ -228,3 +211,23 @@ def describe_host(host: ConvergedHost) -> pulumi.Output[dict[str, Any]]:
 def _instance_id(facts: Mapping[str, Any]) -> str:
     given = facts.get("instance_id")
     return str(given) if given else hashlib.sha256(facts["host_key"].encode()).hexdigest()[:16]
+
+
+def _pack(
+    host_name: str, role: str, delivery: Delivery, got: Mapping[str, Any]
+) -> Sealed[tuple[str, str]]:
+    """Digest and text of the bundle: HMAC-SHA256 over all that is in it but the digest."""
+    bundle = {
+        "format": 1,
+        "host": host_name,
+        "role": role,
+        "files": got["files"].as_json(),
+        "secrets": {name: text for part in got["values"] for name, text in part.value.items()},
+        "admin_sources": list(delivery["admin_sources"]),
+        "drain_s": delivery["drain_s"],
+        "confirm_s": CONFIRM_S,
+        "ssh_port": int(got["facts"].get("ssh_port") or 22),
+    }
+    key = hashlib.sha256(b"loopback-iac bundle digest\n" + got["key"].encode()).digest()
+    digest = hmac.new(key, canonical(bundle).encode(), hashlib.sha256).hexdigest()
+    return Sealed((digest, canonical({**bundle, "digest": digest})))

@@ -166,7 +166,7 @@ def _hide_tokens(missing: set[str], project: str) -> None:
         pulumi.log.info(NOTE + full)
         return default
 
-    pulumi.Config.get = get  # type: ignore[method-assign]
+    setattr(pulumi.Config, original.__name__, get)
 
 
 def _deferring(original: Any, name: str, missing: set[str]) -> Any:  # noqa: ANN401  # any getter
