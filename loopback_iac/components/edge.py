@@ -9,7 +9,7 @@ from loopback_iac.components.args import AnycastEdgeArgs, WorkerArgs
 from loopback_iac.components.bgp_tunnels import describe_bgp_tunnels
 from loopback_iac.components.boundary import Sealed, refuse_as_pulumi
 from loopback_iac.components.converge import Delivery, EdgePop, Values, Worker, describe_host, seal
-from loopback_iac.model import Fleet, Host, fleet_facts, parse_fleet, parse_host
+from loopback_iac.model import Fleet, Host, fleet_facts, parse_fleet, parse_hosts
 from loopback_iac.render import HostFiles, Keys, render_pop, render_worker
 
 Render = Callable[[Fleet, str, Mapping[str, Host], Keys], HostFiles]
@@ -65,7 +65,7 @@ class AnycastEdge(pulumi.ComponentResource):
         keys = {(n, e): f"@{{secret:{key_mark(n, e)}}}" for n in every for e in epochs}
         # once for the fleet, not once per host: every host needs the facts of all its peers
         hosts = pulumi.Output.all(**{n: each.facts for n, each in every.items()}).apply(
-            lambda trees: {n: _parsed(n, tree) for n, tree in trees.items()}
+            lambda trees: refuse_as_pulumi(lambda: parse_hosts(fleet.name, trees))
         )
 
         def known(peers: Mapping[str, EdgePop | Worker]) -> pulumi.Output[Sealed[dict[str, str]]]:
@@ -92,10 +92,6 @@ class AnycastEdge(pulumi.ComponentResource):
     def _describe(self) -> pulumi.Output[Mapping[str, Any]]:
         every: Mapping[str, EdgePop | Worker] = {**self.pop, **self.worker}
         return pulumi.Output.all(**{n: describe_host(c) for n, c in every.items()})
-
-
-def _parsed(name: str, tree: Mapping[str, Any]) -> Host:
-    return refuse_as_pulumi(lambda: parse_host(name, tree))
 
 
 def key_mark(host: str, key_epoch: int) -> str:

@@ -18,6 +18,7 @@ from loopback_iac.model.failover import (
 from loopback_iac.model.fleet import Announcement, Fleet, Pop, Roll
 from loopback_iac.model.host import Host, parse_host
 from loopback_iac.model.host_key import HostKey, host_key
+from loopback_iac.model.machines import parse_hosts
 from loopback_iac.model.openings import Opening, openings
 from loopback_iac.model.parse import parse_fleet
 from loopback_iac.model.problem import InputRejected, Problem, problems_text
@@ -54,6 +55,7 @@ __all__ = [
     "parse_fleet",
     "parse_hetzner_host",
     "parse_host",
+    "parse_hosts",
     "parse_ionos_host",
     "problems_text",
     "tunnel",
