@@ -34,7 +34,7 @@ def check_machines(hosts: Mapping[str, Host]) -> list[Problem]:
 
     Behind a bastion addresses are private, and two networks may use the same.
     """
-    seen: dict[tuple["Address", int], str] = {}
+    seen: dict[tuple[Address, int], str] = {}
     problems = []
     for name, host in sorted(hosts.items()):
         if host.bastion is not None:
@@ -48,7 +48,7 @@ def check_machines(hosts: Mapping[str, Host]) -> list[Problem]:
                     Problem(
                         f"{name}.ipv{address.version}",
                         f"{address} port {host.ssh_port} is {other}",
-                        "a machine of its own for each of them",
+                        "a machine of its own for each",
                         f"write the address of {name}, or take one of the two out",
                         "machine-twice",
                     )

@@ -25,7 +25,7 @@ def test_two_pools_cannot_claim_one_machine():
         parse_hosts("edge", {"w1": machine("w1"), "shop1": machine("shop1")})
     assert str(caught.value).splitlines() == [
         "edge: 1 problem",
-        "  - w1.ipv4: 198.51.100.7 port 22 is shop1; expected a machine of its own for each of them",
+        "  - w1.ipv4: 198.51.100.7 port 22 is shop1; expected a machine of its own for each",
         "      fix: write the address of w1, or take one of the two out     rule: machine-twice",
     ]
 
