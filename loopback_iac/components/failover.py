@@ -101,7 +101,7 @@ class ProviderFailoverVip(pulumi.ComponentResource):
             return render_arbiter(vip, machines, _floating(floating))
 
         given = pulumi.Output.from_input(args["token"])
-        token: pulumi.Output[str] = pulumi.Output.secret(given.apply(_token))
+        token: pulumi.Output[str] = pulumi.Output.secret(given.apply(checked_token))
         self.arbiter.converge(_delivery(vip, known.apply(files), {TOKEN_MARK: token}), [held])
 
     def _describe(self) -> pulumi.Output[Mapping[str, Any]]:
@@ -161,8 +161,11 @@ def _delivery(
     }
 
 
-def _token(given: str) -> str:
-    """Raises: RejectedInputs, without showing it, for what Hetzner's provider would refuse."""
+def checked_token(given: str) -> str:
+    """A token as it is given.
+
+    Raises: RejectedInputs, without showing it, for what Hetzner's provider would refuse.
+    """
 
     def checked() -> str:
         if problems := check_hetzner_token("token", given):
