@@ -31,6 +31,11 @@ def loop():
     # what a program had begun waits on this loop
     reset_options()
     for each in opened:
+        # outputs that a refused program had begun would be complained of in some later test
+        if left := asyncio.all_tasks(each):
+            for task in left:
+                task.cancel()
+            each.run_until_complete(asyncio.gather(*left, return_exceptions=True))
         each.close()
 
 
