@@ -1,7 +1,9 @@
 """An exit under load: every worker from own metal to Hetzner to IONOS and back.
 
-500 new connections a second and 60 long requests at any moment, each of ten seconds. A run in which
-the machine itself stood still is told as such: BFD then ends sessions that nobody broke.
+100 new connections a second and 60 long requests at any moment, each of ten seconds. More of them,
+beside the `up`s and the boots of a move, is more than two cores carry; with 500 a second the machine
+is measured and not the fleet. A run in which the machine itself stood still is told as such: BFD
+then ends sessions that nobody broke.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 DRILL = DRILLS["migration"]
 
 
-def main(rate: int = 500, long_requests: int = 60, tries: int = 2) -> None:
+def main(rate: int = 100, long_requests: int = 60, tries: int = 2) -> None:
     """Print one run: the first in which the machine did not stand still, or the last of `tries`."""
     pace = Pace(rate=rate, streams=long_requests // len(FAMILIES))
     with standing("demo") as fleet:
