@@ -1,9 +1,9 @@
 """An exit under load: every worker from own metal to Hetzner to IONOS and back.
 
 100 new connections a second and 60 long requests at any moment, each of ten seconds. More of them,
-beside the `up`s and the boots of a move, is more than two cores carry; with 500 a second the machine
-is measured and not the fleet. A run in which the machine itself stood still is told as such: BFD
-then ends sessions that nobody broke.
+beside the `up`s and the boots of a move, is more than two cores carry; with 500 a second the
+machine is measured and not the fleet. A run in which the machine itself stood still is told as
+such: BFD then ends sessions that nobody broke.
 """
 
 from __future__ import annotations
