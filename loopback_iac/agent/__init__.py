@@ -2,6 +2,6 @@
 shipped as one file.
 """
 
-from .packing import BOOT, agent_sha256, build
+from .packing import BOOT, agent_sha256, build, join_program
 
-__all__ = ["BOOT", "agent_sha256", "build"]
+__all__ = ["BOOT", "agent_sha256", "build", "join_program"]

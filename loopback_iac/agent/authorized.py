@@ -8,16 +8,21 @@ import os
 import pwd
 import re
 
+from .allowed import POP
 from .files import read_on_disk, replace
 from .refusal import RefusedError
 
 FORCED = 'restrict,command="/usr/local/sbin/loopback-agent ssh"'
+ONWARD = ",port-forwarding"
 _KEPT_OPTION = re.compile(r'(?:from|expiry-time)="[^"]*"')
 _KEY = re.compile(r"((?:ssh|ecdsa|sk-ssh|sk-ecdsa)-[a-z0-9@.-]+)\s+([A-Za-z0-9+/]+=*)")
 
 
-def restrict_key(deploy_key: str) -> None:
+def restrict_key(deploy_key: str, role: str) -> None:
     """Give the key its forced command in the login user's file.
+
+    In:  the role; through a PoP the key may reach on to workers, as far as the PoP's sshd_config
+         permits.
 
     Raises: RefusedError when the text is no key, or no line of the file has it.
     """
@@ -25,12 +30,12 @@ def restrict_key(deploy_key: str) -> None:
     path = f"{user.pw_dir}/.ssh/authorized_keys"
     found = read_on_disk(path)
     before = found.content.decode("utf-8", "surrogateescape") if found else ""
-    after = restricted(before, deploy_key, path)
+    after = restricted(before, deploy_key, path, ONWARD if role == POP else "")
     if found and after != before:
         replace(path, after.encode("utf-8", "surrogateescape"), found.mode, found.uid, found.gid)
 
 
-def restricted(text: str, deploy_key: str, path: str) -> str:
+def restricted(text: str, deploy_key: str, path: str, more: str = "") -> str:
     """The file's text with the key's line forced; `from=` and `expiry-time=` options of that line
     stay.
 
@@ -48,7 +53,7 @@ def restricted(text: str, deploy_key: str, path: str) -> str:
         if held and held.group(2) == key.group(2):
             seen = True
             kept = _KEPT_OPTION.findall(line[: held.start()])
-            lines.append(",".join([*kept, FORCED]) + " " + line[held.start() :])
+            lines.append(",".join([*kept, FORCED + more]) + " " + line[held.start() :])
         else:
             lines.append(line)
     if not seen:

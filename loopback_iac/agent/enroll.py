@@ -97,7 +97,7 @@ def enroll(content: bytes, agent: bytes) -> dict[str, Any]:
         _install_units()
         replace(ENROLLED, _enrolled(host, role), 0o644)
         if request.get("deploy_key"):
-            restrict_key(str(request["deploy_key"]))
+            restrict_key(str(request["deploy_key"]), role)
     except OSError as failed:
         raise RefusedError(
             f"enroll: {failed}",

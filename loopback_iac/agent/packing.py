@@ -14,6 +14,8 @@ from typing import NoReturn
 
 from .refusal import RefusedError
 
+JOIN = "join.py"
+NOT_PACKED = ("__init__.py", JOIN)
 SHEBANG = b"#!/usr/bin/python3 -IB\n"
 _MAIN = "import sys\nfrom loopback_agent.main import main\nsys.exit(main(sys.argv[1:]))\n"
 
@@ -42,6 +44,18 @@ os.execv("/usr/bin/python3", ["/usr/bin/python3", "-IB", "/dev/fd/%d" % held(age
 """
 
 
+def join_program() -> str:
+    """The program of `loopback join` as it is sent, without its explanations: it becomes a line."""
+    import ast
+
+    with open(f"{os.path.dirname(os.path.abspath(__file__))}/{JOIN}", encoding="utf-8") as stream:
+        tree = ast.parse(stream.read())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.FunctionDef) and ast.get_docstring(node):
+            node.body = node.body[1:]
+    return ast.unparse(tree)
+
+
 def build() -> bytes:
     """The agent as shipped.
 
@@ -52,7 +66,7 @@ def build() -> bytes:
 
     folder = os.path.dirname(os.path.abspath(__file__))
     names = sorted(
-        name for name in os.listdir(folder) if name.endswith(".py") and name != "__init__.py"
+        name for name in os.listdir(folder) if name.endswith(".py") and name not in NOT_PACKED
     )
     texts = {"__main__.py": _MAIN.encode(), "loopback_agent/__init__.py": b""}
     for name in names:

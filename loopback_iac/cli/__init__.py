@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from loopback_iac.cli import cost, drain, drift, drill, lab, migrate, stack, update
+from loopback_iac.cli import cost, drain, drift, drill, join, lab, migrate, stack, update
 
 app = typer.Typer(
     name="loopback",
@@ -20,6 +20,7 @@ cost.register(app)
 drill.register(app)
 update.register(app)
 drain.register(app)
+join.register(app)
 migrate.register(app)
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from loopback_iac.engine import Options
-    from loopback_iac.remote.ssh import Expected, Identity
+    from loopback_iac.remote.ssh import Expected, Identity, Jump
 
 KEY_NAME = "sshPrivateKey"
 SSH_PORT = 22
@@ -35,6 +35,14 @@ def read_expected(options: Options) -> list[Expected]:
 
     Raises: AccessError when the stack was never applied, or exports no hosts.
     """
+    return parse_expected(read_hosts(options))
+
+
+def read_hosts(options: Options) -> dict[str, Any]:
+    """The output `hosts` of a stack, as AnycastEdge gives it.
+
+    Raises: AccessError when the stack was never applied, or exports no hosts.
+    """
     from loopback_iac.engine import read_outputs  # noqa: PLC0415 - the engine loads slowly
 
     hosts = read_outputs(options).get("hosts")
@@ -43,7 +51,7 @@ def read_expected(options: Options) -> list[Expected]:
             f"stack {options.stack!r} has no output `hosts`: it was never applied, or its program"
             ' does not export it\n  fix: pulumi.export("hosts", edge.hosts), then `loopback up`'
         )
-    return parse_expected(hosts)
+    return hosts
 
 
 def parse_expected(hosts: Mapping[str, Any]) -> list[Expected]:
@@ -68,9 +76,23 @@ def parse_expected(hosts: Mapping[str, Any]) -> list[Expected]:
             digest=str(facts["digest"]),
             ssh_port=int(facts["ssh_port"]),
             user=str(facts["ssh_user"]),
+            bastion=_jump(facts.get("bastion")),
         )
         for name, facts in sorted(hosts.items())
     ]
+
+
+def _jump(facts: Mapping[str, Any] | None) -> Jump | None:
+    from loopback_iac.remote.ssh import Jump  # noqa: PLC0415 - as above
+
+    if not facts:
+        return None
+    return Jump(
+        address=str(facts["address"]),
+        host_key=str(facts["host_key"]),
+        ssh_port=int(facts["ssh_port"]),
+        user=str(facts["ssh_user"]),
+    )
 
 
 def read_identity(options: Options, file: Path | None) -> Identity:

@@ -1,6 +1,6 @@
 """Pulumi components: the public API."""
 
-from loopback_iac.components.args import AnycastEdgeArgs, BareMetalHostArgs, HostRef
+from loopback_iac.components.args import AnycastEdgeArgs, BareMetalHostArgs
 from loopback_iac.components.cloud_args import (
     HetznerHostArgs,
     IonosHostArgs,
@@ -10,6 +10,7 @@ from loopback_iac.components.converge import EdgePop, Worker
 from loopback_iac.components.edge import AnycastEdge
 from loopback_iac.components.failover import FailoverArbiter, FailoverMember, ProviderFailoverVip
 from loopback_iac.components.hetzner import HetznerHost
+from loopback_iac.components.host_args import HostRef
 from loopback_iac.components.hosts import BareMetalHost
 from loopback_iac.components.ionos import IonosHost
 

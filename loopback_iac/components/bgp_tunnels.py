@@ -5,8 +5,8 @@ from typing import Any
 
 import pulumi
 
-from loopback_iac.components.args import HostRef
 from loopback_iac.components.converge import EdgePop
+from loopback_iac.components.host_args import HostRef
 from loopback_iac.components.hosts import public_facts
 from loopback_iac.model import Fleet
 from loopback_iac.render import Uplink, uplinks

@@ -9,7 +9,7 @@ from typing import NotRequired, TypedDict
 
 import pulumi
 
-from loopback_iac.components.args import BastionRef, HostRef
+from loopback_iac.components.host_args import BastionRef, HostRef
 
 
 class LabelsArgs(TypedDict):

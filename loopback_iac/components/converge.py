@@ -16,21 +16,26 @@ import hashlib
 import hmac
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, TypedDict
+from typing import Any, ClassVar, NamedTuple, TypedDict
 
 import pulumi
 from pulumi_command import remote
 
 from loopback_iac import agent
-from loopback_iac.components.args import HostRef
-from loopback_iac.components.boundary import Sealed
+from loopback_iac.components.boundary import Sealed, refuse_as_pulumi
+from loopback_iac.components.host_args import HostRef
 from loopback_iac.components.hosts import (
+    FRESH,
+    STANDING,
+    Patience,
+    Through,
     canonical,
     connection,
     deploy_key,
     deploy_public_key,
     public_facts,
 )
+from loopback_iac.model import parse_host
 from loopback_iac.render import HostFiles, packages_of
 
 CONFIRM_S = 30  # the agent rolls back by itself when no new connection confirms within this time
@@ -45,10 +50,30 @@ class Delivery(TypedDict):
     """As deployed; secrets and keys as marks."""
     values: Sequence[Values]
     """What stands for each mark."""
-    admin_sources: Sequence[str]
+    admin_sources: pulumi.Input[Sequence[str]]
     """Networks that must stay able to reach SSH."""
     drain_s: int
     """Seconds of graceful shutdown before a PoP that announces is touched."""
+
+
+class Way(NamedTuple):
+    """How a host is reached, and what has to stand before it can be."""
+
+    through: Through | None = None
+    after: Sequence[pulumi.Resource] = ()
+
+    @property
+    def patience(self) -> Patience:
+        """A tunnel that a PoP was told of just now takes its time."""
+        return FRESH if self.through else STANDING
+
+    @property
+    def left_behind(self) -> bool | None:
+        """Never released: by then its PoP has forgotten it, and nothing leads there any more."""
+        return True if self.through else None
+
+
+DIRECT = Way()
 
 
 class ConvergedHost(pulumi.ComponentResource):
@@ -70,6 +95,8 @@ class ConvergedHost(pulumi.ComponentResource):
         host: pulumi.Input[HostRef],
         key_epochs: Sequence[int],
         opts: pulumi.ResourceOptions | None = None,
+        *,
+        way: Way = DIRECT,
     ) -> None:
         """Declare the enrolment; `converge` declares the rest once every host's keys are known."""
         super().__init__(
@@ -82,8 +109,9 @@ class ConvergedHost(pulumi.ComponentResource):
         self._host, self._key_epochs = host, sorted(key_epochs)
         self.facts = public_facts(host)
         self._instance = self.facts.apply(_instance_id)
-        self._connection = connection(host_name, host)
-        self._enroll = self._declare_enroll()
+        self._way = way
+        self._connection = connection(host_name, host, way.patience, way.through)
+        self._enroll = self._declare_enroll(way.after)
         self.public_keys = self._enroll.stdout.apply(
             lambda out: {epoch: str(key) for epoch, key in json.loads(out)["wireguard"].items()}
         )
@@ -98,6 +126,7 @@ class ConvergedHost(pulumi.ComponentResource):
             key=deploy_key(self._host),
             files=delivery["files"],
             values=list(delivery["values"]),
+            sources=delivery["admin_sources"],
             facts=self.facts,
         ).apply(lambda got: _pack(self.host_name, self.kind, delivery, got))
         # keyed, because the bundle holds secrets and the digest is shown in plans
@@ -126,7 +155,7 @@ class ConvergedHost(pulumi.ComponentResource):
         )
         return confirm
 
-    def _declare_enroll(self) -> remote.Command:
+    def _declare_enroll(self, after: Sequence[pulumi.Resource]) -> remote.Command:
         program = agent.build()
         request = {
             "format": 1,
@@ -145,7 +174,7 @@ class ConvergedHost(pulumi.ComponentResource):
         text = self._text("enroll", digest).apply(
             lambda words: f"python3 -I -c '{agent.BOOT}' {words.removeprefix(AGENT + ' ')}"
         )
-        return self._declare_command("enroll", text, stdin=stdin)
+        return self._declare_command("enroll", text, stdin=stdin, after=after)
 
     def _text(self, verb: str, digest: pulumi.Input[str]) -> pulumi.Output[str]:
         return pulumi.Output.all(instance=self._instance, digest=digest).apply(
@@ -173,7 +202,9 @@ class ConvergedHost(pulumi.ComponentResource):
             stdin=stdin,
             logging=remote.Logging.NONE,
             add_previous_output_in_env=False,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=list(after)),
+            opts=pulumi.ResourceOptions(
+                parent=self, depends_on=list(after), retain_on_delete=self._way.left_behind
+            ),
         )
 
 
@@ -203,9 +234,15 @@ def describe_host(host: ConvergedHost) -> pulumi.Output[dict[str, Any]]:
             "ssh_port": int(got["facts"].get("ssh_port") or 22),
             "ssh_user": got["facts"].get("ssh_user") or "root",
             "host_key": got["facts"]["host_key"],
+            "bastion": _described_bastion(host.host_name, got["facts"]),
             "digest": got["digest"],
         }
     )
+
+
+def _described_bastion(name: str, facts: Mapping[str, Any]) -> dict[str, Any] | None:
+    bastion = refuse_as_pulumi(lambda: parse_host(name, facts)).bastion
+    return bastion.model_dump(mode="json") if bastion else None
 
 
 def _instance_id(facts: Mapping[str, Any]) -> str:
@@ -223,7 +260,7 @@ def _pack(
         "role": role,
         "files": got["files"].as_json(),
         "secrets": {name: text for part in got["values"] for name, text in part.value.items()},
-        "admin_sources": list(delivery["admin_sources"]),
+        "admin_sources": list(got["sources"]),
         "drain_s": delivery["drain_s"],
         "confirm_s": CONFIRM_S,
         "ssh_port": int(got["facts"].get("ssh_port") or 22),

@@ -1,6 +1,6 @@
 """AnycastEdge: a whole fleet as one component, because tunnels need both of their ends."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import pulumi
@@ -8,9 +8,27 @@ import pulumi
 from loopback_iac.components.args import AnycastEdgeArgs, WorkerArgs
 from loopback_iac.components.bgp_tunnels import describe_bgp_tunnels
 from loopback_iac.components.boundary import Sealed, refuse_as_pulumi
-from loopback_iac.components.converge import Delivery, EdgePop, Values, Worker, describe_host, seal
+from loopback_iac.components.converge import (
+    DIRECT,
+    Delivery,
+    EdgePop,
+    Values,
+    Way,
+    Worker,
+    describe_host,
+    seal,
+)
+from loopback_iac.components.host_args import HostRef
+from loopback_iac.components.hosts import Through, as_bastion, public_facts
 from loopback_iac.model import Fleet, Host, fleet_facts, parse_fleet, parse_hosts
-from loopback_iac.render import HostFiles, Keys, render_pop, render_worker
+from loopback_iac.render import (
+    HostFiles,
+    Keys,
+    admin_sources,
+    inner_address,
+    render_pop,
+    render_worker,
+)
 
 Render = Callable[[Fleet, str, Mapping[str, Host], Keys], HostFiles]
 
@@ -23,7 +41,7 @@ class AnycastEdge(pulumi.ComponentResource):
     pops: pulumi.Output[Sequence[str]]
     """Names of the PoPs, in the order in which changes reach them."""
     hosts: pulumi.Output[Mapping[str, Any]]
-    """By host: role, address, SSH port, user and host key, and the digest it was converged to."""
+    """By host: role, how SSH reaches it, its public keys, and the digest it was converged to."""
     bgp_tunnels: pulumi.Output[Mapping[str, Any]]
     """By PoP and upstream of kind `tunnel`: what the operator of its router enters at that end."""
 
@@ -41,57 +59,123 @@ class AnycastEdge(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         epochs = fleet.tunnels.key_epochs
         self.pop = {p: EdgePop(f"{name}-{p}", p, late[p], epochs, child) for p in fleet.pops}
-        self.worker = {w: Worker(f"{name}-{w}", w, late[w], epochs, child) for w in fleet.workers}
-        self._converge(fleet, args)
+        self.worker: dict[str, Worker] = {}
+        # once for the fleet, not once per host: every host needs the facts of all its peers
+        self._known = pulumi.Output.all(**{n: public_facts(ref) for n, ref in late.items()}).apply(
+            lambda trees: refuse_as_pulumi(lambda: parse_hosts(name, trees))
+        )
+        self._converge(fleet, args, late)
 
         self.vips = pulumi.Output.from_input(
             {name: [str(a) for a in vip.addresses] for name, vip in fleet.vips.items()}
         )
         self.pops = pulumi.Output.from_input(sorted(fleet.pops))
-        self.hosts = self._describe()
+        self.hosts = self._describe(fleet)
         self.bgp_tunnels = describe_bgp_tunnels(fleet, self.pop, late)
-        self.register_outputs(
-            {
-                "vips": self.vips,
-                "pops": self.pops,
-                "hosts": self.hosts,
-                "bgp_tunnels": self.bgp_tunnels,
-            }
-        )
+        outputs = ("vips", "pops", "hosts", "bgp_tunnels")
+        self.register_outputs({output: getattr(self, output) for output in outputs})
 
-    def _converge(self, fleet: Fleet, args: AnycastEdgeArgs) -> None:
-        every: Mapping[str, EdgePop | Worker] = {**self.pop, **self.worker}
+    def _converge(
+        self, fleet: Fleet, args: AnycastEdgeArgs, late: Mapping[str, pulumi.Input[HostRef]]
+    ) -> None:
         epochs = sorted(fleet.tunnels.key_epochs)
+        every = (*fleet.pops, *fleet.workers)
         keys = {(n, e): f"@{{secret:{key_mark(n, e)}}}" for n in every for e in epochs}
-        # once for the fleet, not once per host: every host needs the facts of all its peers
-        hosts = pulumi.Output.all(**{n: each.facts for n, each in every.items()}).apply(
-            lambda trees: refuse_as_pulumi(lambda: parse_hosts(fleet.name, trees))
-        )
-
-        def known(peers: Mapping[str, EdgePop | Worker]) -> pulumi.Output[Sealed[dict[str, str]]]:
-            public = {key_mark(n, e): c.public_key(e) for n, c in peers.items() for e in epochs}
-            return pulumi.Output.all(**public).apply(Sealed)
 
         def delivery(host: str, render: Render, *values: Values) -> Delivery:
             return {
-                "files": hosts.apply(lambda known: render(fleet, host, known, keys)),
+                "files": self._known.apply(lambda known: render(fleet, host, known, keys)),
                 "values": values,
-                "admin_sources": [str(n) for n in fleet.admin_sources],
+                "admin_sources": self._known.apply(
+                    lambda known: [str(n) for n in admin_sources(fleet, host, known)]
+                ),
                 "drain_s": fleet.roll.drain_s,
             }
 
-        of_pops, of_workers = known(self.pop), known(self.worker)
+        of_pops = self._public_keys(fleet, sorted(fleet.pops))
+        joined = {n for n, w in fleet.workers.items() if w.has_joined(fleet.tunnels.key_epochs)}
+        standing = sorted(fleet.workers.keys() - joined)
+        self._declare_workers(fleet, standing, late, {})
         before: list[pulumi.Resource] = [
-            self.worker[w].converge(delivery(w, render_worker, of_pops), [])
-            for w in sorted(fleet.workers)
+            self.worker[w].converge(delivery(w, render_worker, of_pops), []) for w in standing
         ]
+        of_workers = self._public_keys(fleet, sorted(fleet.workers))
+        confirmed: dict[str, pulumi.Resource] = {}
         for p in sorted(fleet.pops):
             here = delivery(p, render_pop, of_workers, _md5(args, p))
             before = [self.pop[p].converge(here, before)]
+            confirmed[p] = before[0]
+        # a PoP has to know their keys before anybody reaches them through it
+        self._declare_workers(fleet, sorted(joined), late, confirmed)
+        for w in sorted(joined):
+            self.worker[w].converge(delivery(w, render_worker, of_pops), [])
 
-    def _describe(self) -> pulumi.Output[Mapping[str, Any]]:
+    def _declare_workers(
+        self,
+        fleet: Fleet,
+        names: Iterable[str],
+        late: Mapping[str, pulumi.Input[HostRef]],
+        confirmed: Mapping[str, pulumi.Resource],
+    ) -> None:
+        """In: by PoP, what has to be done before those who are managed through it are reached."""
+        child, epochs = pulumi.ResourceOptions(parent=self), fleet.tunnels.key_epochs
+        for n in names:
+            way = _way(fleet, n, late, confirmed)
+            self.worker[n] = Worker(f"{fleet.name}-{n}", n, late[n], epochs, child, way=way)
+
+    def _public_keys(self, fleet: Fleet, names: Iterable[str]) -> Values:
+        """As hosts gave them when they were enrolled, or earlier when they joined."""
+        given: dict[str, pulumi.Input[str]] = {}
+        for name in names:
+            host: EdgePop | Worker | None = self.pop.get(name) or self.worker.get(name)
+            for epoch in sorted(fleet.tunnels.key_epochs):
+                mark = key_mark(name, epoch)
+                if host is None:
+                    given[mark] = fleet.workers[name].join_keys[str(epoch)]
+                else:
+                    given[mark] = host.public_key(epoch)
+        return seal(given)
+
+    def _describe(self, fleet: Fleet) -> pulumi.Output[Mapping[str, Any]]:
+        def one(name: str, child: EdgePop | Worker) -> pulumi.Output[dict[str, Any]]:
+            sealed = self._known.apply(lambda known: Sealed(_through_pop(fleet, name, known)))
+            host = describe_host(child)
+            return pulumi.Output.all(host=host, way=sealed, keys=child.public_keys).apply(
+                lambda got: {
+                    **got["host"],
+                    "fleet": fleet.name,
+                    "node_id": (fleet.pops.get(name) or fleet.workers[name]).node_id,
+                    "public_keys": got["keys"],
+                    **got["way"].value,
+                }
+            )
+
         every: Mapping[str, EdgePop | Worker] = {**self.pop, **self.worker}
-        return pulumi.Output.all(**{n: describe_host(c) for n, c in every.items()})
+        return pulumi.Output.all(**{n: one(n, c) for n, c in every.items()})
+
+
+def _way(
+    fleet: Fleet,
+    worker: str,
+    late: Mapping[str, pulumi.Input[HostRef]],
+    confirmed: Mapping[str, pulumi.Resource],
+) -> Way:
+    pop = fleet.workers[worker].managed_through
+    if pop is None:
+        return DIRECT
+    through = Through(pop, late[pop], str(inner_address(fleet, worker)))
+    return Way(through, [confirmed[pop]] if pop in confirmed else [])
+
+
+def _through_pop(fleet: Fleet, name: str, hosts: Mapping[str, Host]) -> dict[str, Any]:
+    """How SSH gets to a worker that is managed through a PoP."""
+    worker = fleet.workers.get(name)
+    pop = worker.managed_through if worker else None
+    if pop is None:
+        return {}
+    bastion = as_bastion(hosts[pop])
+    address = str(inner_address(fleet, name))
+    return {"address": address, "bastion": bastion.model_dump(mode="json")}
 
 
 def key_mark(host: str, key_epoch: int) -> str:

@@ -9,10 +9,10 @@ from typing import Any
 
 import pulumi
 
-from loopback_iac.components.args import HostRef
 from loopback_iac.components.boundary import refuse_as_pulumi
 from loopback_iac.components.cloud_args import ProviderFailoverVipArgs
 from loopback_iac.components.converge import ConvergedHost, Delivery, describe_host, seal
+from loopback_iac.components.host_args import HostRef
 from loopback_iac.components.hosts import public_facts
 from loopback_iac.model import (
     FailoverMachines,

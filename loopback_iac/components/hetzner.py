@@ -7,9 +7,9 @@ from typing import Any
 import pulumi
 
 from loopback_iac.components import ordered
-from loopback_iac.components.args import HostRef
 from loopback_iac.components.boundary import refuse_as_pulumi
 from loopback_iac.components.cloud_args import HetznerHostArgs
+from loopback_iac.components.host_args import HostRef
 from loopback_iac.model import InputRejected, parse_hetzner_host
 from loopback_iac.model.cloud_checks import check_hetzner_token
 from loopback_iac.model.places import HETZNER_LOCATIONS

@@ -13,9 +13,11 @@ from cryptography.hazmat.primitives.serialization import (
 from pulumi.output import contains_unknowns
 from pulumi_command import remote
 
-from loopback_iac.components.args import BareMetalHostArgs, HostRef
+from loopback_iac.components.args import BareMetalHostArgs
 from loopback_iac.components.boundary import refuse_as_pulumi
-from loopback_iac.model import parse_host
+from loopback_iac.components.host_args import HostRef
+from loopback_iac.model import Host, InputRejected, Problem, parse_host
+from loopback_iac.model.host import Bastion
 
 
 class Patience(NamedTuple):
@@ -85,30 +87,54 @@ def deploy_public_key(host: pulumi.Input[HostRef]) -> pulumi.Output[str]:
     return pulumi.Output.unsecret(deploy_key(host).apply(public_half))
 
 
-def connection(
-    name: str, host: pulumi.Input[HostRef], patience: Patience = STANDING
-) -> pulumi.Output[remote.ConnectionArgs]:
-    """The pinned SSH connection to `host`, through its bastion if it has one."""
+class Through(NamedTuple):
+    """A PoP that leads on to a worker behind NAT."""
 
-    def build(tree: Mapping[str, Any]) -> remote.ConnectionArgs:
+    pop: str
+    host: pulumi.Input[HostRef]
+    """The PoP's machine."""
+    address: str
+    """The worker's end of the tunnel there."""
+
+
+def connection(
+    name: str,
+    host: pulumi.Input[HostRef],
+    patience: Patience = STANDING,
+    through: Through | None = None,
+) -> pulumi.Output[remote.ConnectionArgs]:
+    """The pinned SSH connection to `host`, through its bastion or PoP if it has one.
+
+    Out: the same key opens both ends; it is the fleet's.
+    """
+
+    def build(trees: Mapping[str, Any]) -> remote.ConnectionArgs:
+        tree = trees["host"]
         parsed = refuse_as_pulumi(lambda: parse_host(name, tree))
+        bastion = parsed.bastion
+        if through is not None:
+            bastion = as_bastion(
+                refuse_as_pulumi(lambda: parse_host(through.pop, trees["through"]))
+            )
+        if bastion is not None:
+            refuse_as_pulumi(lambda: _require_auth(name, tree))
         auth = {
             "private_key": tree.get("ssh_private_key"),
             "agent_socket_path": tree.get("ssh_agent_socket"),
         }
         proxy = None
-        if parsed.bastion is not None:
+        if bastion is not None:
             proxy = remote.ProxyConnectionArgs(
-                host=str(parsed.bastion.address),
-                port=parsed.bastion.ssh_port,
-                user=parsed.bastion.ssh_user,
-                host_key=parsed.bastion.host_key,
+                host=str(bastion.address),
+                port=bastion.ssh_port,
+                user=bastion.ssh_user,
+                host_key=bastion.host_key,
                 dial_error_limit=patience.errors,
                 per_dial_timeout=patience.per_dial_s,
                 **auth,
             )
         return remote.ConnectionArgs(
-            host=str(parsed.address),
+            host=through.address if through else str(parsed.address),
             port=parsed.ssh_port,
             user=parsed.ssh_user,
             host_key=parsed.host_key,
@@ -118,7 +144,38 @@ def connection(
             **auth,
         )
 
-    return pulumi.Output.secret(pulumi.Output.from_input(host).apply(build))
+    ends = pulumi.Output.all(host=host, through=public_facts(through.host) if through else None)
+    return pulumi.Output.secret(ends.apply(build))
+
+
+def as_bastion(pop: Host) -> Bastion:
+    """A PoP's machine as what SSH jumps through."""
+    return Bastion(
+        address=pop.address, host_key=pop.host_key, ssh_port=pop.ssh_port, ssh_user=pop.ssh_user
+    )
+
+
+def check_auth(name: str, tree: Mapping[str, Any]) -> list[Problem]:
+    """Findings on the key for a host behind a bastion.
+
+    Without one, whatever agent runs where Pulumi runs would be asked, and by both ends.
+    """
+    if tree.get("ssh_private_key") or tree.get("ssh_agent_socket"):
+        return []
+    return [
+        Problem(
+            name,
+            "it is reached through a bastion, with no key to log in with",
+            "ssh_private_key or ssh_agent_socket; it opens the bastion and the host",
+            "give one of them",
+            "bastion-key",
+        )
+    ]
+
+
+def _require_auth(name: str, tree: Mapping[str, Any]) -> None:
+    if problems := check_auth(name, tree):
+        raise InputRejected(name, tuple(problems))
 
 
 def _without_key(tree: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,9 +5,9 @@ from typing import Any
 import pulumi
 
 from loopback_iac.components import ordered
-from loopback_iac.components.args import HostRef
 from loopback_iac.components.boundary import refuse_as_pulumi
 from loopback_iac.components.cloud_args import IonosHostArgs
+from loopback_iac.components.host_args import HostRef
 from loopback_iac.model import parse_ionos_host
 from loopback_iac.model.places import IONOS_LOCATIONS
 

@@ -12,9 +12,9 @@ from typing import Any, cast
 import pulumi
 from pulumi_command import remote
 
-from loopback_iac.components.args import HostRef
 from loopback_iac.components.boundary import refuse_as_pulumi
 from loopback_iac.components.cloud_args import HetznerHostArgs, IonosHostArgs
+from loopback_iac.components.host_args import HostRef
 from loopback_iac.components.hosts import FRESH, connection, deploy_public_key
 from loopback_iac.model import CloudHost, HostKey, host_key
 from loopback_iac.model.places import Place

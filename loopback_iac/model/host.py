@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from loopback_iac.model.fields import (
     Address,
+    AddressList,
     AddressV4,
     AddressV6,
     AnyAddress,
@@ -94,6 +95,12 @@ class Bastion(Value):
     host_key: Annotated[str, BeforeValidator(_host_key)]
     ssh_port: Port = 22
     ssh_user: Login = "root"
+    sources: AddressList = ()
+
+    @property
+    def seen_as(self) -> tuple[Address, ...]:
+        """Addresses that its connections come from, as the host behind it sees them."""
+        return self.sources or (self.address,)
 
 
 class Host(Value):

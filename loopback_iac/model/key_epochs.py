@@ -1,5 +1,7 @@
 """Rotation of the tunnels' keys: which epochs of keys stand, and which one carries the traffic."""
 
+import base64
+import binascii
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
@@ -8,6 +10,7 @@ from loopback_iac.model.fields import Int, Several, Value, refuse
 
 LAST_KEY_EPOCH = 9999
 AT_ONCE = 2
+KEY_BYTES = 32  # Curve25519
 Epoch = Annotated[Int, Field(ge=1, le=LAST_KEY_EPOCH)]
 
 
@@ -31,6 +34,26 @@ def _key_epochs(epochs: tuple[int, ...]) -> tuple[int, ...]:
             f"write [{epochs[0]}, {epochs[0] + 1}]",
         )
     return epochs
+
+
+def _join_keys(keys: dict[str, str]) -> dict[str, str]:
+    """By key epoch, as `loopback join` prints them."""
+    for epoch, key in keys.items():
+        try:
+            fits = epoch.isdecimal() and len(base64.b64decode(key, validate=True)) == KEY_BYTES
+        except binascii.Error:
+            fits = False
+        if not fits:
+            refuse(
+                "join-key-syntax",
+                f"{epoch}: {key[:60]} is no key of an epoch",
+                "key epoch: base64 of 32 bytes, a WireGuard public key",
+                "copy join_keys as `loopback join` printed them on the machine",
+            )
+    return keys
+
+
+JoinKeys = Annotated[dict[str, str], AfterValidator(_join_keys)]
 
 
 class Tunnels(Value):

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from loopback_iac.model.check_reach import is_private
 from loopback_iac.model.host import Host, parse_host
 from loopback_iac.model.problem import InputRejected, Problem
 
@@ -32,7 +33,8 @@ def parse_hosts(fleet: str, trees: Mapping[str, Mapping[str, object]]) -> dict[s
 def check_machines(hosts: Mapping[str, Host]) -> list[Problem]:
     """Findings on two hosts that are one machine: they would undo each other's files for ever.
 
-    Behind a bastion addresses are private, and two networks may use the same.
+    Private addresses, and those behind a bastion, mean something in their own network only: two
+    networks may use the same.
     """
     seen: dict[tuple[Address, int], str] = {}
     problems = []
@@ -40,7 +42,7 @@ def check_machines(hosts: Mapping[str, Host]) -> list[Problem]:
         if host.bastion is not None:
             continue
         for address in (host.ipv4, host.ipv6):
-            if address is None:
+            if address is None or is_private(address):
                 continue
             other = seen.setdefault((address, host.ssh_port), name)
             if other != name:

@@ -11,6 +11,7 @@ from loopback_iac.model.check_blackholes import check_blackholes
 from loopback_iac.model.check_limits import check_limits
 from loopback_iac.model.check_nodes import check_nodes
 from loopback_iac.model.check_origins import check_origins
+from loopback_iac.model.check_reach import check_reach
 from loopback_iac.model.check_services import check_services
 from loopback_iac.model.check_space import check_space
 from loopback_iac.model.check_upstreams import check_upstreams
@@ -26,6 +27,7 @@ CHECKS = (
     check_space,
     check_origins,
     check_nodes,
+    check_reach,
     check_services,
     check_limits,
     check_upstreams,

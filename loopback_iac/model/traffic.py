@@ -19,6 +19,7 @@ from loopback_iac.model.fields import (
     Value,
     refuse,
 )
+from loopback_iac.model.key_epochs import JoinKeys
 from loopback_iac.model.origin import Origin
 
 FASTEST_PER_S = 1_000_000  # far above what one PoP opens; nft itself takes more
@@ -132,12 +133,18 @@ class Worker(Value):
     rtt_ms: Number = Field(1.0, gt=0, le=1000)
     rtt_ms_from: dict[str, Number] = Field(default_factory=dict)
     behind_nat: bool = False
+    managed_through: str | None = None
+    join_keys: JoinKeys = Field(default_factory=dict)
     path_mtu_bytes: Int = Field(1500, ge=1360, le=9000)
     restrict_ssh: bool = False
 
     def rtt_ms_of(self, pop: str) -> float:
         """Declared round trip time through the tunnel from one PoP."""
         return self.rtt_ms_from.get(pop, self.rtt_ms)
+
+    def has_joined(self, key_epochs: tuple[int, ...]) -> bool:
+        """Whether every key of these epochs was given, so that PoPs need not ask it first."""
+        return {str(epoch) for epoch in key_epochs} <= self.join_keys.keys()
 
 
 class Pool(Value):

@@ -106,20 +106,43 @@ def _ends(
 
 
 def _tunnel(fleet: Fleet, pop: str, worker: str, key_epoch: int) -> Tunnel:
-    pop_id = fleet.pops[pop].node_id
     member = fleet.workers[worker]
-    v4, v6 = _ends(fleet.name, pop_id, member.node_id, key_epoch)
+    return pair_tunnel(
+        fleet.name,
+        (pop, fleet.pops[pop].node_id),
+        (worker, member.node_id),
+        key_epoch,
+        path_mtu_bytes=member.path_mtu_bytes,
+        behind_nat=member.behind_nat,
+    )
+
+
+def pair_tunnel(
+    fleet: str,
+    pop: tuple[str, int],
+    worker: tuple[str, int],
+    key_epoch: int,
+    *,
+    path_mtu_bytes: int,
+    behind_nat: bool,
+) -> Tunnel:
+    """The tunnel of one pair, without a fleet at hand.
+
+    In: the fleet's name; name and node id of both ends.
+    """
+    (pop_name, pop_id), (worker_name, worker_id) = pop, worker
+    v4, v6 = _ends(fleet, pop_id, worker_id, key_epoch)
     first_port = FIRST_PORT[key_epoch % 2]
     return Tunnel(
-        pop=pop,
-        worker=worker,
+        pop=pop_name,
+        worker=worker_name,
         key_epoch=key_epoch,
         pop_v4=v4[0],
         worker_v4=v4[1],
         pop_v6=v6[0],
         worker_v6=v6[1],
-        pop_port=first_port + member.node_id,
+        pop_port=first_port + worker_id,
         worker_port=first_port + pop_id,
-        mtu_bytes=member.path_mtu_bytes - OVERHEAD_BYTES,
-        behind_nat=member.behind_nat,
+        mtu_bytes=path_mtu_bytes - OVERHEAD_BYTES,
+        behind_nat=behind_nat,
     )

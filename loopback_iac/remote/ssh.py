@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,10 +12,21 @@ import asyncssh
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
 
 AGENT = "/usr/local/sbin/loopback-agent"
 MAX_ANSWER = 4_000_000  # a host that was broken into must not fill the asker's memory
 ENDED_BY_SIGNAL = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Jump:
+    """A bastion in front of a host, or the PoP through whose tunnel a worker is managed."""
+
+    address: str
+    host_key: str
+    ssh_port: int = 22
+    user: str = "root"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +43,7 @@ class Expected:
     digest: str
     ssh_port: int = 22
     user: str = "root"
+    bastion: Jump | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,48 +105,67 @@ def ask_hosts(
 async def _ask(
     host: Expected, words: Sequence[str], keys: list[asyncssh.SSHKey], agent: str, deadline_s: float
 ) -> Answer:
+    end: Expected | Jump = host.bastion or host
     try:
-        async with asyncio.timeout(deadline_s):
-            return await _talk(host, words, keys, agent)
+        async with asyncio.timeout(deadline_s), contextlib.AsyncExitStack() as opened:
+            tunnel = None
+            if host.bastion is not None:
+                tunnel = await opened.enter_async_context(_dial(host.bastion, keys, agent))
+            end = host
+            line = await opened.enter_async_context(_dial(host, keys, agent, tunnel))
+            return await _talk(line, words)
     except TimeoutError:
-        return Answer(unreachable=f"no answer within {deadline_s:g} s")
-    except asyncssh.HostKeyNotVerifiable:
-        return Answer(unreachable="it shows another host key than the one that is pinned")
-    except asyncssh.PermissionDenied:
-        return Answer(unreachable=f"it refuses this key for user {host.user}")
-    except OSError as cause:
+        why = f"no answer within {deadline_s:g} s"
+    except (asyncssh.Error, OSError, ValueError) as cause:
+        why = _explain(cause, end)
+    return Answer(unreachable=why if end is host else f"its bastion {end.address}: {why}")
+
+
+def _explain(cause: Exception, end: Expected | Jump) -> str:
+    """Why an end of the way gave no answer."""
+    if isinstance(cause, asyncssh.HostKeyNotVerifiable):
+        return "it shows another host key than the one that is pinned"
+    if isinstance(cause, asyncssh.PermissionDenied):
+        return f"it refuses this key for user {end.user}"
+    if isinstance(cause, asyncssh.ChannelOpenError):
+        return f"its bastion does not lead to {end.address} port {end.ssh_port}: {cause.reason}"
+    if isinstance(cause, OSError):
         why = os.strerror(cause.errno) if cause.errno else str(cause)
-        return Answer(unreachable=f"{host.address} port {host.ssh_port}: {why}")
-    except (asyncssh.Error, ValueError) as cause:
-        return Answer(unreachable=str(cause) or type(cause).__name__)
+        return f"{end.address} port {end.ssh_port}: {why}"
+    return str(cause) or type(cause).__name__
 
 
-async def _talk(
-    host: Expected, words: Sequence[str], keys: list[asyncssh.SSHKey], agent: str
-) -> Answer:
-    pinned = [asyncssh.import_public_key(key) for key in host.host_key.splitlines()]
-    async with asyncssh.connect(
-        host.address,
-        host.ssh_port,
-        username=host.user,
+def _dial(
+    end: Expected | Jump,
+    keys: list[asyncssh.SSHKey],
+    agent: str,
+    tunnel: asyncssh.SSHClientConnection | None = None,
+) -> AbstractAsyncContextManager[asyncssh.SSHClientConnection]:
+    pinned = [asyncssh.import_public_key(key) for key in end.host_key.splitlines()]
+    return asyncssh.connect(
+        end.address,
+        end.ssh_port,
+        tunnel=tunnel or (),
+        username=end.user,
         known_hosts=(pinned, [], []),
         client_keys=keys or None,
         agent_path=agent or None,
         config=None,  # a file in somebody's home must not decide what we trust
         preferred_auth="publickey",
-    ) as connection:
-        command = " ".join((AGENT, *words))
-        process = await connection.create_process(command, stdin=asyncssh.DEVNULL)
-        try:
-            out, complaint = await asyncio.gather(
-                _read_all(process.stdout), _read_all(process.stderr)
-            )
-        except TooLongError:
-            connection.abort()  # an orderly end would wait for the flood to end
-            return Answer(unreachable=f"its answer is longer than {MAX_ANSWER} characters")
-        done = await process.wait()
-        status = ENDED_BY_SIGNAL if done.exit_status is None else done.exit_status
-        return Answer(out, complaint, status)
+    )
+
+
+async def _talk(connection: asyncssh.SSHClientConnection, words: Sequence[str]) -> Answer:
+    command = " ".join((AGENT, *words))
+    process = await connection.create_process(command, stdin=asyncssh.DEVNULL)
+    try:
+        out, complaint = await asyncio.gather(_read_all(process.stdout), _read_all(process.stderr))
+    except TooLongError:
+        connection.abort()  # an orderly end would wait for the flood to end
+        return Answer(unreachable=f"its answer is longer than {MAX_ANSWER} characters")
+    done = await process.wait()
+    status = ENDED_BY_SIGNAL if done.exit_status is None else done.exit_status
+    return Answer(out, complaint, status)
 
 
 async def _read_all(stream: asyncssh.SSHReader[str]) -> str:

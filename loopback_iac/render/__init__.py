@@ -9,19 +9,25 @@ from loopback_iac.render.failover import (
 from loopback_iac.render.files import File, HostFiles
 from loopback_iac.render.first_boot import fill_first_boot, render_first_boot
 from loopback_iac.render.host import packages_of, render_pop, render_worker
-from loopback_iac.render.site import Keys, Uplink, uplinks
+from loopback_iac.render.join import Door, Joining, render_join
+from loopback_iac.render.site import Keys, Uplink, admin_sources, inner_address, uplinks
 
 __all__ = [
     "TOKEN_MARK",
+    "Door",
     "File",
     "FloatingAddress",
     "HostFiles",
+    "Joining",
     "Keys",
     "Uplink",
+    "admin_sources",
     "fill_first_boot",
+    "inner_address",
     "packages_of",
     "render_arbiter",
     "render_first_boot",
+    "render_join",
     "render_member",
     "render_pop",
     "render_worker",

@@ -60,7 +60,9 @@ def render_pop(fleet: Fleet, pop_name: str, hosts: Mapping[str, Host], keys: Key
         "/etc/loopback/routes.json": File(render_routes(fleet, pop_name)),
         "/etc/loopback/sysctl.conf": File(render_sysctl(fleet, pop_name)),
         "/etc/chrony/conf.d/loopback.conf": File(render_chrony(fleet, pop_name)),
-        "/etc/ssh/sshd_config.d/10-loopback.conf": File(render_sshd(fleet, pop_name), "0600"),
+        "/etc/ssh/sshd_config.d/10-loopback.conf": File(
+            render_sshd(fleet, pop_name, hosts, ends), "0600"
+        ),
         "/etc/default/prometheus-node-exporter": File(render_node_exporter(pop_name, hosts)),
         "/etc/default/prometheus-bird-exporter": File(render_bird_exporter(pop_name, hosts)),
         **render_blackholes(fleet, pop_name),

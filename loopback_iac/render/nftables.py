@@ -12,7 +12,7 @@ from loopback_iac.model.fields import Network
 from loopback_iac.model.traffic import ServiceLimits
 from loopback_iac.render.exporters import EXPORTER_PORTS
 from loopback_iac.render.haproxy import listeners
-from loopback_iac.render.site import Link, own, sessions, uplinks
+from loopback_iac.render.site import Link, admin_sources, own, sessions, uplinks
 from loopback_iac.render.text import render_text
 
 # Clients remembered per service and family. The 65,537th is let through: a flood of forged sources
@@ -40,7 +40,7 @@ def render_nftables_pop(
                 "number": number,
                 "ip": "ip" if number == 4 else "ip6",
                 "kind": "ipv4_addr" if number == 4 else "ipv6_addr",
-                "admin": _merged(fleet.admin_sources, number),
+                "admin": _merged(admin_sources(fleet, pop, hosts), number),
                 "metrics": _merged(fleet.metrics_sources, number),
                 "own": own(fleet, number),
                 "listeners": _listeners(fleet, number),
@@ -63,6 +63,7 @@ def render_nftables_pop(
             for s in spoken
         ],
         links=links,
+        managing=_managing(links),
         **_through_tunnels(fleet, pop),
     )
 
@@ -84,6 +85,11 @@ def _through_tunnels(fleet: Fleet, pop: str) -> dict[str, object]:
         },
         "only_uplinks": bool(tunnels) and not others and not hosted,
     }
+
+
+def _managing(links: tuple[Link, ...]) -> list[tuple[str, int]]:
+    """(tunnel, port) by which PoPs reach the SSH of workers that are managed through them."""
+    return [(link.interface, link.worker_ssh_port) for link in links if link.manages]
 
 
 def _merged(networks: Iterable[Network], family: int) -> list[Network]:
@@ -135,6 +141,7 @@ def render_nftables_worker(
         admin=[
             {"ip": "ip" if v == 4 else "ip6", "sources": found}
             for v in (4, 6)
-            if (found := [n for n in fleet.admin_sources if n.version == v])
+            if (found := _merged(admin_sources(fleet, worker, hosts), v))
         ],
+        managing=_managing(links),
     )

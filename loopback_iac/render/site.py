@@ -1,9 +1,18 @@
 """One host's view of the fleet: its tunnels, its sessions, its peers' addresses."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from ipaddress import ip_network
 
-from loopback_iac.model import Fleet, Host, InputRejected, Problem, Tunnel, tunnels
+from loopback_iac.model import (
+    Fleet,
+    Host,
+    InputRejected,
+    Problem,
+    Tunnel,
+    tunnel,
+    tunnels,
+)
 from loopback_iac.model.bgp import Upstream
 from loopback_iac.model.bgp_tunnel import (
     INTERFACE_PREFIX,
@@ -11,6 +20,7 @@ from loopback_iac.model.bgp_tunnel import (
     inner_interface,
     inner_network,
 )
+from loopback_iac.model.check_reach import check_way
 from loopback_iac.model.fields import Address, Network
 
 Keys = Mapping[tuple[str, int], str]
@@ -90,6 +100,9 @@ class Link:
     peer_key: str
     dials: bool
     keepalive: bool
+    manages: bool
+    """Whether the worker's SSH is reached through it, out of the PoP."""
+    worker_ssh_port: int
 
     @property
     def endpoint(self) -> str:
@@ -156,16 +169,36 @@ def links(fleet: Fleet, name: str, hosts: Mapping[str, Host], keys: Keys) -> tup
     """
     at_pop = name in fleet.pops
     peers = fleet.workers if at_pop else fleet.pops
-    problems = check_ssh_ports(fleet, name, hosts)
+    problems = [*check_ssh_ports(fleet, name, hosts), *check_way(fleet, name, hosts)]
     if at_pop:
         problems += check_uplinks(fleet, name, hosts)
     found = []
     for peer in sorted(peers):
         pairs = tunnels(fleet, name, peer) if at_pop else tunnels(fleet, peer, name)
-        found += [_link(pair, peer, hosts, keys, problems) for pair in pairs]
+        worker = peer if at_pop else name
+        manages = fleet.workers[worker].managed_through == (name if at_pop else peer)
+        made = [_link(pair, peer, hosts, keys, problems) for pair in pairs]
+        found += [replace(link, manages=manages) for link in made if link]
     if problems:
         raise InputRejected(name, tuple(problems))
-    return tuple(link for link in found if link)
+    return tuple(found)
+
+
+def admin_sources(fleet: Fleet, name: str, hosts: Mapping[str, Host]) -> tuple[Network, ...]:
+    """Networks that SSH to a host may come from: the operators', its bastion, its PoP's tunnels."""
+    found = list(fleet.admin_sources)
+    worker, bastion = fleet.workers.get(name), hosts[name].bastion
+    if bastion is not None:
+        found += map(ip_network, bastion.seen_as)
+    if worker is not None and worker.managed_through is not None:
+        found += [ip_network(t.pop_v4) for t in tunnels(fleet, worker.managed_through, name)]
+    return tuple(dict.fromkeys(found))
+
+
+def inner_address(fleet: Fleet, worker: str) -> Address | None:
+    """Where SSH finds a worker that is managed through a PoP: its end of the tunnel there."""
+    through = fleet.workers[worker].managed_through
+    return None if through is None else tunnel(fleet, through, worker).worker_v4
 
 
 def check_ssh_ports(fleet: Fleet, name: str, hosts: Mapping[str, Host]) -> list[Problem]:
@@ -235,6 +268,8 @@ def _link(
         peer_key=key,
         dials=not (at_pop and pair.behind_nat),
         keepalive=pair.behind_nat and not at_pop,
+        manages=False,
+        worker_ssh_port=hosts[pair.worker].ssh_port,
     )
 
 

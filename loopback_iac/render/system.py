@@ -1,9 +1,11 @@
 """The host itself: kernel settings, time, SSH, users."""
 
-from loopback_iac.model import Fleet
+from collections.abc import Mapping
+
+from loopback_iac.model import Fleet, Host
 from loopback_iac.model.tunnel import pop_ports
 from loopback_iac.render.exporters import EXPORTER_PORTS, METRICS
-from loopback_iac.render.site import sessions, uplinks
+from loopback_iac.render.site import Link, admin_sources, sessions, uplinks
 from loopback_iac.render.text import render_text
 
 
@@ -31,14 +33,18 @@ def render_chrony(fleet: Fleet, pop: str) -> str:
     return render_text("chrony.conf", pop=pop, servers=sorted(fleet.time_servers))
 
 
-def render_sshd(fleet: Fleet, pop: str) -> str:
+def render_sshd(fleet: Fleet, pop: str, hosts: Mapping[str, Host], links: tuple[Link, ...]) -> str:
     """sshd drop-in: keys only, and the operators' networks are exempt from penalties.
 
     Without the exemption a monitor that polls the banner locks its own network out (OpenSSH 9.8
     and later count connections without an attempt to log in).
     """
-    exempt = ",".join(map(str, fleet.admin_sources))
-    return render_text("sshd.conf", pop=pop, exempt=exempt)
+    return render_text(
+        "sshd.conf",
+        pop=pop,
+        exempt=",".join(map(str, admin_sources(fleet, pop, hosts))),
+        onward=[f"{link.peer_v4}:{link.worker_ssh_port}" for link in links if link.manages],
+    )
 
 
 _READERS = ("loopback-metrics", "loopback-watch")

@@ -5,7 +5,9 @@ one per router that ends a BGP tunnel, which may send whatever the Internet send
 from loopback_iac.render.site import Link, Uplink
 from loopback_iac.render.text import render_text
 
-KEEPALIVE_S = 25  # shorter than the 30 s after which the tightest NATs forget a UDP flow
+# The tightest NATs forget a UDP flow after 30 s. One that forgets at once, because it restarted or
+# got another address, cuts the tunnel until the worker sends again: that is this long at most.
+KEEPALIVE_S = 5
 
 
 def render_wireguard(link: Link) -> str:

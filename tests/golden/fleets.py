@@ -77,8 +77,27 @@ def fleets(draw: st.DrawFn) -> Drawn:
         tree["rpki"] = ["198.18.250.11:323", "[2001:db8:fa::12]:3323"]
     keys = {(name, epoch): wireguard_key(f"{name}/{epoch}") for name in names for epoch in epochs}
     hosts = draw(host_trees(names))
+    for name, worker in workers.items():
+        way = draw(st.sampled_from(["direct", "bastion", "joined"]))
+        if way == "joined" and worker["behind_nat"]:
+            worker["managed_through"] = pop_names[0]
+            worker["join_keys"] = {str(epoch): keys[name, epoch] for epoch in epochs}
+        elif way == "bastion":
+            hosts[name]["bastion"] = draw(bastions())
+    for name in pop_names[1:]:
+        if draw(st.booleans()):
+            hosts[name]["bastion"] = draw(bastions())
     fit_bgp_tunnels(draw, tree, hosts)
     return Drawn(tree, hosts, keys)
+
+
+def bastions() -> st.SearchStrategy[dict[str, Any]]:
+    """Some of them inside what admin_sources name."""
+    known = ["192.0.2.200", "198.51.100.5", "2001:db8:fb::7"]
+    return st.fixed_dictionaries(
+        {"address": st.sampled_from(known), "host_key": st.just(host_key())},
+        optional={"sources": st.lists(st.sampled_from([*known, "10.1.2.3"]), unique=True)},
+    )
 
 
 def declare_origins(draw: st.DrawFn, tree: dict[str, Any]) -> None:

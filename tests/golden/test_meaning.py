@@ -88,12 +88,34 @@ def worker_behind_nat(rendered):
     assert "Endpoint" not in at_pop
     assert "PersistentKeepalive" not in at_pop
     assert "Endpoint = 198.18.1.11:51822" in at_worker
-    assert "PersistentKeepalive = 25" in at_worker
+    assert "PersistentKeepalive = 5" in at_worker
     assert "MTU = 1370" in at_pop
     assert "MTU = 1370" in at_worker
     nft = text(rendered, "fra1", NFT)
     assert 'udp dport 51822 accept comment "w2 is behind NAT"' in nft
     assert "ip saddr 198.18.11.21 udp dport 51821 accept" in nft
+
+
+def worker_managed_through_pop(rendered):
+    at_pop, at_worker = (text(rendered, h, NFT) for h in ("fra1", "w2"))
+    assert 'iifname "lb-w2" tcp sport 2222 tcp flags & (syn | ack) != syn accept' in at_pop
+    assert 'iifname "lb-fra1" fib daddr type local tcp dport 2222 accept' in at_worker
+    assert 'iifname "lb-par1" fib' not in at_worker
+    # the guard of its own SSH stands behind the tunnels' chain, and does not name the PoP
+    assert at_worker.index("goto tunnels") < at_worker.index("tcp dport 2222 counter drop")
+    sshd = "/etc/ssh/sshd_config.d/10-loopback.conf"
+    assert "AllowTcpForwarding local\nPermitOpen 10.88.8.5:2222\n" in text(rendered, "fra1", sshd)
+    assert "AllowTcpForwarding no\n" in text(rendered, "par1", sshd)
+    assert 'udp dport 51822 accept comment "w2 is behind NAT"' in at_pop
+
+
+def host_behind_bastion(rendered):
+    at_pop, at_worker = (text(rendered, h, NFT) for h in ("fra1", "w1"))
+    assert "elements = { 10.1.2.3/32, 192.0.2.200/32, 198.51.100.0/28 }" in at_pop
+    assert "192.0.2.200/32" in text(rendered, "fra1", "/etc/ssh/sshd_config.d/10-loopback.conf")
+    # inside what the operators have: nft refuses a set of intervals that overlap
+    assert "ip saddr { 198.51.100.0/28 } tcp dport 22 accept" in at_worker
+    assert "192.0.2.200" not in text(rendered, "par1", NFT)
 
 
 def md5_waived(rendered):
@@ -320,6 +342,8 @@ MEANINGS = {
         many_workers,
         drained_worker,
         worker_behind_nat,
+        worker_managed_through_pop,
+        host_behind_bastion,
         md5_waived,
         multihop_private_asn,
         full_table,

@@ -6,7 +6,7 @@ import typing
 
 import pytest
 
-from loopback_iac.components import args, cloud_args
+from loopback_iac.components import args, cloud_args, host_args
 from loopback_iac.model import (
     bgp,
     bgp_tunnel,
@@ -20,8 +20,8 @@ from loopback_iac.model import (
 )
 
 PAIRS = [
-    (args.HostRef, host.Host),
-    (args.BastionRef, host.Bastion),
+    (host_args.HostRef, host.Host),
+    (host_args.BastionRef, host.Bastion),
     (args.RoaArgs, origin.Roa),
     (args.RouteObjectArgs, origin.RouteObject),
     (args.LetterArgs, origin.Letter),
@@ -71,6 +71,6 @@ def test_the_fleet_has_the_args_of_the_edge():
 
 
 def test_every_args_class_is_paired():
-    modules = vars(args) | vars(cloud_args)
+    modules = vars(args) | vars(cloud_args) | vars(host_args)
     classes = {v for v in modules.values() if typing.is_typeddict(v)}
     assert classes == {typed for typed, _ in PAIRS} | {args.AnycastEdgeArgs}

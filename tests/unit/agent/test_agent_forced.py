@@ -3,7 +3,7 @@
 import pytest
 
 from loopback_iac.agent import BOOT
-from loopback_iac.agent.authorized import FORCED, restricted
+from loopback_iac.agent.authorized import FORCED, ONWARD, restricted
 from loopback_iac.agent.forced import parse_forced
 from loopback_iac.agent.refusal import RefusedError
 
@@ -80,6 +80,13 @@ def test_only_the_keys_own_line_is_forced():
 def test_limits_the_operator_set_stay_and_liberties_go():
     text = f'from="10.0.0.0/8,fd00::/8",command="/bin/sh",agent-forwarding {KEY}\n'
     assert restricted(text, KEY, "F") == f'from="10.0.0.0/8,fd00::/8",{FORCED} {KEY}\n'
+
+
+def test_through_a_pop_the_key_reaches_on_and_nothing_else_is_given_back():
+    line = restricted(f"{KEY}\n", KEY, "F", ONWARD)
+    assert line == f"{FORCED},port-forwarding {KEY}\n"
+    assert restricted(line, KEY, "F", ONWARD) == line
+    assert restricted(line, KEY, "F") == f"{FORCED} {KEY}\n"
 
 
 def test_a_key_that_is_not_there_is_refused():

@@ -30,10 +30,12 @@ def test_two_pools_cannot_claim_one_machine():
     ]
 
 
-def test_machines_are_told_apart_by_port_and_by_bastion():
+def test_machines_are_told_apart_by_port_by_bastion_and_by_network():
     apart = {"w1": machine("w1"), "w2": machine("w2", ssh_port=2222)}
     apart |= {"w3": machine("w3", bastion=BASTION), "w4": machine("w4", bastion=BASTION)}
-    assert set(parse_hosts("edge", apart)) == {"w1", "w2", "w3", "w4"}
+    # joined, each behind a router of its own
+    apart |= {name: machine(name, ipv4="192.168.178.20") for name in ("w5", "w6")}
+    assert set(parse_hosts("edge", apart)) == {"w1", "w2", "w3", "w4", "w5", "w6"}
 
 
 def test_problems_of_every_host_are_told_at_once():

@@ -49,12 +49,24 @@ async def serve(process: asyncssh.SSHServerProcess) -> None:
         process.exit(0)
 
 
+class Server(asyncssh.SSHServer):
+    """Leads on for one user: a bastion."""
+
+    def begin_auth(self, username: str) -> bool:
+        self._user = username
+        return True
+
+    def connection_requested(self, *_: object) -> bool:
+        return self._user == "leads-on"
+
+
 async def main() -> None:
     key, allowed = sys.argv[1:]
     for address in ("127.0.0.1", "::1"):
         await asyncssh.listen(
             address,
             22,
+            server_factory=Server,
             server_host_keys=[key],
             authorized_client_keys=allowed,
             process_factory=serve,

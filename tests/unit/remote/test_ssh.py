@@ -16,9 +16,10 @@ from loopback_iac.remote.ssh import Answer, Expected, Identity, IdentityError, a
 
 ASK = """
 import dataclasses, json, sys
-from loopback_iac.remote.ssh import Expected, Identity, ask_hosts
+from loopback_iac.remote.ssh import Expected, Identity, Jump, ask_hosts
 given = json.load(sys.stdin)
-hosts = [Expected(**h) for h in given["hosts"]]
+hosts = [Expected(**{**h, "bastion": Jump(**h["bastion"]) if "bastion" in h else None})
+         for h in given["hosts"]]
 answers = ask_hosts(hosts, ("report",), Identity(**given["identity"]), given["deadline_s"])
 print(json.dumps({host: dataclasses.asdict(a) for host, a in answers.items()}))
 """
@@ -104,6 +105,39 @@ def test_hosts_are_asked_over_both_families_and_get_the_agents_command(namespace
     answers = ask(namespace, keys, hosts)
     said = '{"asked": "/usr/local/sbin/loopback-agent report"}'
     assert answers == {"fra1": Answer(said), "par1": Answer(said)}
+
+
+def behind(keys, name="n1", *, key="host", **changed) -> dict:
+    """A host behind a bastion; whether it is reached shows in who talks to whom."""
+    pinned = (keys / f"{key}.pub").read_text().strip()
+    jump = {"address": "127.0.0.1", "host_key": pinned, "user": "leads-on"}
+    return host(keys, name, address="::1", bastion=jump | changed)
+
+
+def test_a_host_behind_a_bastion_is_asked_through_it(namespace, keys):
+    answers = ask(namespace, keys, [behind(keys), host(keys)])
+    assert answers["n1"] == answers["fra1"]
+    assert not answers["n1"].unreachable
+
+
+def test_of_two_ends_the_one_that_fails_is_named(namespace, keys):
+    hosts = [
+        behind(keys, "pinned", key="other"),
+        behind(keys, "silent", ssh_port=23),
+        behind(keys, "closed", user="root"),
+        behind(keys, "beyond") | {"ssh_port": 23},
+        behind(keys, "itself") | {"host_key": (keys / "other.pub").read_text()},
+    ]
+    told = {name: a.unreachable for name, a in ask(namespace, keys, hosts).items()}
+    jump = "its bastion 127.0.0.1: "
+    assert told["pinned"] == f"{jump}it shows another host key than the one that is pinned"
+    assert told["silent"] == f"{jump}127.0.0.1 port 23: Connection refused"
+    assert told["closed"].startswith("its bastion does not lead to ::1 port 22: ")
+    assert told["beyond"].startswith("its bastion does not lead to ::1 port 23: ")
+    assert told["itself"] == "it shows another host key than the one that is pinned"
+    assert (
+        "it refuses this key" in ask(namespace, keys, [behind(keys)], key="other")["n1"].unreachable
+    )
 
 
 def test_another_host_key_is_never_talked_to(namespace, keys):
