@@ -174,8 +174,6 @@ class Load:
             mask = next(attempt.steps)
         except StopIteration:
             self._end(attempt, "ok")
-            if attempt.long and len(self.attempts) < self.total:
-                self._open_stream(attempt.family, attempt.address)
         except (OSError, BadAnswerError, ValueError) as cause:
             self._end(attempt, outcome_of(cause))
         else:
@@ -190,6 +188,12 @@ class Load:
         if attempt.sock is not None:
             self.live.pop(attempt.sock.fileno(), None)
             attempt.sock.close()
+        # one that never spoke is not followed by another: nobody may be there
+        if attempt.long and attempt.lines and self.plan.long_lines and self._goes_on():
+            self._open_stream(attempt.family, attempt.address)
+
+    def _goes_on(self) -> bool:
+        return len(self.attempts) < self.total
 
     def _judge_streams(self, clock: int) -> None:
         for stream in self.streams:
