@@ -137,18 +137,31 @@ def check_uplinks(fleet: Fleet, pop: str, hosts: Mapping[str, Host]) -> list[Pro
     """Findings on tunnels to routers that the machine's addresses decide."""
     if pop not in hosts:
         return []
-    return [
-        Problem(
-            f"pops.{pop}.upstreams.{uplink.name}.tunnel.endpoint",
-            f"{pop} has no IPv{uplink.tunnel.endpoint.version} address to reach"
-            f" {uplink.tunnel.endpoint} from",
-            "an endpoint of a family that the machine has",
-            "ask the router's operator for its other address, or order one of that family",
-            "tunnel-family",
-        )
-        for uplink in uplinks(fleet, pop)
-        if hosts[pop].address_of(uplink.tunnel.endpoint.version) is None
-    ]
+    problems = []
+    for uplink in uplinks(fleet, pop):
+        at, far = f"pops.{pop}.upstreams.{uplink.name}.tunnel.endpoint", uplink.tunnel.endpoint
+        near = hosts[pop].address_of(far.version)
+        if near is None:
+            problems.append(
+                Problem(
+                    at,
+                    f"{pop} has no IPv{far.version} address to reach {far} from",
+                    "an endpoint of a family that the machine has",
+                    "ask the router's operator for its other address, or order one of that family",
+                    "tunnel-family",
+                )
+            )
+        elif near == far:
+            problems.append(
+                Problem(
+                    at,
+                    f"{far} is {pop} itself",
+                    "the address of the router at the other end",
+                    "copy it from the router's operator",
+                    "tunnel-outside-itself",
+                )
+            )
+    return problems
 
 
 def own(fleet: Fleet, family: int) -> tuple[Network, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -16,10 +17,11 @@ from cryptography.hazmat.primitives.serialization import (
     load_ssh_private_key,
 )
 
+from loopback_iac.lab.bgp_tunnel import TunnelEnd
 from loopback_iac.lab.paths import LabError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from loopback_iac.lab import Lab
 
@@ -30,6 +32,31 @@ GATE = "/run/loopback/gate/gate4-v4.conf"
 USER_DATA = "http://169.254.169.254/hetzner/v1/userdata"
 NAMES = ("command", "hcloud", "ionoscloud")
 CLOUDS = {"cp": "hetzner", "cw": "ionos"}
+ROUTER = TunnelEnd("t2", "cp")
+TRANSFER = HERE / "transfer.py"
+SIZE = 3_000_000
+VIPS = ("203.0.113.10", "2001:db8:100::10")
+INNER_MTU = 1420  # 1500 of the path without 80 for WireGuard
+# own addresses on their way out, by where they leave; and pieces of packets that were too large
+WAYS = """
+table inet ways {
+  counter inside { }
+  counter outside { }
+  counter pieces { }
+  chain out {
+    type filter hook postrouting priority 200; policy accept;
+    ip saddr 203.0.113.0/24 oifname "up-t2" counter name "inside"
+    ip6 saddr 2001:db8:100::/48 oifname "up-t2" counter name "inside"
+    ip saddr 203.0.113.0/24 oifname != { "lo", "up-t2" } counter name "outside"
+    ip6 saddr 2001:db8:100::/48 oifname != { "lo", "up-t2" } counter name "outside"
+    ip frag-off & 0x3fff != 0x0 counter name "pieces"
+  }
+  chain in {
+    type filter hook prerouting priority -450; policy accept;
+    ip frag-off & 0x3fff != 0x0 counter name "pieces"
+  }
+}
+"""
 
 
 @dataclass
@@ -47,6 +74,7 @@ class Ordered:
         public = load_ssh_private_key(private, password=None).public_key()
         mine = {
             "clouds": CLOUDS,
+            "upstream": ROUTER.offer(self.lab),
             "fleetSecret": "abcdefghijklmnopqrstuvwxyz0123456789",
             "deployKey": public.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode(),
             "more": {
@@ -76,6 +104,13 @@ class Ordered:
             if change["op"] != "same"
         ]
 
+    def outputs(self, name: str) -> dict[str, Any]:
+        argv = ["loopback", "output", name, "-C", str(self.folder), "--json"]
+        done = self.lab.exec("ops", [*argv, "--state-dir", str(self.folder / "state")])
+        assert done.returncode == 0, done.stderr
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
+
     def says(self, host: str, *argv: str) -> str:
         return self.lab.exec(host, list(argv)).stdout.strip()
 
@@ -98,7 +133,49 @@ def ordered(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orde
     assert {("cp-server", "create"), ("small-cp-confirm", "create")} <= set(done)
     yield made
     code, said, _ = made.loopback("destroy", "--yes")
+    ROUTER.leave(lab)
     assert code == 0, said[-3000:]
+
+
+def wait_for(happened: Callable[[], bool], what: str, within_s: float = 30.0) -> None:
+    end = time.monotonic() + within_s
+    while not happened():
+        assert time.monotonic() < end, f"not within {within_s:g} s: {what}"
+        time.sleep(0.1)
+
+
+@pytest.fixture
+def established(ordered: Ordered) -> Iterator[Ordered]:
+    """The router was told the PoP's key, and something answers on the worker."""
+    lab = ordered.lab
+    told = ordered.outputs("bgp_tunnels")["cp"]["t2"]
+    assert told["endpoint"].endswith(":51820")
+    lab.exec("cw", ["tee", "/run/transfer.py"], TRANSFER.read_text())
+    serve = ["python3", "/run/transfer.py", "serve", "8443"]
+    ordered.says("cw", "systemd-run", "--quiet", "--unit=transfer", *serve)
+    ROUTER.enter(lab, told)
+    try:
+        wait_for(lambda: sessions(lab) == [True, True], "BGP in the tunnel")
+        yield ordered
+    finally:
+        ordered.says("cw", "systemctl", "stop", "transfer")
+        lab.exec("cp", ["nft", "destroy", "table", "inet", "ways"])
+
+
+def sessions(lab: Lab) -> list[bool]:
+    """Of the tunnel, as its router sees them."""
+    return [up for name, up in lab.bgp()["t2"].items() if name.startswith("tunnel_cp_")]
+
+
+def ways(ordered: Ordered) -> dict[str, int]:
+    """Packets of own addresses, by where they left the PoP."""
+    told = json.loads(ordered.says("cp", "nft", "-j", "list", "counters", "table", "inet", "ways"))
+    found = [entry["counter"] for entry in told["nftables"] if "counter" in entry]
+    return {counter["name"]: counter["packets"] for counter in found}
+
+
+def best(ordered: Ordered, vip: str) -> str:
+    return ordered.says("t2", "birdc", "-r", "show", "route", "for", vip, "primary")
 
 
 class GateWatch:
@@ -138,6 +215,40 @@ def test_a_machine_forgot_what_it_was_told_and_its_services_cannot_ask_again(ord
     refused = ordered.lab.exec("cp", ["runuser", "-u", "nobody", "--", *ask])
     assert refused.returncode != 0
     assert refused.stdout == ""
+
+
+def test_a_pop_where_no_bgp_is_sold_serves_through_a_tunnel(established):
+    """Full segments both ways in both families, and no own address leaves by the hoster."""
+    ordered, lab = established, established.lab
+    told = json.loads(ordered.says("cp", "/usr/local/sbin/loopback-agent", "report"))
+    end = told["upstream_tunnels"]["up-t2"]
+    assert end["public_key"] == ordered.outputs("bgp_tunnels")["cp"]["t2"]["public_key"]
+    assert end["handshake_age_s"] is not None
+    for vip in VIPS:
+        wait_for(lambda vip=vip: "tunnel_cp_" in best(ordered, vip), f"{vip} is announced")
+    lab.exec("cp", ["nft", "-f", "-"], WAYS)
+    lab.exec("c-par", ["tee", "/run/transfer.py"], TRANSFER.read_text())
+    for vip in VIPS:
+        headers = (60 if ":" in vip else 40) + 12  # the timestamps of both ends
+        ask = ordered.says("c-par", "python3", "/run/transfer.py", "ask", vip, "443", str(SIZE))
+        assert json.loads(ask) == {"same": True, "segment": INNER_MTU - headers}
+    seen = ways(ordered)
+    assert seen["inside"] > 2 * SIZE / INNER_MTU
+    assert (seen["outside"], seen["pieces"]) == (0, 0)
+    # an interface that vanished is set up again, and its sessions with it
+    lab.exec("cp", ["ip", "link", "delete", "up-t2"])
+    wait_for(lambda: False in sessions(lab), "the router notices")
+    wait_for(lambda: sessions(lab) == [True, True], "the tunnel stands again")
+    # without the tunnel own addresses have no way out at all; the machine's own still has
+    lab.exec("t2", ["systemctl", "stop", f"wg-quick@{ROUTER.interface}"])
+    wait_for(
+        lambda: "default via" not in ordered.says("cp", "ip", "route", "show", "table", "100"),
+        "the PoP notices",
+    )
+    ping = ["ping", "-c", "1", "-W", "2", "192.0.2.18"]
+    assert lab.exec("cp", [*ping, "-I", VIPS[0]]).returncode != 0
+    assert lab.exec("cp", ping).returncode == 0
+    assert ways(ordered)["outside"] == 0
 
 
 def test_machines_are_replaced_after_a_drain_and_converged_again(ordered):

@@ -162,6 +162,46 @@ def test_a_rotation_enrolls_keys_once_and_moves_traffic_without_enrolling(loop, 
     assert len({text(made["edge-fra1-apply"], "create") for made in ups}) == 3
 
 
+def test_a_routers_operator_is_told_what_to_enter_and_no_secret(loop):
+    args = tree()
+    args["tunnels"] = {"key_epochs": [1, 2]}
+    upstream = args["pops"]["fra1"]["upstreams"].pop("t1")
+    del upstream["interface"]
+    args["pops"]["fra1"]["upstreams"]["t2"] = {
+        **upstream,
+        "kind": "tunnel",
+        "tunnel": {
+            "endpoint": "198.51.100.77",
+            "endpoint_port": 51821,
+            "public_key": "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=",
+            "path_mtu_bytes": 1480,
+            "listen_port": 52844,
+            "key_epoch": 2,
+        },
+    }
+    told = []
+    pulumi.runtime.set_mocks(Recorded(), preview=False)
+    program = pulumi.runtime.stack.run_pulumi_func(
+        lambda: pulumi.Output.from_input(AnycastEdge("edge", args).bgp_tunnels).apply(told.append)
+    )
+    loop.run_until_complete(program)
+    assert told == [
+        {
+            "fra1": {
+                "t2": {
+                    "allowed_ips": ["203.0.113.0/24", "192.0.2.1/32"],
+                    "asn": 64500,
+                    "neighbors": ["192.0.2.1"],
+                    "mtu_bytes": 1400,
+                    "bfd_interval_ms": 300,
+                    "endpoint": "198.18.1.1:52844",
+                    "public_key": "key-2-of-fra1",
+                }
+            }
+        }
+    ]
+
+
 def test_bad_input_is_refused_before_anything_is_declared():
     bad = copy.copy(tree())
     bad["admin_sources"] = []
