@@ -57,6 +57,8 @@ def two_pops(rendered):
         assert foreign not in worker_paths
     one, other = (text(rendered, h, p) for h, p in PAIR)
     assert re.search(r"AllowedIPs = (.*)", one)[1] == re.search(r"AllowedIPs = (.*)", other)[1]
+    # a flow without an answer is the first to go when the connection table is full
+    assert text(rendered, "fra1", NFT).count("udp dport { 3784, 4784 } notrack") == 2
 
 
 PAIR = (("fra1", "/etc/wireguard/lb-w2.conf"), ("w2", "/etc/wireguard/lb-fra1.conf"))

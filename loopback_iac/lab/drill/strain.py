@@ -230,7 +230,7 @@ DRILLS = (
         name="table-full",
         what="datagrams that nobody answers fill the connection table of the client's PoP",
         repair="none: they expire by themselves",
-        expects="what clients open is not tracked, and BGP and BFD have their entries, so nobody"
+        expects="what clients open is not tracked, nor is BFD, and BGP has its entries, so nobody"
         " notices",
         hold_s=2,
         stage=_fill_table,
