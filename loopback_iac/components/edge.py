@@ -73,7 +73,8 @@ class AnycastEdge(pulumi.ComponentResource):
         self.hosts = self._describe(fleet)
         self.bgp_tunnels = describe_bgp_tunnels(fleet, self.pop, late)
         outputs = ("vips", "pops", "hosts", "bgp_tunnels")
-        self.register_outputs({output: getattr(self, output) for output in outputs})
+        # with the facts: policies over the whole stack see outputs only
+        self.register_outputs(facts | {output: getattr(self, output) for output in outputs})
 
     def _converge(
         self, fleet: Fleet, args: AnycastEdgeArgs, late: Mapping[str, pulumi.Input[HostRef]]

@@ -133,7 +133,9 @@ def check_failure_domains(args: StackValidationArgs, report: ReportViolation) ->
     """Hosts are found by their name, which a program gives to host and worker alike; of a pool with
     a worker whose host has another name, or says nothing of where it stands, nothing is said.
     """
-    hosts = {r.name: r.props for r in args.resources if r.resource_type in HOSTS}
+    # over a whole stack the engine shows outputs, as Pulumi's does; those of a host are in `host`
+    hosts = {r.name: r.props.get("host") or r.props for r in args.resources
+             if r.resource_type in HOSTS}  # fmt: skip
     for edge in (r for r in args.resources if r.resource_type == EDGE):
         for pool, facts in edge.props["fleet"]["pools"].items():
             workers = facts["workers"].items()
