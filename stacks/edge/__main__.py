@@ -38,14 +38,17 @@ def host(name: str, role: str) -> pulumi.Output:
     return HetznerHost(name, {**given, "ssh_key": deploy_key()}).host
 
 
+def session(pop: str, facts: dict) -> dict:
+    """A BGP session; one TCP-MD5 password per PoP, unless the form says why there is none."""
+    if "md5_waived_because" in facts:
+        return facts
+    return {**facts, "md5": config.require_secret(f"md5-{pop}")}
+
+
 def pop(name: str) -> dict:
-    """A PoP and its upstreams; one TCP-MD5 password per PoP."""
-    md5 = config.require_secret(f"md5-{name}")
-    return {
-        **pops[name],
-        "host": host(name, "pop"),
-        "upstreams": {up: {**facts, "md5": md5} for up, facts in links[name].items()},
-    }
+    """A PoP and its upstreams."""
+    ups = {up: session(name, facts) for up, facts in links[name].items()}
+    return {**pops[name], "host": host(name, "pop"), "upstreams": ups}
 
 
 edge = AnycastEdge(
@@ -67,3 +70,4 @@ edge = AnycastEdge(
 pulumi.export("vips", edge.vips)
 pulumi.export("pops", edge.pops)
 pulumi.export("hosts", edge.hosts)
+pulumi.export("bgp_tunnels", edge.bgp_tunnels)

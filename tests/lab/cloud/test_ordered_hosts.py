@@ -1,4 +1,4 @@
-"""Ordered machines: from nothing to a converged fleet, and replaced after a drain."""
+"""stacks/edge over three suppliers: a tunnelled PoP at Hetzner, workers at IONOS and on metal."""
 
 from __future__ import annotations
 
@@ -11,11 +11,6 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 import yaml
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    PublicFormat,
-    load_ssh_private_key,
-)
 
 from loopback_iac.lab.bgp_tunnel import TunnelEnd
 from loopback_iac.lab.paths import LabError
@@ -31,7 +26,11 @@ PLUGINS = ROOT / "loopback_iac/lab/plugins"
 GATE = "/run/loopback/gate/gate4-v4.conf"
 USER_DATA = "http://169.254.169.254/hetzner/v1/userdata"
 NAMES = ("command", "hcloud", "ionoscloud")
-CLOUDS = {"cp": "hetzner", "cw": "ionos"}
+ORDERED = {
+    "cp": {"kind": "hetzner", "location": "fsn1", "server_type": "cx23", "protection": False},
+    "cw": {"kind": "ionos", "location": "de/txl", "cores": 2, "ram_mb": 2048, "protection": False},
+}
+WORKERS = ("cw", "w2")
 ROUTER = TunnelEnd("t2", "cp")
 TRANSFER = HERE / "transfer.py"
 SIZE = 3_000_000
@@ -70,17 +69,18 @@ class Ordered:
     def write(self, **more: dict[str, Any]) -> None:
         """In: by machine, the args that differ from what stands."""
         document = yaml.safe_load(self.lab.paths.stack_config.read_text())
-        private = self.lab.paths.operator_key.read_bytes()
-        public = load_ssh_private_key(private, password=None).public_key()
+        metal = document["config"]["loopback-edge:machines"]["w2"]
+        # no BGP session is sold where it stands: BGP over WireGuard with a router elsewhere
+        tunnel = ROUTER.offer(self.lab) | {"md5_waived_because": "WireGuard authenticates both"}
         mine = {
-            "clouds": CLOUDS,
-            "upstream": ROUTER.offer(self.lab),
-            "fleetSecret": "abcdefghijklmnopqrstuvwxyz0123456789",
-            "deployKey": public.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode(),
-            "more": {
-                name: {"host_key_epoch": self.host_key_epoch, **more.get(name, {})}
-                for name in CLOUDS
-            },
+            "machines": {
+                name: {**args, "host_key_epoch": self.host_key_epoch, **more.get(name, {})}
+                for name, args in ORDERED.items()
+            }
+            | {"w2": metal},
+            "links": {"cp": {"t2": tunnel}},
+            "pops": {"cp": {"node_id": 9}},
+            "workers": {name: {"node_id": n} for n, name in enumerate(WORKERS, 8)},
         }
         document["config"] |= {f"loopback-edge:{key}": value for key, value in mine.items()}
         (self.folder / "config.yaml").write_text(yaml.safe_dump(document))
@@ -117,20 +117,20 @@ class Ordered:
 
 @pytest.fixture(scope="module")
 def ordered(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ordered]:
-    """A PoP and a worker, ordered and converged; each test leaves them as the program has them."""
+    """The fleet, ordered and converged; each test leaves it as the program has it."""
     folder = tmp_path_factory.mktemp("ordered")
     plugins = [{"name": name, "path": str(PLUGINS / name)} for name in NAMES]
     project = {
         "name": "loopback-edge",
         "runtime": "python",
-        "main": str(HERE / "programs/fleet"),
+        "main": str(ROOT / "stacks/edge"),
         "plugins": {"providers": plugins},
     }
     (folder / "Pulumi.yaml").write_text(yaml.safe_dump(project))
     made = Ordered(lab, folder)
     made.write()
     done = made.changes("up", "--yes")
-    assert {("cp-server", "create"), ("small-cp-confirm", "create")} <= set(done)
+    assert {("cp-server", "create"), ("edge-cp-confirm", "create")} <= set(done)
     yield made
     code, said, _ = made.loopback("destroy", "--yes")
     ROUTER.leave(lab)
@@ -146,21 +146,23 @@ def wait_for(happened: Callable[[], bool], what: str, within_s: float = 30.0) ->
 
 @pytest.fixture
 def established(ordered: Ordered) -> Iterator[Ordered]:
-    """The router was told the PoP's key; the worker sends back what it gets, for the time being."""
+    """The router was told the PoP's key; workers send back what they get, for the time being."""
     lab = ordered.lab
     told = ordered.outputs("bgp_tunnels")["cp"]["t2"]
     assert told["endpoint"].endswith(":51820")
-    lab.exec("cw", ["tee", "/run/transfer.py"], TRANSFER.read_text())
     serve = ["python3", "/run/transfer.py", "serve", "8443"]
-    ordered.says("cw", "systemctl", "stop", "demo-app")
-    ordered.says("cw", "systemd-run", "--quiet", "--unit=transfer", *serve)
+    for worker in WORKERS:
+        lab.exec(worker, ["tee", "/run/transfer.py"], TRANSFER.read_text())
+        ordered.says(worker, "systemctl", "stop", "demo-app")
+        ordered.says(worker, "systemd-run", "--quiet", "--unit=transfer", *serve)
     ROUTER.enter(lab, told)
     try:
         wait_for(lambda: sessions(lab) == [True, True], "BGP in the tunnel")
         yield ordered
     finally:
-        ordered.says("cw", "systemctl", "stop", "transfer")
-        ordered.says("cw", "systemctl", "start", "demo-app")
+        for worker in WORKERS:
+            ordered.says(worker, "systemctl", "stop", "transfer")
+            ordered.says(worker, "systemctl", "start", "demo-app")
         lab.exec("cp", ["nft", "destroy", "table", "inet", "ways"])
 
 
@@ -259,11 +261,11 @@ def test_machines_are_replaced_after_a_drain_and_converged_again(ordered):
     """Both kinds at once; the plan says which, and addresses stay."""
     told = json.loads(ordered.says("cp", "/usr/local/sbin/loopback-agent", "report"))
     assert told["tunnels"]["lb-cw"]["handshake_age_s"] is not None
-    machines = {name: ordered.says(name, "cat", "/etc/machine-id") for name in CLOUDS}
+    machines = {name: ordered.says(name, "cat", "/etc/machine-id") for name in ORDERED}
     ordered.host_key_epoch = 2
     ordered.write()
     planned = ordered.changes("plan")
-    replaced = {f"{name}-{part}" for name in CLOUDS for part in ("server", "ready")}
+    replaced = {f"{name}-{part}" for name in ORDERED for part in ("server", "ready")}
     assert {name for name, op in planned if op == "replace"} == replaced
     with GateWatch(ordered.lab, "cp") as gate:
         done = ordered.changes("up", "--yes")
@@ -273,9 +275,9 @@ def test_machines_are_replaced_after_a_drain_and_converged_again(ordered):
             (f"{name}-server", "delete"),
             (f"{name}-server", "replace"),
             (f"{name}-ready", "replace"),
-            (f"small-{name}-enroll", "update"),
-            (f"small-{name}-apply", "update"),
-            (f"small-{name}-confirm", "update"),
+            (f"edge-{name}-enroll", "update"),
+            (f"edge-{name}-apply", "update"),
+            (f"edge-{name}-confirm", "update"),
         ]
         assert [change for change in done if change in order] == order
         assert ordered.says(name, "cat", "/etc/machine-id") != machine
