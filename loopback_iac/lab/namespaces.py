@@ -125,7 +125,12 @@ def wire_link(paths: InstancePaths, link: Link, seen: dict[str, Seen]) -> None:
     if len(there) < len(ends):
         for end in there:
             # its other end is in a namespace that nobody can name any more
-            ip_batch(paths.namespace(end.host), [f"link delete {end.interface}"])
+            try:
+                ip_batch(paths.namespace(end.host), [f"link delete {end.interface}"])
+            except LabError:
+                # a dying namespace may have taken it meanwhile
+                if end.interface in seen_in(paths, end.host).interfaces:
+                    raise
         left, right = (paths.namespace(end.host) for end in ends)
         ip_batch(left, [render_link(link, right)])
     for end in ends:

@@ -94,8 +94,10 @@ def test_what_must_hold_in_each_drill_does(ground, name):
                   if noteworthy(v.name, v.broken)}  # fmt: skip
         if not broken:
             return
-        said.append(f"{run.spoiled or 'nothing paused'}: {broken}")
-        if not run.spoiled:
+        # a drill loses one PoP; every session of every PoP at once is the machine standing still
+        stalled = set(run.evidence.falls.bfd) >= set(ground.standing().bfd_since)
+        said.append(f"{run.spoiled or stalled or 'nothing paused'}: {broken}")
+        if not run.spoiled and not stalled:
             break
     pytest.fail("\n".join(said))
 
