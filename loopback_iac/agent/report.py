@@ -125,18 +125,11 @@ def _sessions(watch: Watch | None) -> dict[str, str] | None:
 
 def _tunnels(names: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Through each tunnel: age of the last handshake, round trip, connections that are open."""
-    pairs, shaken, open_to = read_pairs(), _handshakes(), count_connections()
-    now = int(time.time())
-    found: dict[str, dict[str, Any]] = {}
-    for name in names:
-        present = os.path.exists(f"/sys/class/net/{name}")
-        last = shaken.get(name, 0) if present else 0
-        found[name] = {
-            "present": present,
-            "handshake_age_s": now - last if last else None,
-            "rtt_ms": round_trip_ms(pairs.get(name, ())) if present else None,
-            "connections": _count(open_to, peer_address(pairs.get(name, ()))),
-        }
+    pairs, open_to = read_pairs(), count_connections()
+    found = _standing_tunnels(names)
+    for name, seen in found.items():
+        seen["rtt_ms"] = round_trip_ms(pairs.get(name, ())) if seen["present"] else None
+        seen["connections"] = _count(open_to, peer_address(pairs.get(name, ())))
     return found
 
 
@@ -149,17 +142,22 @@ def _upstream_tunnels(names: Iterable[str]) -> dict[str, dict[str, Any]]:
 
     Whether it carries is told by the sessions over it; a router need not answer an echo.
     """
+    found = _standing_tunnels(names)
+    for name, seen in found.items():
+        key = run("wg", "show", name, "public-key").out.strip() if seen["present"] else None
+        seen["public_key"] = key
+    return found
+
+
+def _standing_tunnels(names: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Whether each interface is there, and how long ago its ends last met."""
     shaken = _handshakes() if names else {}
     now = int(time.time())
     found: dict[str, dict[str, Any]] = {}
     for name in names:
         present = os.path.exists(f"/sys/class/net/{name}")
         last = shaken.get(name, 0) if present else 0
-        found[name] = {
-            "present": present,
-            "handshake_age_s": now - last if last else None,
-            "public_key": run("wg", "show", name, "public-key").out.strip() if present else None,
-        }
+        found[name] = {"present": present, "handshake_age_s": now - last if last else None}
     return found
 
 

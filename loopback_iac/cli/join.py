@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
     from loopback_iac.render import Door
 
-LARGEST_ID = 1023
 # Says first whether the text arrived whole: what is pasted is sometimes wrapped or cut.
 _LINE = (
     'python3 -Ic \'import base64,hashlib,json,zlib;t="{text}";'
@@ -42,7 +41,7 @@ _LINE = (
 Name = Annotated[str, typer.Argument(help="What the worker is called in the fleet.")]
 NodeId = Annotated[
     int,
-    typer.Option(min=1, max=LARGEST_ID, help="Its node_id: a number no worker ever had."),
+    typer.Option(min=1, help="Its node_id: a number no worker ever had."),
 ]
 Through = Annotated[
     str | None, typer.Option(help="PoP that it dials and is managed through; else the first.")
@@ -104,6 +103,7 @@ def find_door(
     """
     from loopback_iac.model.check_nodes import LONGEST_HOST_NAME  # noqa: PLC0415 - loads slowly
     from loopback_iac.model.structure import check_name  # noqa: PLC0415 - as above
+    from loopback_iac.model.traffic import LAST_WORKER_ID  # noqa: PLC0415 - as above
     from loopback_iac.render import Door  # noqa: PLC0415 - as above
 
     if check_name("", name) or len(name) > LONGEST_HOST_NAME:
@@ -111,6 +111,8 @@ def find_door(
             f"got the name {name!r}\n  fix: lower-case letters, digits and inner hyphens,"
             f" at most {LONGEST_HOST_NAME}"
         )
+    if node_id > LAST_WORKER_ID:
+        raise AccessError(f"got node_id {node_id}\n  fix: a number up to {LAST_WORKER_ID}")
     for host, facts in hosts.items():
         if facts["role"] == "worker" and (host == name) != (facts.get("node_id") == node_id):
             raise AccessError(

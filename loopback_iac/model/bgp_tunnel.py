@@ -9,7 +9,16 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from loopback_iac.model.fields import Address, AnyAddress, Int, Network, Port, Value, refuse
+from loopback_iac.model.fields import (
+    Address,
+    AnyAddress,
+    Int,
+    Network,
+    Port,
+    Value,
+    reaches_nobody,
+    refuse,
+)
 from loopback_iac.model.key_epochs import Epoch
 from loopback_iac.model.wireguard import OVERHEAD_BYTES, PublicKey
 
@@ -24,8 +33,7 @@ HEADERS_BYTES = {4: 40, 6: 60}  # IP and TCP without options
 
 
 def _unicast(address: Address) -> Address:
-    unfit = ("is_unspecified", "is_loopback", "is_multicast", "is_link_local")
-    if any(getattr(address, kind) for kind in unfit):
+    if reaches_nobody(address):
         refuse(
             "tunnel-endpoint",
             f"{address} reaches no router elsewhere",

@@ -16,10 +16,10 @@ from loopback_iac.model.check_space import holds
 from loopback_iac.model.draft import Draft
 from loopback_iac.model.fields import Network
 from loopback_iac.model.problem import Problem
+from loopback_iac.model.traffic import LAST_WORKER_ID
 from loopback_iac.model.tunnel import FIRST_PORT, TUNNEL_V4
 from loopback_iac.model.wireguard import OVERHEAD_BYTES
 
-LAST_WORKER_ID = 1023
 LEAST_BFD_MS = 100  # below, three lost packets are an ordinary moment of the Internet
 OF_A_LINK = ("interface", "multihop", "gateway_v4", "gateway_v6")
 WORKERS = [(first + 1, first + LAST_WORKER_ID) for first in sorted(FIRST_PORT)]

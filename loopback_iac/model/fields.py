@@ -174,6 +174,16 @@ def _network(value: object) -> object:
     return loose
 
 
+def reaches_nobody(address: Address) -> bool:
+    """Whether an address leads to no single host from elsewhere."""
+    return (
+        address.is_unspecified
+        or address.is_loopback
+        or address.is_multicast
+        or address.is_link_local
+    )
+
+
 def matching(pattern: str, rule: str, got: str, need: str, fix: str) -> BeforeValidator:
     """Text of one form; what is no text is left to the type.
 

@@ -21,6 +21,7 @@ from loopback_iac.model.fields import (
     Port,
     Value,
     matching,
+    reaches_nobody,
     refuse,
 )
 from loopback_iac.model.problem import InputRejected, Problem
@@ -73,12 +74,7 @@ Login = Annotated[
 
 
 def _unicast(address: Address | None) -> Address | None:
-    if address is not None and (
-        address.is_unspecified
-        or address.is_loopback
-        or address.is_multicast
-        or address.is_link_local
-    ):
+    if address is not None and reaches_nobody(address):
         refuse(
             "host-address",
             f"{address} reaches no host from elsewhere",

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from loopback_iac.model.problem import InputRejected, Problem, unknown_name
+from loopback_iac.model.traffic import LAST_WORKER_ID
 
 WEIGHT = 100  # of a worker that declares none
-LAST_NODE_ID = 1023
 
 Workers = Mapping[str, Mapping[str, Any]]
 """The configuration's `workers`: name -> node_id, weight, drained, whatever else stands there."""
@@ -129,9 +129,9 @@ def _free_node_id(workers: Workers) -> int:
     """The next number; numbers of those that left come back only when all were given once."""
     taken = {int(worker.get("node_id", 0)) for worker in workers.values()}
     follows = max(taken, default=0) + 1
-    if follows <= LAST_NODE_ID:
+    if follows <= LAST_WORKER_ID:
         return follows
-    return min(set(range(1, LAST_NODE_ID + 1)) - taken, default=follows)
+    return min(set(range(1, LAST_WORKER_ID + 1)) - taken, default=follows)
 
 
 def _farewell(move: Move, present: list[str]) -> str:

@@ -10,10 +10,10 @@ from typing import NamedTuple
 from loopback_iac.model.cloud_host import CloudHost
 from loopback_iac.model.fields import Network
 from loopback_iac.model.fleet import LAST_POP_ID
+from loopback_iac.model.traffic import LAST_WORKER_ID
 from loopback_iac.model.tunnel import FIRST_PORT
 
 SSH_PORT = 22
-LAST_WORKER_ID = 1023
 EXPORTERS = (8405, 9100, 9324)
 EVERYBODY: tuple[Network, ...] = (IPv4Network("0.0.0.0/0"), IPv6Network("::/0"))
 

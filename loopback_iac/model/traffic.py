@@ -22,6 +22,7 @@ from loopback_iac.model.fields import (
 from loopback_iac.model.key_epochs import JoinKeys
 from loopback_iac.model.origin import Origin
 
+LAST_WORKER_ID = 1023  # ten bits of a tunnel's address plan
 FASTEST_PER_S = 1_000_000  # far above what one PoP opens; nft itself takes more
 LONGEST_V4, LONGEST_V6 = 24, 48  # longer prefixes are filtered by most networks (RFC 7454 6.1.3)
 
@@ -127,7 +128,7 @@ class Worker(Value):
     """A machine that terminates the service's connections, reached through tunnels only."""
 
     host: Given
-    node_id: Int = Field(ge=1, le=1023)
+    node_id: Int = Field(ge=1, le=LAST_WORKER_ID)
     weight: Int = Field(100, ge=0, le=256)
     drained: bool = False
     rtt_ms: Number = Field(1.0, gt=0, le=1000)

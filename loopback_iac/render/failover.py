@@ -1,14 +1,12 @@
 """Files of a failover address: the address on every member, and the arbiter that moves it."""
 
-import json
-from collections.abc import Mapping
 from typing import NamedTuple
 
 from loopback_iac.model import FailoverMachines, FailoverVip
 from loopback_iac.model.fields import Address
 from loopback_iac.render.files import File, HostFiles, secret_mark
 from loopback_iac.render.host import packages_of
-from loopback_iac.render.text import render_text
+from loopback_iac.render.text import render_json, render_text
 
 MEMBER = "member"
 ARBITER = "arbiter"
@@ -32,7 +30,7 @@ def render_member(floating: FloatingAddress) -> HostFiles:
     tree = {"format": 1, "hosted": [f"{address}/32"], "prefixes": [], "vips": [address]}
     return HostFiles(
         files={
-            "/etc/loopback/routes.json": File(_json(tree)),
+            "/etc/loopback/routes.json": File(render_json(tree)),
             f"{UNITS}/loopback-routes.service": File(render_text("loopback-routes.service")),
         },
         packages=packages_of(MEMBER),
@@ -70,12 +68,8 @@ def render_arbiter(
     return HostFiles(
         files={
             "/etc/loopback/arbiter-token": File(secret_mark(TOKEN_MARK) + "\n", "0600"),
-            "/etc/loopback/arbiter.json": File(_json(tree)),
+            "/etc/loopback/arbiter.json": File(render_json(tree)),
             f"{UNITS}/loopback-arbiter.service": File(render_text("loopback-arbiter.service")),
         },
         packages=packages_of(ARBITER),
     )
-
-
-def _json(tree: Mapping[str, object]) -> str:
-    return json.dumps(tree, indent=2, sort_keys=True) + "\n"

@@ -1,11 +1,9 @@
 """Data the agent reads: which gates to hold, what to look at, which routes to keep."""
 
-import json
-from collections.abc import Mapping
-
 from loopback_iac.model import Announcement, Fleet
 from loopback_iac.render.haproxy import backend_name, listeners
 from loopback_iac.render.site import Link, sessions, uplinks
+from loopback_iac.render.text import render_json
 
 GATES = "/run/loopback/gate"
 GSHUT = "(65535,0)"  # RFC 8326; upstreams lower its preference, the export filter prepends
@@ -66,7 +64,7 @@ def render_watch(fleet: Fleet, host: str, links: tuple[Link, ...]) -> str:
         }
         if routers := [uplink.interface for uplink in uplinks(fleet, host)]:
             tree["upstream_tunnels"] = routers
-    return _json(tree)
+    return render_json(tree)
 
 
 def _blackhole(fleet: Fleet, pop: str) -> dict[str, object]:
@@ -94,8 +92,4 @@ def render_routes(fleet: Fleet, pop: str) -> str:
     }
     if hosted:
         tree["hosted"] = [str(network) for network in fleet.networks if network in hosted]
-    return _json(tree)
-
-
-def _json(tree: Mapping[str, object]) -> str:
-    return json.dumps(tree, indent=2, sort_keys=True) + "\n"
+    return render_json(tree)

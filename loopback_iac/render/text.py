@@ -1,5 +1,8 @@
 """Templates to text. No policy stands in a template: it prints what it is given, or fails."""
 
+import json
+from collections.abc import Mapping
+
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 # autoescape is for HTML; these are configuration files, and the model lets no quote or newline in
@@ -21,3 +24,8 @@ def render_text(template: str, **values: object) -> str:
     Out: lines with LF and a final newline.
     """
     return _TEMPLATES.get_template(f"{template}.j2").render(**values)
+
+
+def render_json(tree: Mapping[str, object]) -> str:
+    """What our own programs read, one value a line: a plan shows which of them differs."""
+    return json.dumps(tree, indent=2, sort_keys=True) + "\n"

@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from loopback_iac.model import InputRejected
 from loopback_iac.model.migration import (
-    LAST_NODE_ID,
     next_step,
     parse_move,
     serving,
     steps_left,
 )
+from loopback_iac.model.traffic import LAST_WORKER_ID
 
 W1, W2 = {"node_id": 1}, {"node_id": 2, "weight": 60, "rtt_ms": 3}
 CONFIG = {
@@ -93,7 +93,7 @@ def test_what_somebody_prepared_is_taken_as_it_stands():
 
 
 def test_a_number_comes_back_only_when_all_were_given():
-    workers = {"w1": W1, "w2": {"node_id": LAST_NODE_ID}}
+    workers = {"w1": W1, "w2": {"node_id": LAST_WORKER_ID}}
     assert next_step(move(["w1"], ["h1"], workers), workers).workers["h1"]["node_id"] == 2
 
 

@@ -8,6 +8,7 @@ import json
 import pytest
 from rich.console import Console
 
+from loopback_iac.agent.arbiter import TAKES
 from loopback_iac.cli.access import AccessError, parse_expected
 from loopback_iac.cli.drift import print_differences
 from loopback_iac.remote.drift import check_drift
@@ -48,7 +49,7 @@ HOLE = {
 }
 
 ARBITER = {
-    "api": "takes the token",
+    "api": TAKES,
     "up": {"m1": False, "m2": None},
     "holders": {"198.18.32.4": "m1"},
     "reasons": {},
