@@ -95,7 +95,8 @@ def test_what_must_hold_in_each_drill_does(ground, name):
         if not broken:
             return
         # a drill loses one PoP; every session of every PoP at once is the machine standing still
-        stalled = set(run.evidence.falls.bfd) >= set(ground.standing().bfd_since)
+        everyone = set(run.evidence.falls.bfd) >= set(ground.standing().bfd_since)
+        stalled = "every BFD session fell" if everyone else ""
         said.append(f"{run.spoiled or stalled or 'nothing paused'}: {broken}")
         if not run.spoiled and not stalled:
             break

@@ -83,6 +83,7 @@ def test_the_first_pop_is_the_door_unless_another_is_named():
     [
         (("n1", 1, None), {}, "worker w1 has node_id 1"),
         (("w1", 3, None), {}, "worker w1 has node_id 1"),
+        (("n1", 1024, None), {}, "got node_id 1024\n  fix: a number up to 1023"),
         (("N 1", 3, None), {}, "lower-case letters"),
         (("a-name-of-16-let", 3, None), {}, "at most 12"),
         (("n1", 3, "ams1"), {}, "no PoP 'ams1'; there are fra1, par1"),
