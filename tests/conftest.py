@@ -1,4 +1,7 @@
-"""Hypothesis profiles: small counts with every run, big ones with HYPOTHESIS_PROFILE=soak."""
+"""Counts of examples, small ones with every run; and what a run over several processes shares out.
+
+HYPOTHESIS_PROFILE=soak asks for the big counts.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import os
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadScopeScheduling
 
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
 # derandomized: a run of the tests is the same run everywhere; soak is where new examples come from
@@ -17,8 +21,28 @@ PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "default")
 settings.load_profile(PROFILE)
 
 
-def pytest_collection_modifyitems(items):
-    """A soak takes as long as it takes."""
+# A lab is one process's, from its boot to its end.
+LABS = ("tests/lab/agent/", "tests/lab/")
+
+
+class ByPlace(LoadScopeScheduling):
+    """Who shares a lab stays together, as everybody else of one file does."""
+
+    def _split_scope(self, nodeid):
+        file = nodeid.split("::", 1)[0]
+        return next((lab for lab in LABS if file.startswith(lab)), file)
+
+
+def pytest_xdist_make_scheduler(config, log):
+    """For `pytest -n ... --dist loadfile`."""
+    return ByPlace(config, log) if config.getoption("dist") == "loadfile" else None
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config, items):
+    """Labs wait more than they work, so they begin first; a soak takes as long as it takes."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: not item.nodeid.startswith(LABS))
     if PROFILE == "soak":
         for item in items:
             item.add_marker(pytest.mark.timeout(0))

@@ -251,7 +251,37 @@ def bench10() -> Topology:
     )
 
 
-TOPOLOGIES = {"demo": demo, "bare": bare, "bench5": bench5, "bench10": bench10}
+def outpost() -> Topology:
+    """One PoP of the demo fleet behind the far upstream, and a worker: for tests of one host."""
+    clouds = (cloud.name for cloud in CLOUDS)
+    return _part("outpost", demo(), {"t1", CORE, "par1", "w1", *CACHES, OPS, *clouds})
+
+
+def bare_outpost() -> Topology:
+    """The same with the PoP that a hoster delivers."""
+    return _part("bare-outpost", bare(), {host.name for host in outpost().hosts})
+
+
+TOPOLOGIES = {
+    "demo": demo,
+    "bare": bare,
+    "outpost": outpost,
+    "bare-outpost": bare_outpost,
+    "bench5": bench5,
+    "bench10": bench10,
+}
+
+
+def _part(name: str, whole: Topology, hosts: set[str]) -> Topology:
+    """Some hosts, the links between them and the networks these are plugged into."""
+    links = tuple(n for n in whole.links if {n.left.host, n.right.host} <= hosts)
+    plugged = {end.bridge for link in links for end in (link.left, link.right)}
+    return Topology(
+        name=name,
+        hosts=tuple(host for host in whole.hosts if host.name in hosts),
+        nets=tuple(net for net in whole.nets if net.name in plugged),
+        links=links,
+    )
 
 
 def _transit_links(pops: tuple[tuple[str, str], ...]) -> tuple[Link, ...]:

@@ -1,4 +1,4 @@
-"""One lab for the whole tier: booted at its first use, gone at the end, the machine as before."""
+"""One lab for a run's tests: booted at its first use, gone at the end, the machine as before."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import os
 import re
 import subprocess
+import tempfile
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from loopback_iac.lab import Lab, bring_up, leftovers, take_down
+from loopback_iac.lab import InstancePaths, Lab, bring_up, leftovers, take_down
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 NAME = "test"
+LABS = InstancePaths(NAME).root.parent
+PYTEST = f"{tempfile.gettempdir()}/pytest-of-"
 STACK_VERBS = ("plan", "up", "destroy", "drift", "update")
 # Counters and clocks of the kernel, which change on an idle machine too.
 VOLATILE = re.compile(
@@ -49,27 +52,23 @@ def read_machine() -> dict[str, object]:
         "rules": said("ip", "rule") + said("ip", "-6", "rule"),
         "firewall": said("nft", "--stateless", "list", "ruleset"),
         "settings": {k: v for k, v in settings.items() if not VOLATILE.match(k)},
-        # namespaces of other labs come and go; that ours are gone is asked of `leftovers`
+        # what other labs and tests have comes and goes; that ours is gone is asked of `leftovers`
         "mounts": sorted(
             place
             for place in said("findmnt", "--noheadings", "--raw", "-o", "TARGET").split()
-            if not place.startswith("/run/netns")
+            if not place.startswith(("/run/netns", f"{LABS}/", PYTEST))
         ),
     }
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of bare hosts come before those that deploy to them."""
-    places = [n for n, item in enumerate(items) if HERE in item.path.parents]
-    ours = [items[n] for n in places]
-    ours.sort(key=lambda item: not item.path.name.startswith("test_bare"))
-    for n, item in zip(places, ours, strict=True):
-        items[n] = item
-
-
 @pytest.fixture(scope="session")
 def lab() -> Iterator[Lab]:
-    """The lab `test`, freshly booted; whoever changes a host puts it back.
+    """The lab `test`; whoever changes a host puts it back."""
+    yield from lab_of_tests(NAME, "demo", HERE)
+
+
+def lab_of_tests(name: str, topology: str, folder: Path) -> Iterator[Lab]:
+    """A lab, freshly booted, for the tests of a folder; gone afterwards.
 
     LOOPBACK_TEST_LAB names a standing lab to work against instead, for whoever writes a test.
     """
@@ -77,34 +76,34 @@ def lab() -> Iterator[Lab]:
         running, _ = bring_up(standing)
         yield running
         return
-    with only_run():
-        yield from fresh_lab()
+    with only_run(name, folder):
+        yield from fresh_lab(name, topology)
 
 
 @contextmanager
-def only_run() -> Iterator[None]:
+def only_run(name: str, folder: Path) -> Iterator[None]:
     """Two runs over one lab would take each other's hosts away."""
-    descriptor = os.open(HERE, os.O_RDONLY | os.O_DIRECTORY)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             pytest.fail(
-                f"another test run has lab {NAME!r}; wait, or set LOOPBACK_TEST_LAB", pytrace=False
+                f"another test run has lab {name!r}; wait, or set LOOPBACK_TEST_LAB", pytrace=False
             )
         yield
     finally:
         os.close(descriptor)
 
 
-def fresh_lab() -> Iterator[Lab]:
+def fresh_lab(name: str, topology: str) -> Iterator[Lab]:
     """Boot it, and see afterwards that it is gone and the machine is as it was."""
-    take_down(NAME)
+    take_down(name)
     before, clock = read_machine(), time.time() - time.monotonic()
-    running, _ = bring_up(NAME)
+    running, _ = bring_up(name, topology)
     yield running
-    take_down(NAME)
-    assert not leftovers(NAME)
+    take_down(name)
+    assert not leftovers(name)
     after = read_machine()
     assert {k: v for k, v in after.items() if before[k] != v} == {}
     # a host that set the machine's clock would move it by more than its own drift

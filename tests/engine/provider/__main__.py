@@ -48,15 +48,14 @@ def note(call: str, name: str) -> None:
 
 
 def world(change) -> None:
-    """What exists, as one JSON object: id -> name."""
-    with GUARD, WORLD.open("a+") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        file.seek(0)
-        known = json.loads(file.read() or "{}")
+    """What exists, as one JSON object: id -> name. Whoever reads it finds the old or the new."""
+    with GUARD, WORLD.with_suffix(".lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        known = json.loads(WORLD.read_text()) if WORLD.exists() else {}
         change(known)
-        file.seek(0)
-        file.truncate()
-        file.write(json.dumps(known))
+        written = WORLD.with_suffix(".new")
+        written.write_text(json.dumps(known))
+        written.replace(WORLD)
 
 
 def plain(struct) -> dict:
