@@ -82,11 +82,13 @@ class PrefixArgs(TypedDict):
     gate: NotRequired[str]
     """`all` (default): announced while all its services are healthy; `any`: while one is."""
     origin: NotRequired[str]
-    """`byoip`: space somebody brought; `platform-pool`: the platform's own. Needs `origins`."""
+    """`byoip`: space somebody brought; `platform-pool`: the platform's own. Needs `origins`.
+    To be left out only of space that no ROA can name: documentation, benchmarks, private use."""
     holder: NotRequired[str]
     """Legal name that the registry has for it. Needed beside `origin`."""
     origins: NotRequired[Mapping[str, OriginArgs]]
-    """AS numbers that originate it, by a name. Default: ours at every PoP, nothing declared."""
+    """AS numbers that originate it, by a name. Default, where `origin` may be left out: ours at
+    every PoP, nothing declared."""
     allocatable: NotRequired[Sequence[str]]
     """Parts of it that VIPs get addresses from by name. Default: all of it."""
 

@@ -10,6 +10,7 @@ from loopback_iac.model.bgp import private_asn
 from loopback_iac.model.draft import Draft
 from loopback_iac.model.origin import Origin, Roa
 from loopback_iac.model.problem import Problem, unknown_name
+from loopback_iac.model.reserved import DOCUMENTATION, PRIVATE, lies_in
 from loopback_iac.model.traffic import Prefix
 
 
@@ -28,7 +29,9 @@ def check_origins(draft: Draft) -> list[Problem]:
 
 
 def _form(path: str, prefix: Prefix) -> Iterator[Problem]:
-    """The short form says nothing; the long one says whose it is and who originates it."""
+    """The short form says nothing, so it is for space that no ROA can name; the long one says whose
+    it is and who originates it.
+    """
     given = {
         "origin": prefix.origin is not None,
         "holder": prefix.holder is not None,
@@ -47,6 +50,15 @@ def _form(path: str, prefix: Prefix) -> Iterator[Problem]:
                 }[field],
                 "origin-whole",
             )
+    elif not lies_in(prefix.cidr, (*DOCUMENTATION, *PRIVATE)):
+        yield Problem(
+            f"{path}.origins",
+            f"is missing: {prefix.cidr} can be somebody's, and nothing says who may originate it",
+            "origin, holder and origins, with a ROA that a validator has seen",
+            "declare them; without, a prefix can only be of space for documentation, benchmarks or"
+            " private use",
+            "roa-declared",
+        )
 
 
 def _ranges(path: str, prefix: Prefix) -> Iterator[Problem]:

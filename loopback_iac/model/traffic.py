@@ -43,7 +43,8 @@ def _announceable(network: Network) -> Network:
 class Prefix(Value):
     """A network the fleet announces as long as the services on it are healthy.
 
-    In the short form, without `origin`, every PoP announces it and nothing is said of its leave.
+    In the short form, without `origin`, every PoP announces it and nothing is said of its leave:
+    accepted of space that no ROA can name, such as the lab's.
     """
 
     cidr: Annotated[AnyNetwork, AfterValidator(_announceable)]

@@ -22,6 +22,8 @@ from pulumi_policy import (
     StackValidationPolicy,
 )
 
+from loopback_iac.model.reserved import DOCUMENTATION, lies_in
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -30,18 +32,6 @@ EDGE = "loopback-iac:index:AnycastEdge"
 HOSTS = tuple(f"loopback-iac:index:{kind}Host" for kind in ("BareMetal", "Hetzner", "Ionos"))
 REMOTE = ("command:remote:Command", "command:remote:CopyToRemote")
 
-# RFC 5737, RFC 3849, RFC 9637 (documentation), RFC 2544 (benchmarks)
-DOCUMENTATION = tuple(
-    ipaddress.ip_network(n)
-    for n in (
-        "192.0.2.0/24",
-        "198.51.100.0/24",
-        "203.0.113.0/24",
-        "198.18.0.0/15",
-        "2001:db8::/32",
-        "3fff::/20",
-    )
-)
 DOCUMENTATION_ASNS = (range(64496, 64512), range(65536, 65552))  # RFC 5398
 
 
@@ -155,9 +145,5 @@ def failure_domains(host: Mapping[str, Any]) -> set[str]:
 
 def documentation_only(prefixes: Iterable[str]) -> list[str]:
     """Those of `prefixes` that lie in space reserved for documentation or benchmarks."""
-    found = []
-    for text in prefixes:
-        net = ipaddress.ip_network(str(text))
-        if any(net.version == doc.version and net.subnet_of(doc) for doc in DOCUMENTATION):  # type: ignore[arg-type]
-            found.append(str(text))
-    return found
+    texts = [str(text) for text in prefixes]
+    return [text for text in texts if lies_in(ipaddress.ip_network(text), DOCUMENTATION)]

@@ -24,7 +24,9 @@ upstream = {
 }
 roa = {"asn": 8560, "valid_on": "2020-01-01"}
 provider = {"asn": 8560, "asn_source": "its page", "announced_by": "provider", "roa": roa}
-brought = {"origin": "byoip", "holder": "Example Edge GmbH", "origins": {"provider": provider}}
+ours = {"asn": 64500, "roa": {"asn": 64500, "valid_on": "2020-01-01"}}
+owned = {"origin": "byoip", "holder": "Example Edge GmbH"}
+brought = owned | {"origins": {"provider": provider}}
 https = {"port": 443, "pool": "web", "worker_port": 8443}
 edge = AnycastEdge(
     "rack",
@@ -37,7 +39,7 @@ edge = AnycastEdge(
         "prefixes": {
             "v4": {"cidr": "203.0.113.0/24", **brought},
             "v6": {"cidr": "2001:db8:100::/48", **brought},
-            "own": {"cidr": "203.0.112.0/24"},
+            "own": {"cidr": "203.0.112.0/24", **owned, "origins": {"ours": ours}},
         },
         "vips": {
             "www": {"addresses": ["203.0.113.77", "2001:db8:100::77"]},
