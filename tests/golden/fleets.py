@@ -143,7 +143,7 @@ def prefix_trees(draw: st.DrawFn, families: tuple[int, ...]) -> dict[str, Any]:
     gate = st.sampled_from(["all", "any"])
     for family in families:
         for index in range(draw(st.integers(1, 2))):
-            v4 = ("203.0.113.0/24", "198.51.100.0/24")[index]
+            v4 = ("203.0.113.0/24", "198.19.7.0/24")[index]
             cidr = v4 if family == 4 else f"2001:db8:{100 + index}::/48"
             found[f"p{family}-{index}"] = {"cidr": cidr, "gate": draw(gate)}
     return found
