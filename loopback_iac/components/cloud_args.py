@@ -49,6 +49,15 @@ class PrivateNetworkArgs(TypedDict):
     """Its address there. Default: the provider chooses."""
 
 
+class PrivateLanArgs(TypedDict):
+    """A private LAN of its data centre that the machine joins."""
+
+    lan_id: pulumi.Input[str]
+    """Id of the LAN, e.g. of `ionoscloud.compute.Lan`; it is not public."""
+    ip: str
+    """Its address there; the network is the /24 around it, as IONOS gives a private LAN."""
+
+
 class HetznerHostArgs(TypedDict):
     """A server of Hetzner Cloud."""
 
@@ -155,8 +164,12 @@ class IonosHostArgs(TypedDict):
     """`AUTO` (default), `ZONE_1` or `ZONE_2`: hosts that stand in for each other take both."""
     image: NotRequired[str]
     """Image of Debian 13: its name or the beginning of it. Default `debian-13`."""
+    ipv6: NotRequired[bool]
+    """Take an IPv6 network for its LAN and an address of it. Default true."""
     datacenter_id: NotRequired[pulumi.Input[str]]
     """Id of a virtual data centre in the same location. Default: one for this host alone."""
+    private_network: NotRequired[PrivateLanArgs]
+    """A LAN it joins, of `datacenter_id`. Management and tunnels stay on the public addresses."""
 
 
 class FailoverMemberArgs(TypedDict):

@@ -1,4 +1,4 @@
-"""IonosHost: a server of IONOS Cloud with an address of its own, closed but for its role."""
+"""IonosHost: a server of IONOS Cloud with addresses of its own, closed but for its role."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ class IonosHost(pulumi.ComponentResource):
     def __init__(
         self, name: str, args: IonosHostArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
-        """Declare data centre, LAN, address, server, and the Command that waits for it."""
+        """Declare data centre, LAN, addresses, server, and the Command that waits for it."""
         declared = refuse_as_pulumi(lambda: parse_ionos_host(name, args))
         place = IONOS_LOCATIONS[declared.location]
         facts = ordered.machine_facts(declared, place, PROVIDER)
@@ -36,12 +36,15 @@ class IonosHost(pulumi.ComponentResource):
         )
 
         key = ordered.derived_key(name, args, declared.host_key_epoch)
-        server, block = declare_machine(Order(self, name, args, declared), key)
+        made = declare_machine(Order(self, name, args, declared), key)
         late: dict[str, pulumi.Input[Any]] = {
-            "ipv4": block.ips[0],
+            "ipv4": made.block.ips[0],
             "host_key": ordered.public_half(key),
-            "instance_id": server.id.apply(lambda found: f"ionos-{found}"),
+            "instance_id": made.server.id.apply(lambda found: f"ionos-{found}"),
         }
+        if made.ipv6 is not None:
+            late["ipv6"] = made.ipv6
         ref = ordered.host_ref(args, declared, place, PROVIDER, late)
-        self.host = ordered.after(ordered.declare_ready(name, ref, server, self), ref)
+        ready = ordered.declare_ready(name, ref, made.server, self, made.cards)
+        self.host = ordered.after(ready, ref)
         self.register_outputs({"host": {k: v for k, v in ref.items() if k != "ssh_private_key"}})

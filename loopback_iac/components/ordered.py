@@ -6,7 +6,7 @@ server and deletes first, so the order of a replacement is: drain, delete the se
 one, wait for its first boot, enroll, apply, confirm.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import pulumi
@@ -18,7 +18,7 @@ from loopback_iac.components.host_args import HostRef
 from loopback_iac.components.hosts import FRESH, connection, deploy_public_key
 from loopback_iac.model import CloudHost, HostKey, host_key
 from loopback_iac.model.places import Place
-from loopback_iac.render import fill_first_boot, render_first_boot
+from loopback_iac.render import NO_ADDRESSES, OwnAddresses, fill_first_boot, render_first_boot
 
 AGENT = "/usr/local/sbin/loopback-agent"
 CloudArgs = HetznerHostArgs | IonosHostArgs
@@ -62,15 +62,19 @@ def public_half(key: pulumi.Output[HostKey]) -> pulumi.Output[str]:
 
 
 def user_data(
-    name: str, key: pulumi.Output[HostKey], deploy: pulumi.Output[str]
+    name: str,
+    key: pulumi.Output[HostKey],
+    deploy: pulumi.Output[str],
+    own: pulumi.Input[OwnAddresses] = NO_ADDRESSES,
 ) -> pulumi.Output[str]:
     """What the machine is told at its first boot, as a secret."""
 
     def fill(got: Mapping[str, Any]) -> str:
         private, public = got["key"]
-        return fill_first_boot(render_first_boot(name, public, got["deploy"]), private)
+        told = render_first_boot(name, public, got["deploy"], OwnAddresses(*got["own"]))
+        return fill_first_boot(told, private)
 
-    return pulumi.Output.secret(pulumi.Output.all(key=key, deploy=deploy).apply(fill))
+    return pulumi.Output.secret(pulumi.Output.all(key=key, deploy=deploy, own=own).apply(fill))
 
 
 def host_ref(args: CloudArgs, host: CloudHost, place: Place, provider: str, late: Ref) -> Ref:
@@ -88,9 +92,15 @@ def host_ref(args: CloudArgs, host: CloudHost, place: Place, provider: str, late
 
 
 def declare_ready(
-    name: str, ref: Ref, server: pulumi.CustomResource, parent: pulumi.ComponentResource
+    name: str,
+    ref: Ref,
+    server: pulumi.CustomResource,
+    parent: pulumi.ComponentResource,
+    parts: Sequence[pulumi.Resource] = (),
 ) -> remote.Command:
     """The Command that drains a machine before it is deleted; see the module's text.
+
+    In: parts, what beside the server stays until it has drained.
 
     An enrolled host lets the deploy key say these three verbs; a fresh one has a stand-in for the
     agent that knows them.
@@ -106,7 +116,9 @@ def declare_ready(
         triggers=[server.id],
         logging=remote.Logging.NONE,
         add_previous_output_in_env=False,
-        opts=pulumi.ResourceOptions(parent=parent, delete_before_replace=True, depends_on=[server]),
+        opts=pulumi.ResourceOptions(
+            parent=parent, delete_before_replace=True, depends_on=[server, *parts]
+        ),
     )
 
 

@@ -15,6 +15,7 @@ from loopback_iac.model.places import (
     Place,
 )
 from loopback_iac.model.problem import Problem
+from loopback_iac.model.reserved import PRIVATE
 
 if TYPE_CHECKING:
     from loopback_iac.model.cloud_host import CloudHost, HetznerHost, IonosHost
@@ -83,18 +84,23 @@ def check_ionos_host(path: str, host: "IonosHost") -> list[Problem]:
             got = f"{given!r} is not one of its values"
             fix = _nearest(given, choices)
             found.append(Problem(f"{path}.{field}", got, ", ".join(choices), fix, "field-choice"))
-    for field in ("admin_sources", "metrics_sources", "tunnel_sources"):
+    # `up` dials the IPv4 address, which every IonosHost has
+    fields = ["admin_sources", *([] if host.ipv6 else ["metrics_sources", "tunnel_sources"])]
+    for field in fields:
         given = getattr(host, field)
         if given and not any(network.version == 4 for network in given):
             found.append(
                 Problem(
                     f"{path}.{field}",
                     "names IPv6 networks only",
-                    "an IPv4 network; an IonosHost has an IPv4 address",
+                    "an IPv4 network; an IonosHost is managed over IPv4"
+                    if host.ipv6
+                    else "an IPv4 network; this host has no IPv6",
                     "add the networks' IPv4 addresses, or come through a bastion",
                     "ionos-ipv4-only",
                 )
             )
+    found += _check_private_lan(path, host)
     if host.ram_mb % RAM_STEP_MB:
         lower = host.ram_mb // RAM_STEP_MB * RAM_STEP_MB
         found.append(
@@ -104,6 +110,33 @@ def check_ionos_host(path: str, host: "IonosHost") -> list[Problem]:
                 f"steps of {RAM_STEP_MB} MB",
                 f"write {max(lower, RAM_STEP_MB)} or {lower + RAM_STEP_MB}",
                 "ionos-ram-step",
+            )
+        )
+    return found
+
+
+def _check_private_lan(path: str, host: "IonosHost") -> list[Problem]:
+    lan, found = host.private_network, list[Problem]()
+    if lan is None:
+        return found
+    if not host.datacenter_id:
+        found.append(
+            Problem(
+                f"{path}.datacenter_id",
+                "is missing beside private_network: this host would stand in a data centre alone",
+                "the data centre that the LAN lies in",
+                "write its id, or remove private_network",
+                "ionos-private-lan",
+            )
+        )
+    if not any(lan.ip in network for network in PRIVATE):
+        found.append(
+            Problem(
+                f"{path}.private_network.ip",
+                f"{lan.ip} is no private address",
+                "an address of 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16 or 100.64.0.0/10",
+                "write an address of the LAN's network; public ones come from reserved blocks",
+                "ionos-private-lan",
             )
         )
     return found

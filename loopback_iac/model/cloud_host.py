@@ -107,6 +107,13 @@ class PrivateNetwork(Value):
     ip: AddressV4 | None = None
 
 
+class PrivateLan(Value):
+    """A private LAN of the data centre that the machine joins by a second card."""
+
+    lan_id: Given
+    ip: AddressV4
+
+
 class CloudHost(Value):
     """What every ordered machine says, whoever sells it."""
 
@@ -152,7 +159,9 @@ class IonosHost(CloudHost):
     server_type: str = "VCPU"
     availability_zone: str = "AUTO"
     image: Image = "debian-13"
+    ipv6: bool = True
     datacenter_id: Given = False
+    private_network: PrivateLan | None = None
 
 
 def parse_hetzner_host(name: str, tree: Mapping[str, object]) -> HetznerHost:

@@ -7,12 +7,19 @@ from loopback_iac.render.failover import (
     render_member,
 )
 from loopback_iac.render.files import File, HostFiles
-from loopback_iac.render.first_boot import fill_first_boot, render_first_boot
+from loopback_iac.render.first_boot import (
+    NO_ADDRESSES,
+    OwnAddresses,
+    fill_first_boot,
+    private_mac,
+    render_first_boot,
+)
 from loopback_iac.render.host import packages_of, render_pop, render_worker
 from loopback_iac.render.join import Door, Joining, render_join
 from loopback_iac.render.site import Keys, Uplink, admin_sources, inner_address, uplinks
 
 __all__ = [
+    "NO_ADDRESSES",
     "TOKEN_MARK",
     "Door",
     "File",
@@ -20,11 +27,13 @@ __all__ = [
     "HostFiles",
     "Joining",
     "Keys",
+    "OwnAddresses",
     "Uplink",
     "admin_sources",
     "fill_first_boot",
     "inner_address",
     "packages_of",
+    "private_mac",
     "render_arbiter",
     "render_first_boot",
     "render_join",

@@ -1,11 +1,13 @@
 """What a machine that we order is told at its first boot, as cloud-init reads it.
 
-As little as possible: a pinned host key, the deploy key, the metadata service closed; everything
-else comes by `enroll`. The text reaches the machine through the provider, so it is a secret, and
-the machine forgets it once it has booted.
+As little as possible: a pinned host key, the deploy key, the metadata service closed, addresses
+that the provider's image does not set; everything else comes by `enroll`. The text reaches the
+machine through the provider, so it is a secret, and the machine forgets it once it has booted.
 """
 
+import hashlib
 import json
+from typing import NamedTuple
 
 from loopback_iac.render.files import secret_mark
 from loopback_iac.render.text import render_text
@@ -16,7 +18,31 @@ HOST_KEY_MARK = "ssh-host-key"
 METADATA_ADDRESS = "169.254.169.254"
 
 
-def render_first_boot(name: str, host_public_key: str, deploy_key: str) -> str:
+class OwnAddresses(NamedTuple):
+    """Addresses that the machine itself puts on its cards, at every boot."""
+
+    ipv6: str | None = None
+    """On the card with the IPv4 default route; routers advertise the way out."""
+    private: str | None = None
+    """With its length, on the card that bears `private_mac`."""
+
+
+NO_ADDRESSES = OwnAddresses()
+
+
+def private_mac(name: str) -> str:
+    """The hardware address of a machine's card in a private LAN, by which the machine finds it.
+
+    In: the host name, which no other machine of the LAN has.
+    Sources: IEEE 802c: the second bit of the first byte says that it is nobody's product.
+    """
+    digest = hashlib.sha256(f"private/{name}".encode()).digest()
+    return ":".join(f"{byte:02x}" for byte in (0x02, *digest[:5]))
+
+
+def render_first_boot(
+    name: str, host_public_key: str, deploy_key: str, own: OwnAddresses = NO_ADDRESSES
+) -> str:
     """User data with a mark in place of the host key's private half.
 
     In: the host name; public halves as authorized_keys lines, without line ends.
@@ -30,6 +56,8 @@ def render_first_boot(name: str, host_public_key: str, deploy_key: str) -> str:
         host_private_key=json.dumps(secret_mark(HOST_KEY_MARK)),
         deploy_key=json.dumps(deploy_key),
         metadata=METADATA_ADDRESS,
+        own=own,
+        private_mac=private_mac(name),
     )
 
 

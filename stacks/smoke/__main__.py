@@ -20,6 +20,17 @@ if config.require("cloud") == "hetzner":
     smallest = {"location": "nbg1", "server_type": "cx23"}
     host = HetznerHost(NAME, {**smallest, **EVERY}).host
 else:
-    smallest = {"location": "de/txl", "cores": 1, "ram_mb": 1024, "disk_gb": 10}
+    from pulumi_ionoscloud import compute  # the SDK of a cloud loads only where it is used
+
+    centre = compute.Datacenter(NAME, name=NAME, location="de/txl")
+    lan = compute.Lan(f"{NAME}-inside", name=f"{NAME}-inside", datacenter_id=centre.id)
+    smallest = {
+        "location": "de/txl",
+        "cores": 1,
+        "ram_mb": 1024,
+        "disk_gb": 10,
+        "datacenter_id": centre.id,
+        "private_network": {"lan_id": lan.id, "ip": config.require("private")},
+    }
     host = IonosHost(NAME, {**smallest, **EVERY}).host
 pulumi.export("host", host)

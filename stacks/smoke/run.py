@@ -36,7 +36,11 @@ LOOKED_AT = {
         f' u.urlopen("{SEALED}", timeout=5)\' 2>/dev/null'
     ),
     "python3 is there for enroll": "command -v python3 >/dev/null",
+    "IPv6 has a way out": "ip -6 route show default | grep -q .",
 }
+SET = "for _ in $(seq 60); do ip -o address show to {} | grep -q . && exit 0; sleep 1; done; exit 1"
+# the address in a private LAN, which the host of IONOS joins
+PRIVATE = "10.7.7.21"
 
 
 def say(text: str) -> None:
@@ -84,6 +88,7 @@ def write_stack(folder: Path, cloud: str, plugins: Path | None, passphrase: str)
     }
     config = {name: {"secure": crypter.encrypt(value)} for name, value in sealed.items()}
     config |= {"loopback-smoke:cloud": cloud, "loopback-smoke:adminSources": sources}
+    config["loopback-smoke:private"] = PRIVATE
     if more := os.environ.get("SMOKE_ARGS"):
         config["loopback-smoke:more"] = json.loads(more)
     document = {"encryptionsalt": crypter.salt, "config": config}
@@ -98,32 +103,35 @@ def told(result: Result) -> None:
             say(said.message)
 
 
-def look(folder: Path, host: dict[str, str]) -> list[str]:
+def look(folder: Path, cloud: str, host: dict[str, str]) -> list[str]:
     """Log in with the pinned key; names what is not as it should be."""
     address = host["ipv4"]
     (folder / "known_hosts").write_text(f"{address} {host['host_key']}\n")
-    script = "\n".join(f"({test}) && echo yes || echo no" for test in LOOKED_AT.values())
+    wanted = LOOKED_AT | {"its IPv6 address is set": SET.format(host["ipv6"])}
+    if cloud == "ionos":
+        wanted |= {"its address in the private LAN is set": SET.format(PRIVATE)}
+    script = "\n".join(f"({test}) && echo yes || echo no" for test in wanted.values())
     argv = ["ssh", "-F", "none", "-i", str(folder / "key"), "-o", "BatchMode=yes"]
     argv += ["-o", f"UserKnownHostsFile={folder / 'known_hosts'}", f"root@{address}", "sh -s"]
     done = subprocess.run(
-        argv, input=script, capture_output=True, text=True, timeout=120, check=False
+        argv, input=script, capture_output=True, text=True, timeout=240, check=False
     )
     answers = done.stdout.split()
-    if done.returncode or len(answers) != len(LOOKED_AT):
+    if done.returncode or len(answers) != len(wanted):
         return [f"logging in with the pinned key: {done.stderr.strip()}"]
-    for what, answer in zip(LOOKED_AT, answers, strict=True):
+    for what, answer in zip(wanted, answers, strict=True):
         say(f"{what}: {answer}")
-    return [what for what, answer in zip(LOOKED_AT, answers, strict=True) if answer != "yes"]
+    return [what for what, answer in zip(wanted, answers, strict=True) if answer != "yes"]
 
 
-def order_and_look(folder: Path, options: Options) -> list[str]:
+def order_and_look(folder: Path, cloud: str, options: Options) -> list[str]:
     """Out: what is not as it should be."""
     say("ordering")
     result = up(options)
     if not result.ok:
         told(result)
         return ["ordering the host"]
-    found = look(folder, strip_secrets(result.outputs)["host"])
+    found = look(folder, cloud, strip_secrets(result.outputs)["host"])
     again = plan(options)
     changed = {op: n for op, n in again.counts.items() if op != "same" and n}
     say(f"a second plan changes: {changed or 'nothing'}")
@@ -152,7 +160,7 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix="loopback-smoke-"))
     options = write_stack(folder, given.cloud, given.plugins, secrets.token_urlsafe(32))
     try:
-        wrong = order_and_look(folder, options)
+        wrong = order_and_look(folder, given.cloud, options)
     except (EngineError, UsageError) as error:
         wrong = [str(error)]
     finally:

@@ -17,12 +17,13 @@ import yaml
 
 from loopback_iac.model import (
     CloudHost,
+    IonosHost,
     host_key,
     openings,
     parse_hetzner_host,
     parse_ionos_host,
 )
-from loopback_iac.render import render_first_boot
+from loopback_iac.render import OwnAddresses, render_first_boot
 
 CASES = Path(__file__).parent / "ordered"
 PARSE = {"hetzner": parse_hetzner_host, "ionos": parse_ionos_host}
@@ -75,7 +76,13 @@ def user_data(case: CloudCase) -> str:
     """As a plan may show it: the host key's private half is a mark."""
     host = case.parse()
     key = host_key("fleet_secret", FLEET_SECRET, case.host_name, host.host_key_epoch)
-    return render_first_boot(case.host_name, key.public, DEPLOY_KEY)
+    lan = host.private_network if isinstance(host, IonosHost) else None
+    own = OwnAddresses(
+        # as a cloud would give it; only at IONOS the machine sets it itself
+        ipv6="2001:db8:5001:1:1::a" if isinstance(host, IonosHost) and host.ipv6 else None,
+        private=f"{lan.ip}/24" if lan else None,
+    )
+    return render_first_boot(case.host_name, key.public, DEPLOY_KEY, own)
 
 
 def texts(case: CloudCase) -> dict[str, str]:

@@ -45,6 +45,7 @@ PAIRS = [
     (cloud_args.LabelsArgs, cloud_host.Labels),
     (cloud_args.InboundArgs, cloud_host.Inbound),
     (cloud_args.PrivateNetworkArgs, cloud_host.PrivateNetwork),
+    (cloud_args.PrivateLanArgs, cloud_host.PrivateLan),
     (cloud_args.HetznerHostArgs, cloud_host.HetznerHost),
     (cloud_args.IonosHostArgs, cloud_host.IonosHost),
     (cloud_args.FailoverMemberArgs, failover.FailoverMember),

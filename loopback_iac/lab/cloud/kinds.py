@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from loopback_iac.engine.diffs import Part
 
 DEFAULTS = "__defaults"
+AUTO = "AUTO"
 Failures = list[tuple[str, str]]
 
 
@@ -57,6 +58,9 @@ class Kind:
     # a replacement, without which the provider refuses the difference
     immutable: Mapping[str, str] = field(default_factory=dict)
     guard: str = ""
+    # properties that stay as they are where the program says AUTO, or nothing: optional and
+    # computed, with a difference to AUTO suppressed
+    automatic: tuple[str, ...] = ()
     # properties of which the state has only a digest
     digests: Mapping[str, Callable[[str], str]] = field(default_factory=dict)
 
@@ -191,6 +195,9 @@ def diff_inputs(kind: Kind, olds: Values, news: Values) -> Difference:
     Sources: pulumi-terraform-bridge pkg/tfbridge/provider.go (SDKv2: delete first when the name
     was given by the user), pkg/pf/tfbridge/provider_diff.go (framework: never).
     """
+    for key in kind.automatic:
+        if olds.get(key) and news.get(key, AUTO) == AUTO:
+            news = {**news, key: olds[key]}
     parts = compare(olds, news)
     changed = sorted({str(part.path[0]) for part in parts})
     replaces = [key for key in changed if kind.fields.get(key, Field()).replaces]
@@ -217,7 +224,9 @@ def blur_outputs(kind: Kind, news: Values, olds: Values | None = None) -> Values
     for key, one in kind.fields.items():
         if key not in decided and (one.computed or olds is None):
             decided[key] = UNKNOWN if olds is None else olds.get(key, UNKNOWN)
-    return decided
+    # what is there stays
+    kept = [key for key in kind.automatic if olds and olds.get(key)]
+    return decided | {key: olds[key] for key in kept if olds and decided.get(key, AUTO) == AUTO}
 
 
 def shape_like(found: Any, given: Any) -> Any:  # noqa: ANN401  # a property's value

@@ -10,6 +10,7 @@ from pulumi.runtime.proto import provider_pb2, status_pb2
 
 from loopback_iac.engine.values import Values, render_struct
 from loopback_iac.lab.cloud.kinds import (
+    AUTO,
     DEFAULTS,
     ApiError,
     UnfinishedError,
@@ -162,6 +163,9 @@ class CloudProvider(StandIn):
             # the cloud keeps a digest: the text stays what the program gave as long as it fits
             if key in inputs and digest(inputs[key]) == found.get(key):
                 seen[key] = inputs[key]
+        seen |= dict.fromkeys(
+            (key for key in resource.kind.automatic if inputs.get(key) == AUTO), AUTO
+        )
         if DEFAULTS in inputs:
             seen[DEFAULTS] = inputs[DEFAULTS]
         return provider_pb2.ReadResponse(

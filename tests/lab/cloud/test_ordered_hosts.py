@@ -257,8 +257,21 @@ def test_a_pop_where_no_bgp_is_sold_serves_through_a_tunnel(established):
     assert ways(ordered)["outside"] == 0
 
 
+def six(ordered: Ordered) -> dict[str, str]:
+    """Each machine's own IPv6 address; the workstation reaches it."""
+    found = {}
+    for name in ORDERED:
+        said = ordered.says(name, "ip", "-json", "-6", "address", "show", "scope", "global")
+        card = next(one for one in json.loads(said) if one["ifname"] == "eth0")
+        (found[name],) = [a["local"] for a in card["addr_info"]]
+        done = ordered.lab.exec("ops", ["ping", "-6", "-c", "1", "-W", "5", found[name]])
+        assert done.returncode == 0, f"{name}: {done.stdout}"
+    return found
+
+
 def test_machines_are_replaced_after_a_drain_and_converged_again(ordered):
     """Both kinds at once; the plan says which, and addresses stay."""
+    addresses = six(ordered)
     told = json.loads(ordered.says("cp", "/usr/local/sbin/loopback-agent", "report"))
     assert told["tunnels"]["lb-cw"]["handshake_age_s"] is not None
     machines = {name: ordered.says(name, "cat", "/etc/machine-id") for name in ORDERED}
@@ -282,6 +295,7 @@ def test_machines_are_replaced_after_a_drain_and_converged_again(ordered):
         assert [change for change in done if change in order] == order
         assert ordered.says(name, "cat", "/etc/machine-id") != machine
     assert gate.seen[:3] == ["announcing", "closed", "absent"]
+    assert six(ordered) == addresses
     assert ordered.changes("up", "--yes") == []
 
 

@@ -19,6 +19,8 @@ SECRETS = (FLEET_SECRET, "PRIVATE KEY", "I2Nsb3VkLWNvbmZpZw")  # the last: base6
 def answer(args, count: int) -> tuple[str, dict[str, Any]]:
     """As IONOS' provider."""
     out = {"ips": ["198.18.48.5"]} if args.typ.endswith(":IPBlock") else {}
+    if args.inputs.get("ipv6CidrBlock") == "AUTO":
+        out = {"ipv6CidrBlock": "2001:db8:5000:101::/64"}
     return "3" if args.typ.endswith(":Lan") else f"uuid-{count}", out
 
 
@@ -44,6 +46,13 @@ def cloud(declare, deploy_key, hosts):
         secret = {name: pulumi.Output.secret(value) for name, value in late.items()}
         made = IonosHost("i1", plain(**secret))
         made.host.apply(lambda ref: hosts.update(i1=ref))
+        inside = {
+            "datacenter_id": "centre",
+            "private_network": {"lan_id": "7", "ip": "10.7.1.21"},
+            "ipv6": False,
+        }
+        joined = IonosHost("i2", plain(**secret, **inside))
+        joined.host.apply(lambda ref: hosts.update(i2=ref))
 
     return declare(Cloud(answer), program)
 
@@ -54,8 +63,15 @@ def told(resource, name: str):
     return value["value"] if isinstance(value, dict) and "value" in value else value
 
 
+def user_data(cloud, name: str):
+    """What the machine is told."""
+    volume = told(cloud.made[f"{name}-server"], "volume")
+    return yaml.safe_load(base64.b64decode(volume["userData"]))
+
+
 def test_children_and_their_names(cloud):
-    assert sorted((r.typ, name) for name, r in cloud.made.items()) == [
+    made = [(r.typ, name) for name, r in cloud.made.items() if name.startswith("i1")]
+    assert sorted(made) == [
         ("command:remote:Command", "i1-ready"),
         ("ionoscloud:compute/datacenter:Datacenter", "i1-datacenter"),
         ("ionoscloud:compute/iPBlock:IPBlock", "i1-ipv4"),
@@ -63,12 +79,21 @@ def test_children_and_their_names(cloud):
         ("ionoscloud:compute/server:Server", "i1-server"),
         ("loopback-iac:index:IonosHost", "i1"),
     ]
+    assert sorted(name for name in cloud.made if name.startswith("i2")) == [
+        "i2",
+        "i2-ipv4",
+        "i2-lan",
+        "i2-private",
+        "i2-ready",
+        "i2-server",
+    ]
 
 
 def test_the_output_is_the_one_of_every_host(hosts):
     ref = hosts["i1"]
     assert ref["ipv4"] == "198.18.48.5"
-    assert "ipv6" not in ref
+    assert ref["ipv6"] == "2001:db8:5000:101:1::a"
+    assert "ipv6" not in hosts["i2"]
     assert ref["instance_id"].startswith("ionos-uuid-")
     assert (ref["provider"], ref["country"], ref["site"]) == ("ionos", "DE", "de/txl")
 
@@ -87,8 +112,43 @@ def test_the_server_has_its_address_and_is_closed(cloud, hosts):
     assert ("tunnels", "UDP", 51820, None) in rules
     assert ("metrics 2", "TCP", 9100, "198.18.250.0/28") in rules
     assert ("icmp", "ICMP", None, None) in rules
-    data = yaml.safe_load(base64.b64decode(told(cloud.made["i1-server"], "volume")["userData"]))
+    data = user_data(cloud, "i1")
     assert data["ssh_keys"]["ed25519_public"] == hosts["i1"]["host_key"]
+
+
+def test_its_ipv6_address_is_chosen_from_the_lan_so_that_it_outlives_the_server(cloud):
+    nic = cloud.made["i1-server"].inputs["nic"]
+    assert nic["ipv6CidrBlock"] == "2001:db8:5000:101:1::/80"
+    assert (nic["ipv6Ips"], nic["dhcpv6"]) == (["2001:db8:5000:101:1::a"], False)
+    files = {file["path"]: file["content"] for file in user_data(cloud, "i1")["write_files"]}
+    assert "2001:db8:5000:101:1::a/128" in files["/usr/local/lib/loopback/own-ipv6"]
+    plain4 = cloud.made["i2-server"].inputs["nic"]
+    assert not [key for key in plain4 if "6" in key]
+    assert "ipv6CidrBlock" not in cloud.made["i2-lan"].inputs
+    assert "own-ipv6" not in str(user_data(cloud, "i2"))
+
+
+def test_a_rule_for_ipv6_names_its_source_for_without_one_it_would_be_for_ipv4(cloud):
+    rules = cloud.made["i1-server"].inputs["nic"]["firewalls"]
+    six = [
+        (r["name"], r["protocol"], r.get("portRangeStart"), r["sourceIp"])
+        for r in rules
+        if "ipv6" in r["name"]
+    ]
+    assert ("ssh ipv6 1", "TCP", 22, "2001:db8:fb::2") in six
+    assert ("tunnels ipv6 1", "UDP", 51820, "2000::/3") in six
+    assert ("icmp ipv6 2", "ICMPv6", None, "fe80::/10") in six
+    assert not [r for r in cloud.made["i2-server"].inputs["nic"]["firewalls"] if "6" in r["name"]]
+
+
+def test_a_private_lan_is_joined_by_a_card_that_the_machine_knows_by_its_address(cloud):
+    nic = cloud.made["i2-private"].inputs
+    assert (nic["lan"], nic["ips"], nic["dhcp"]) == (7, ["10.7.1.21"], False)
+    assert nic["datacenterId"] == "centre"
+    files = {file["path"]: file["content"] for file in user_data(cloud, "i2")["write_files"]}
+    script = files["/usr/local/lib/loopback/own-private"]
+    assert nic["mac"] in script
+    assert "10.7.1.21/24" in script
 
 
 def test_secrets_stand_in_secret_inputs_only(cloud):

@@ -10,12 +10,20 @@ import pytest
 
 from loopback_iac.lab.cloud.book import Book
 from loopback_iac.lab.cloud.growth import add_machines, neighbourhood
+from loopback_iac.lab.cloud.ionos.ipv6 import card_addresses, centre_network, lan_network
 from loopback_iac.lab.cloud.ionos.machines import allocate, describe, render_rule
 from loopback_iac.lab.cloud.ionos.nics import check_nic, check_rule, lend
+from loopback_iac.lab.cloud.ionos.places import Lans
 from loopback_iac.lab.cloud.ionos.servers import Servers, check_order
 from loopback_iac.lab.cloud.ionos.vendor import Ionos
 from loopback_iac.lab.cloud.ionos.words import explain, refuse
-from loopback_iac.lab.cloud.kinds import DEFAULTS, ApiError, diff_inputs, shape_like
+from loopback_iac.lab.cloud.kinds import (
+    DEFAULTS,
+    ApiError,
+    blur_outputs,
+    diff_inputs,
+    shape_like,
+)
 from loopback_iac.lab.topology import Role, demo
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDVA4LN1hRjaDA2dqKH4Qf0ko0vYR7+XcB06zFMYOe0x ops"
@@ -83,16 +91,104 @@ def test_a_private_lan_is_a_bridge_without_a_way_out():
     assert (port.interface, port.bridge, port.gateway4, port.inward) == ("eth0", "l5", "", None)
 
 
+def six() -> tuple[Book, dict]:
+    """A LAN with an IPv6 network, one card in it, and what a second one is asked for."""
+    book = contract()
+    book.of("datacenter")["c"]["ipv6CidrBlock"] = centre_network(book)
+    network = lan_network(book, "c", "", "AUTO")
+    book.of("lan")["c/1"]["ipv6CidrBlock"] = network
+    book.of("nic")["n0"] |= card_addresses(book, "n0", {"lan": 1}, network, {})
+    return book, book.of("nic")["n1"]
+
+
+def test_a_network_for_each_centre_lan_and_card_and_one_address_unasked():
+    book, nic = six()
+    assert book.of("datacenter")["c"]["ipv6CidrBlock"] == "2001:db8:5000:100::/56"
+    network = book.of("lan")["c/1"]["ipv6CidrBlock"]
+    assert network == "2001:db8:5000:101::/64"
+    first = book.of("nic")["n0"]
+    assert (first["ipv6CidrBlock"], first["ipv6Ips"]) == (
+        "2001:db8:5000:101:1::/80",
+        ["2001:db8:5000:101:1::1"],
+    )
+    wanted = {"ipv6CidrBlock": "2001:db8:5000:101:7::/80", "ipv6Ips": ["2001:db8:5000:101:7::a"]}
+    nic |= card_addresses(book, "n1", nic, network, {**wanted, "dhcpv6": False})
+    assert {key: nic[key] for key in wanted} == wanted
+    # nothing asked: what it has stays
+    assert card_addresses(book, "n1", nic, network, {}) == wanted
+    assert (
+        lan_network(book, "c", network, "AUTO") == lan_network(book, "c", network, None) == network
+    )
+    # no lease: the host sets the address, the router sends to it
+    (port,) = describe(book, "io2", "io2").ports
+    assert (port.v6, port.gateway6, port.routes[-1]) == (
+        "",
+        "fe80::1",
+        "2001:db8:5000:101:7::a/128",
+    )
+    nic["dhcpv6"] = True
+    assert describe(book, "io2", "io2").ports[0].v6 == "2001:db8:5000:101:7::a/128"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        ({"ipv6CidrBlock": "2001:db8:5000:101:1::/80"}, "is in use"),
+        ({"ipv6CidrBlock": "2001:db8:5000:102:1::/80"}, "is no /80 inside 2001:db8:5000:101::/64"),
+        ({"ipv6CidrBlock": "2001:db8:5000:101::/64"}, "is no /80 inside"),
+        ({"ipv6CidrBlock": "nine"}, "is no IPv6 network"),
+        ({"ipv6Ips": ["2001:db8:5000:101:1::1"]}, "is not inside the IPv6 CIDR block of the NIC"),
+        ({"ipv6Ips": [f"2001:db8:5000:101:2::{n:x}" for n in range(51)]}, "at most 50"),
+    ],
+)
+def test_ipv6_that_a_card_does_not_get(wanted, said):
+    book, nic = six()
+    network = book.of("lan")["c/1"]["ipv6CidrBlock"]
+    with pytest.raises(ApiError, match=said):
+        card_addresses(book, "n1", nic, network, wanted)
+
+
+def test_ipv6_is_for_lans_that_have_it():
+    book, nic = six()
+    for wanted in ({"dhcpv6": False}, {"ipv6Ips": ["2001:db8::1"]}):
+        with pytest.raises(ApiError, match="LAN 1 is not IPv6 enabled"):
+            card_addresses(book, "n1", nic, "", wanted)
+    assert card_addresses(book, "n1", nic, "", {}) == {"ipv6CidrBlock": "", "ipv6Ips": []}
+    with pytest.raises(ApiError, match="is no /64 inside 2001:db8:5000:100::/56"):
+        lan_network(book, "c", "", "2001:db8:5000:200::/64")
+    with pytest.raises(ApiError, match="is in use"):
+        lan_network(book, "c", "", "2001:db8:5000:101::/64")
+    del book.of("datacenter")["c"]["ipv6CidrBlock"]
+    with pytest.raises(ApiError, match="has no IPv6 CIDR block"):
+        lan_network(book, "c", "", "AUTO")
+
+
+def test_auto_is_no_difference_to_the_network_that_a_lan_has():
+    given = {"datacenterId": "c", "public": True, "name": "lan", DEFAULTS: []}
+    block = "2001:db8:5000:101::/64"
+    asked = {**given, "ipv6CidrBlock": "AUTO"}
+    for old in ("AUTO", block):
+        for news in (asked, given):
+            assert diff_inputs(Lans.kind, {**given, "ipv6CidrBlock": old}, news).parts == []
+    assert len(diff_inputs(Lans.kind, given, asked).parts) == 1
+    assert blur_outputs(Lans.kind, asked)["ipv6CidrBlock"] == "AUTO"
+    assert blur_outputs(Lans.kind, asked, {"ipv6CidrBlock": block})["ipv6CidrBlock"] == block
+
+
 @pytest.mark.parametrize(
     ("rule", "line"),
     [
         ({"protocol": "ANY", "sourceIp": "10.0.0.0/8"}, "ip saddr 10.0.0.0/8"),
-        ({"protocol": "ANY"}, ""),
-        ({"protocol": "ICMP", "icmpType": "8", "icmpCode": "0"}, "icmp type 8 icmp code 0"),
+        # no address and no way to say a version: the API takes it for IPv4
+        ({"protocol": "ANY"}, "meta nfproto ipv4"),
+        ({"protocol": "ICMP", "icmpType": "8", "icmpCode": "0", "sourceIp": "192.0.2.1"},
+         "ip saddr 192.0.2.1 icmp type 8 icmp code 0"),
+        ({"protocol": "TCP", "sourceIp": "2000::/3", "portRangeStart": 1, "portRangeEnd": 9},
+         "ip6 saddr 2000::/3 tcp dport 1-9"),
         ({"protocol": "ICMPv6", "targetIp": "2001:db8::1"},
          "ip6 daddr 2001:db8::1 meta l4proto ipv6-icmp"),
-        ({"protocol": "VRRP"}, "meta l4proto 112"),
-        ({"protocol": "UDP"}, "udp dport 0-65535"),
+        ({"protocol": "VRRP"}, "meta nfproto ipv4 meta l4proto 112"),
+        ({"protocol": "UDP"}, "meta nfproto ipv4 udp dport 0-65535"),
     ],
 )  # fmt: skip
 def test_a_rule_is_one_match(rule, line):

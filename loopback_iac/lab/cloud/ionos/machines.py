@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 CLOUD = CLOUDS[1]
 _GATEWAY = str(CLOUD.v4[1])
+# what a router's advertisements would say; the lab has none
+_GATEWAY6 = "fe80::1"
 # IANA protocol numbers of what nftables has no word for
 _PROTOCOLS = {"GRE": "gre", "VRRP": "112", "ESP": "esp", "AH": "ah"}
 _PATH = "/nocloud"
@@ -83,7 +85,9 @@ def _port(book: Book, key: str, nic: Thing, at: int) -> Port:
     lan = lan_of(book, nic)
     port = Port(f"eth{at}" if at else UPLINK, f"i{nic['number']}", mac=nic["mac"])
     if not lan["public"]:
-        port.v4 = f"{nic['ips'][0]}/24" if nic["ips"] else ""
+        # without DHCP the host's own business
+        leased = nic["ips"] and nic.get("dhcp", True)
+        port.v4 = f"{nic['ips'][0]}/24" if leased else ""
         port.bridge = f"l{lan['number']}"
         return port
     # an address of a failover group is sent to the card that the group names
@@ -93,6 +97,10 @@ def _port(book: Book, key: str, nic: Thing, at: int) -> Port:
     if own:
         port.v4, port.gateway4, port.router4 = f"{own[0]}/32", _GATEWAY, f"{_GATEWAY}/32"
     port.routes = [f"{ip}/32" for ip in [*own, *sorted(here)]]
+    if six := nic.get("ipv6Ips"):
+        port.gateway6, port.router6 = _GATEWAY6, f"{_GATEWAY6}/64"
+        port.v6 = f"{six[0]}/128" if nic.get("dhcpv6") else ""
+        port.routes += [f"{ip}/128" for ip in six]
     if nic.get("firewallActive"):
         kind = nic.get("firewallType") or "INGRESS"
         rules = [r for r in book.of("firewall_rule").values() if r["nicId"] == key]
@@ -105,8 +113,13 @@ def _port(book: Book, key: str, nic: Thing, at: int) -> Port:
 
 
 def render_rule(rule: dict[str, Any]) -> str:
-    """A firewall rule of a card as one nftables match; empty matches everything."""
-    parts = []
+    """
+    A firewall rule of a card as one nftables match.
+
+    Sources: ionos-cloud/sdk-go v6 model_firewallrule_properties.go on ipVersion, which the
+    provider cannot say: the version is that of the addresses, and IPv4 where there is none.
+    """
+    parts = [] if rule.get("sourceIp") or rule.get("targetIp") else ["meta nfproto ipv4"]
     for key, side in (("sourceIp", "saddr"), ("targetIp", "daddr")):
         if rule.get(key):
             family = "ip6" if ":" in rule[key] else "ip"

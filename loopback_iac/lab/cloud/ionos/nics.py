@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import uuid
-from ipaddress import ip_interface
+from ipaddress import IPv6Address, ip_interface
 from typing import TYPE_CHECKING, Any
 
+from loopback_iac.lab.cloud.ionos.ipv6 import card_addresses
 from loopback_iac.lab.cloud.ionos.machines import (
     CLOUD,
     allocate,
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 _PROTOCOLS = ("TCP", "UDP", "ICMP", "ICMPv6", "GRE", "VRRP", "ESP", "AH", "ANY")
 _TYPES = ("INGRESS", "EGRESS", "BIDIRECTIONAL")
+# what a card has by itself, and what an order says of it in other words
+SETTLED = ("number", "mac", "ips", "ipv6CidrBlock", "ipv6Ips")
+_GIVEN = ("firewalls", "ips", "ipv6CidrBlock", "ipv6Ips", "id")
 RULE = (
     "protocol", "sourceIp", "targetIp", "sourceMac", "portRangeStart", "portRangeEnd", "icmpType",
     "icmpCode", "type", "name",
@@ -56,10 +60,19 @@ def check_rule(rule: Values, place: str = "") -> Failures:
 
 
 def check_nic(nic: Values, place: str = "") -> Failures:
-    """What the provider and the lab refuse in a card."""
+    """
+    What the provider and the lab refuse in a card.
+
+    Sources: terraform-provider-ionoscloud internal/serverutil/schemas.go (inline card).
+    """
     at = f"{place}." if place else ""
-    unmade = ("dhcpv6", "ipv6CidrBlock", "ipv6Ips", "flowlog", "securityGroupsIds")
+    unmade = ("flowlog", "securityGroupsIds")
     found = [(f"{at}{key}", f"this stand-in has no {key}") for key in unmade if nic.get(key)]
+    for number, ip in enumerate(nic.get("ipv6Ips") or []):
+        try:
+            IPv6Address(ip)
+        except ValueError:
+            found.append((f"{at}ipv6Ips[{number}]", f"expected a valid IPv6 address, got: {ip}"))
     if nic.get("firewallType", "INGRESS") not in _TYPES:
         found.append((f"{at}firewallType", f"expected firewall_type to be one of {list(_TYPES)}"))
     for number, rule in enumerate(nic.get("firewalls") or []):
@@ -83,12 +96,12 @@ def plug_nic(book: Book, centre: str, server: str, news: Values) -> str:
     raw = f"{int(number):06x}"
     mac = news.get("mac") or f"02:01:{raw[:2]}:{raw[2:4]}:{raw[4:]}:01"
     nic = {
-        **{key: value for key, value in news.items() if key not in ("firewalls", "ips", "id")},
+        **{key: value for key, value in news.items() if key not in _GIVEN},
         "datacenterId": centre, "serverId": server, "lan": lan, "mac": mac, "number": number,
         "ips": [],
     }  # fmt: skip
     nic["ips"] = lend(book, nic, news.get("ips") or [])
-    book.of("nic")[ident] = nic
+    book.of("nic")[ident] = nic | lend6(book, ident, nic, news)
     put_rules(book, centre, ident, news.get("firewalls") or [])
     return ident
 
@@ -112,6 +125,11 @@ def lend(book: Book, nic: Thing, wanted: list[str]) -> list[str]:
         if ip not in shared and any(ip in other["ips"] for other in others):
             raise refuse(422, f"IP {ip} is assigned to another NIC")
     return wanted or (nic["ips"] or allocate(book, 1) if nic.get("dhcp", True) else [])
+
+
+def lend6(book: Book, ident: str, nic: Thing, wanted: Values) -> Values:
+    """Out: what a card has of its LAN's IPv6 network, as `card_addresses` says it."""
+    return card_addresses(book, ident, nic, lan_of(book, nic).get("ipv6CidrBlock") or "", wanted)
 
 
 def put_rules(book: Book, centre: str, nic: str, rules: list[Values]) -> list[str]:
@@ -210,9 +228,10 @@ class Nics:
     def update(self, ident: str, olds: Values, news: Values) -> Values:
         with self._account.call("update", "nic", olds.get("name", "")) as book:
             nic = find(book, "nic", ident)
-            kept = {key: nic[key] for key in ("mac", "number", "ips")}
+            kept = {key: nic[key] for key in SETTLED if key in nic}
             book.of("nic")[ident] = nic = {**news, **kept}
             nic["ips"] = lend(book, nic, news.get("ips") or [])
+            nic |= lend6(book, ident, nic, news)
             apply_nics(self._account, book, nic["serverId"])
             return _computed(book, ident)
 
@@ -225,4 +244,4 @@ class Nics:
 
 def _computed(book: Book, ident: str) -> Values:
     nic = render_nic(book, ident)
-    return {key: nic[key] for key in ("ips", "mac", "deviceNumber", "pciSlot")}
+    return {key: nic[key] for key in (*SETTLED[1:], "deviceNumber", "pciSlot")}

@@ -5,7 +5,9 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING
 
+from loopback_iac.lab.cloud.ionos.ipv6 import centre_network, lan_network
 from loopback_iac.lab.cloud.ionos.machines import allocate
+from loopback_iac.lab.cloud.ionos.nics import apply_nics, lend6
 from loopback_iac.lab.cloud.ionos.words import check_location, check_quota, find, refuse
 from loopback_iac.lab.cloud.kinds import Kind, parse_fields
 
@@ -45,8 +47,10 @@ class Datacenters:
             check_location(news["location"])
             check_quota(self._account, book, "datacenter")
             ident = str(uuid.uuid4())
-            book.of("datacenter")[ident] = dict(news)
-        return ident, {"version": 1, "features": [], "cpuArchitectures": [], "ipv6CidrBlock": ""}
+            network = centre_network(book)
+            book.of("datacenter")[ident] = {**news, "ipv6CidrBlock": network}
+        made = {"version": 1, "features": [], "cpuArchitectures": []}
+        return ident, {**made, "ipv6CidrBlock": network}
 
     def read(self, ident: str, olds: Values) -> Values | None:
         with self._account.call("read", "datacenter", olds.get("name", "")) as book:
@@ -87,14 +91,14 @@ class Lans:
             ipFailovers list
             ipv4CidrBlock string computed
         """),
+        automatic=("ipv6CidrBlock",),
     )
 
     def __init__(self, account: Account) -> None:
         self._account = account
 
     def check(self, news: Values) -> Failures:
-        text = "this stand-in has no {} in LANs"
-        return [(key, text.format(key)) for key in ("pcc", "ipv6CidrBlock") if news.get(key)]
+        return [("pcc", "this stand-in has no pcc in LANs")] if news.get("pcc") else []
 
     def create(self, news: Values) -> tuple[str, Values]:
         with self._account.call("create", "lan", news["name"]) as book:
@@ -105,13 +109,17 @@ class Lans:
             ]
             ident = str(max(taken, default=0) + 1)
             number = book.next_id()
-            book.of("lan")[f"{centre}/{ident}"] = {**news, "number": number, "failovers": []}
-        return ident, {"ipv4CidrBlock": ""}
+            network = lan_network(book, centre, "", news.get("ipv6CidrBlock"))
+            book.of("lan")[f"{centre}/{ident}"] = {
+                **news, "ipv6CidrBlock": network, "number": number, "failovers": [],
+            }  # fmt: skip
+        return ident, {"ipv4CidrBlock": "", "ipv6CidrBlock": network}
 
     def read(self, ident: str, olds: Values) -> Values | None:
         with self._account.call("read", "lan", olds.get("name", "")) as book:
             lan = book.of("lan").get(f"{olds.get('datacenterId')}/{ident}")
-            return lan and {k: lan[k] for k in ("datacenterId", "public", "name") if k in lan}
+            shown = ("datacenterId", "public", "name", "ipv6CidrBlock")
+            return lan and {k: lan[k] for k in shown if k in lan}
 
     def update(self, ident: str, olds: Values, news: Values) -> Values:
         with self._account.call("update", "lan", olds.get("name", "")) as book:
@@ -121,8 +129,20 @@ class Lans:
                 raise refuse(
                     422, "this stand-in does not make a LAN with servers public or private"
                 )
-            lan.update(news)
-        return {}
+            network = lan_network(
+                book, olds["datacenterId"], lan.get("ipv6CidrBlock", ""), news.get("ipv6CidrBlock")
+            )
+            lan.update({**news, "ipv6CidrBlock": network})
+            self._readdress(book, f"{olds['datacenterId']}/{ident}")
+        return {"ipv6CidrBlock": network}
+
+    def _readdress(self, book: Book, key: str) -> None:
+        """Cards of a LAN that was given IPv6 get it too, without being asked."""
+        centre, _, number = key.rpartition("/")
+        for ident, nic in book.of("nic").items():
+            if (nic["datacenterId"], str(nic["lan"])) == (centre, number):
+                nic.update(lend6(book, ident, nic, {}))
+                apply_nics(self._account, book, nic["serverId"])
 
     def delete(self, ident: str, olds: Values) -> None:
         """The provider waits until no card is left; one that is gone is no error."""

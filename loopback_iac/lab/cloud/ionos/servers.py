@@ -12,9 +12,11 @@ from cryptography.hazmat.primitives.serialization import load_ssh_public_key
 
 from loopback_iac.lab.cloud.ionos.machines import cards, describe
 from loopback_iac.lab.cloud.ionos.nics import (
+    SETTLED,
     apply_nics,
     check_nic,
     lend,
+    lend6,
     plug_nic,
     put_rules,
     render_nic,
@@ -232,11 +234,13 @@ def _keys(news: Values, *, checked: bool = True) -> list[str]:
 def _change_nic(book: Book, ident: str, news: Values) -> None:
     nic = book.of("nic")[ident]
     hidden = ("firewalls", "ips", "id", "mac")
-    kept = {key: nic[key] for key in ("mac", "number", "ips", "serverId", "datacenterId")}
+    settled = (*SETTLED, "serverId", "datacenterId")
+    kept = {key: nic[key] for key in settled if key in nic}
     changed = {**{key: value for key, value in news.items() if key not in hidden}, **kept}
     changed["lan"] = int(news["lan"])
     book.of("nic")[ident] = changed
     changed["ips"] = lend(book, changed, news.get("ips") or [])
+    changed |= lend6(book, ident, changed, news)
     put_rules(book, nic["datacenterId"], ident, news.get("firewalls") or [])
 
 
