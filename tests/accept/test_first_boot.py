@@ -51,8 +51,9 @@ def test_cloud_init_refuses_a_wrong_word(image, right, wrong):
     assert check_cloud_init(image, text.replace(right, wrong, 1)) != []
 
 
-def test_the_files_it_writes_are_accepted(image):
-    told = yaml.safe_load(filled("hetzner-pop"))
+@pytest.mark.parametrize(("name", "files"), [("hetzner-pop", 5), ("ionos-private-lan", 9)])
+def test_the_files_it_writes_are_accepted(image, name, files):
+    told = yaml.safe_load(filled(name))
     for file in told["write_files"]:
         image.write(file["path"], file["content"], file.get("permissions", "0644"))
     written = {file["path"]: file["content"] for file in told["write_files"]}
@@ -66,7 +67,7 @@ def test_the_files_it_writes_are_accepted(image):
                 assert silent(image.run("systemd-analyze", "verify", path), path) == []
     finally:
         image.write("/usr/local/sbin/loopback-agent", "#!/bin/sh\n", "0755")
-    assert len(written) == 5
+    assert len(written) == files
 
 
 def test_the_key_is_found_where_the_machine_did_not_forget_it(image, request):
