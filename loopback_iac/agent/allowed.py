@@ -41,6 +41,8 @@ _EXACT = {
     "/etc/loopback/watch.json": Place("watch", BOTH),
     "/etc/loopback/arbiter.json": Place("arbiter", (ARBITER,)),
     "/etc/loopback/arbiter-token": Place("arbiter", (ARBITER,), 0o600),
+    "/etc/loopback/hold.json": Place("hold", (MEMBER,)),
+    "/etc/loopback/hold-key": Place("hold", (MEMBER,), 0o600),
     "/etc/loopback/blackhole4.conf": Place("blackholes", (POP,)),
     "/etc/loopback/blackhole6.conf": Place("blackholes", (POP,)),
     "/etc/loopback/blackhole.nft": Place("blackholes", (POP,)),

@@ -13,20 +13,21 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .api import ApiError, MoveFailedError
 from .arbiterfile import Arbiter, read_arbiter
 from .failover import Choice, Health, Sight, choose, note_answers, wait_s
-from .floating import ApiError, FloatingIps
 from .handover import Ruling, read_ruling, read_wish, write_ruling
 from .looks import look
+from .providers import PROVIDERS, Mover, Provider
 from .refusal import RefusedError
+from .telling import Teller
+from .words import Word
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 # Somebody may move it by hand; what the provider loses is seen earlier, because it falls silent.
 READ_AGAIN_S = 30.0
-# The API said that it moves an address: how long until it says that it did.
-MOVED_WITHIN_S = 6.0
 TAKES = "takes the token"
 
 
@@ -34,8 +35,8 @@ TAKES = "takes the token"
 class Address:
     """One address: who has it, and the move that is under way."""
 
-    ident: int
-    holder: int | None = None
+    ident: str
+    holder: str | None = None
     read_at_s: float | None = None
     answered: bool = False  # ever, to this run: from here it can be judged
     silent: int = 0
@@ -43,7 +44,8 @@ class Address:
     moves: int = 0
     reason: str = ""
     target: str = ""
-    action: int = 0
+    action: str = ""
+    asked: int = 0  # how often, in this run
     asked_at_s: float = 0.0
     failures: int = 0
     again_at_s: float = 0.0
@@ -57,7 +59,11 @@ def arbitrate() -> None:
     kept = read_arbiter()
     if kept is None:
         raise RefusedError("there is no /etc/loopback/arbiter.json", fix="apply a bundle first")
-    keeper = Keeper(kept, FloatingIps(kept.endpoint, _token(), kept.authority))
+    token, provider = _token(), PROVIDERS[kept.provider]
+    api = provider.api(kept.endpoint, token, kept.authority)
+    keeper = Keeper(kept, provider, api)
+    if provider.told:
+        keeper.listeners(token)
     while True:
         began_s = time.monotonic()
         keeper.step()
@@ -79,8 +85,9 @@ def _token() -> str:
 class Keeper:
     """One run over one arbiter.json."""
 
-    def __init__(self, kept: Arbiter, api: FloatingIps) -> None:
-        self.kept, self.api = kept, api
+    def __init__(self, kept: Arbiter, provider: Provider, api: Mover) -> None:
+        self.kept, self.provider, self.api = kept, provider, api
+        self.tellers: dict[str, Teller] = {}
         self.servers = {member.name: member.server for member in kept.members}
         before = read_ruling()
         # a verdict of an earlier run stands until looks of this one agree on another
@@ -97,6 +104,13 @@ class Keeper:
         self.failures, self.again_at_s = 0, 0.0
         self.written: Ruling | None = None
 
+    def listeners(self, token: str) -> None:
+        """From now on, tell members of every address who holds it."""
+        members = {member.name: member.address for member in self.kept.members}
+        for text in self.addresses:
+            self.tellers[text] = Teller(members, token, self.kept.interval_s)
+            self.tellers[text].start()
+
     def step(self) -> None:
         """Look, read what is due, decide, act, note."""
         members = {member.name: member.address for member in self.kept.members}
@@ -110,16 +124,17 @@ class Keeper:
             self._count_silence(address, answers, answered=seen[text])
             wanted_by = wish.member if wish else None
             self._read(address, at_once=False)
-            choice = self._choose(address, answers, wanted_by)
+            choice = self._choose(text, address, answers, wanted_by)
             if choice.target and not address.target and self._may_call(address):
                 # what was read half a minute ago may be somebody else's by now
                 self._read(address, at_once=True)
-                choice = self._choose(address, answers, wanted_by)
+                choice = self._choose(text, address, answers, wanted_by)
                 self._say_reason(text, address, choice)
                 if choice.target and self._may_call(address):
                     self._move(text, address, choice.target)
             else:
                 self._say_reason(text, address, choice)
+            self._tell(text, address, answers)
         if wish and all(a.holder == self.servers.get(wish.member) for a in self.addresses.values()):
             self.handed = wish.ident
         self._note()
@@ -140,10 +155,14 @@ class Keeper:
         lost &= address.answered
         address.silent = address.silent + 1 if lost else 0
 
-    def _choose(self, address: Address, answers: Mapping[str, bool], wish: str | None) -> Choice:
+    def _choose(
+        self, text: str, address: Address, answers: Mapping[str, bool], wish: str | None
+    ) -> Choice:
         sight = Sight(
             time.monotonic(), answers, address.holder, address.silent, address.moved_at_s, wish
         )
+        if text in self.tellers:
+            sight = sight._replace(deaf=self.tellers[text].deaf)
         return choose(self.servers, self.healths, sight, self.kept.rules)
 
     def _may_call(self, address: Address) -> bool:
@@ -172,37 +191,56 @@ class Keeper:
         except ApiError as refused:
             self._note_trouble(refused)
             return
+        except MoveFailedError as failed:
+            self._give_up(text, address, str(failed))
+            return
         self._note_answer()
+        address.asked += 1
         address.target, address.asked_at_s, address.silent = target, time.monotonic(), 0
 
     def _follow(self, text: str, address: Address) -> None:
         """Whether a move that the API took has happened; one that has not is begun again."""
-        if not address.target:
+        if not address.target or time.monotonic() < self.again_at_s:
+            return
+        try:
+            done = self.api.is_done(address.action)
+        except ApiError as refused:
+            self._note_trouble(refused)
+            return
+        except MoveFailedError as failed:
+            self._give_up(text, address, f"{address.target} does not get it: {failed}")
             return
         if not self._read(address, at_once=True):
             return
         now = time.monotonic()
-        if address.holder == self.servers[address.target]:
+        if done and address.holder == self.servers[address.target]:
             _say(f"{text}: {address.target} holds it, {now - address.asked_at_s:.1f} s after")
             address.moved_at_s, address.target = now, ""
             address.moves += 1
             address.failures = 0
-        elif now - address.asked_at_s >= MOVED_WITHIN_S:
-            address.failures += 1
-            left_alone_s = wait_s(address.failures)
-            address.again_at_s = now + left_alone_s
-            _say(
-                f"{text}: the API took the move to {address.target} and did not do it"
-                f" ({self._words_of(address)}); again in {left_alone_s:g} s"
-            )
-            address.target = ""
+        elif now - address.asked_at_s >= self.provider.moved_within_s:
+            ended = "it is done" if done else "it is not done yet"
+            why = f"it says {ended}, and that {self._holder_text(address)} has it"
+            told = f"the API took the move to {address.target} and did not do it ({why})"
+            self._give_up(text, address, told)
 
-    def _words_of(self, address: Address) -> str:
-        try:
-            self.api.check_action(address.action)
-        except ApiError as told:
-            return str(told)
-        return f"its action is no error, and it says {self._holder_text(address)} has it"
+    def _give_up(self, text: str, address: Address, why: str) -> None:
+        """This move; the next look may begin another one."""
+        address.failures += 1
+        left_alone_s = wait_s(address.failures)
+        address.again_at_s = time.monotonic() + left_alone_s
+        _say(f"{text}: {why}; again in {left_alone_s:g} s")
+        address.target = ""
+
+    def _tell(self, text: str, address: Address, answers: Mapping[str, bool]) -> None:
+        """Members take it over as soon as the API has taken the move. A holder that does not answer
+        is not called one: whoever was told before may have the traffic, should the request fail.
+        """
+        holder = self._name_of(address.holder)
+        holder = address.target or (holder if answers.get(holder) else "")
+        if text in self.tellers and holder:
+            number = f"{os.environ.get('INVOCATION_ID', '')}-{address.asked}"
+            self.tellers[text].tell(Word(text, holder, number))
 
     def _note_trouble(self, refused: ApiError) -> None:
         self.failures += 1
@@ -221,7 +259,7 @@ class Keeper:
             address.reason = choice.reason
             _say(f"{text}: {choice.reason}")
 
-    def _name_of(self, server: int | None) -> str:
+    def _name_of(self, server: str | None) -> str:
         return next((name for name, number in self.servers.items() if number == server), "")
 
     def _holder_text(self, address: Address) -> str:

@@ -12,14 +12,14 @@ from .refusal import RefusedError
 
 ARBITER = "/etc/loopback/arbiter.json"
 TOKEN = "/etc/loopback/arbiter-token"  # noqa: S105 - where it lies
-PROVIDERS = ("hetzner",)
+PROVIDERS = ("hetzner", "ionos")
 
 
 class Member(NamedTuple):
     """A host that may hold the addresses."""
 
     name: str
-    server: int
+    server: str  # or its card: what the provider says of who holds an address
     address: str
 
 
@@ -30,7 +30,7 @@ class Arbiter(NamedTuple):
     endpoint: str
     authority: str  # PEM of a CA of one's own; empty: those of the host
     members: tuple[Member, ...]
-    addresses: dict[str, int]  # the provider's ids by address
+    addresses: dict[str, str]  # the provider's ids by address
     port: int
     interval_s: float
     timeout_s: float
@@ -50,7 +50,7 @@ def parse_arbiter(content: bytes) -> Arbiter:
             _endpoint(str(value["endpoint"])),
             str(value.get("authority", "")),
             tuple(_member(entry) for entry in value["members"]),
-            {str(ipaddress.ip_address(a)): int(i) for a, i in sorted(value["addresses"].items())},
+            {str(ipaddress.ip_address(a)): str(i) for a, i in sorted(value["addresses"].items())},
             int(check["port"]),
             float(check["interval_s"]),
             float(check["timeout_s"]),
@@ -61,7 +61,9 @@ def parse_arbiter(content: bytes) -> Arbiter:
             f"arbiter.json does not fit format 1: {type(wrong).__name__} {wrong}"
         ) from wrong
     if found.provider not in PROVIDERS:
-        raise RefusedError(f"arbiter.json: provider {found.provider!r}; {PROVIDERS[0]} exists")
+        raise RefusedError(
+            f"arbiter.json: provider {found.provider!r}; there are {', '.join(PROVIDERS)}"
+        )
     if len({member.name for member in found.members}) < 2 or not found.addresses:
         raise RefusedError("arbiter.json needs two members and an address")
     return found
@@ -69,7 +71,7 @@ def parse_arbiter(content: bytes) -> Arbiter:
 
 def _member(entry: dict[str, Any]) -> Member:
     address = str(ipaddress.ip_address(entry["address"]))
-    return Member(str(entry["name"]), int(entry["server"]), address)
+    return Member(str(entry["name"]), str(entry["server"]), address)
 
 
 def _endpoint(url: str) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from .allowed import parse_place, tunnel_of
 from .arbiterfile import TOKEN, parse_arbiter
+from .hold import KEY, parse_hold, parse_key
 from .holes import check_elements, parse_holes
 from .programs import memory_kib, run
 from .refusal import RefusedError
@@ -26,6 +27,8 @@ GATES = "/run/loopback/gate"
 # Two full buffers (tune.bufsize 16384) and what HAProxy keeps of an idle connection, measured
 CONNECTION_KIB = 36
 HAPROXY_SHARE = 0.75
+# RFC 6750 section 2.1: what may stand in a header; IONOS gives JSON web tokens
+_TOKEN = re.compile(rb"[A-Za-z0-9._~+/-]+=*")
 
 
 def check_staged(stage: str, staged: HostSet) -> None:
@@ -191,8 +194,15 @@ def _check_arbiter(_: str, path: str, staged: HostSet) -> None:
     try:
         if path != TOKEN:
             parse_arbiter(content)
-        elif not content.decode("ascii", "replace").strip().isalnum():
-            _refuse(path, "the agent", "a token is letters and digits")
+        elif not _TOKEN.fullmatch(content.strip()):
+            _refuse(path, "the agent", "a token is letters, digits and -._~+/=")
+    except RefusedError as refused:
+        _refuse(path, "the agent", refused.what)
+
+
+def _check_hold(_: str, path: str, staged: HostSet) -> None:
+    try:
+        (parse_key if path == KEY else parse_hold)(staged.files[path].content)
     except RefusedError as refused:
         _refuse(path, "the agent", refused.what)
 
@@ -256,6 +266,7 @@ _CHECKS: dict[str, Callable[[str, str, HostSet], None]] = {
     "blackholes": _check_blackholes,
     "watch": _check_watch,
     "arbiter": _check_arbiter,
+    "hold": _check_hold,
     "chrony": _check_chrony,
     "sshd": _check_sshd,
 }

@@ -165,7 +165,7 @@ def install_agent(agent: bytes) -> None:
         if name.endswith(".pyz") and f"{AGENTS}/{name}" not in (path, before):
             os.unlink(f"{AGENTS}/{name}")
     # the watch adopts its gates, the arbiter its ruling: nothing is withdrawn, nothing moved
-    for unit in sorted(active_units("loopback-arbiter", "loopback-watch")):
+    for unit in sorted(active_units("loopback-arbiter", "loopback-hold", "loopback-watch")):
         must("systemctl", "restart", unit)
 
 

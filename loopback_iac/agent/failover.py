@@ -40,10 +40,11 @@ class Sight(NamedTuple):
 
     at_s: float
     answers: Mapping[str, bool]  # by member
-    holder: int | None  # server; 0: nobody; None: the API has not said
+    holder: str | None  # server or card; empty: nobody; None: the API has not said
     silent: int = 0  # looks in a row in which only the address itself did not answer
     moved_at_s: float | None = None
     wish: str | None = None  # a member that an operator asks for
+    deaf: frozenset[str] = frozenset()  # members that would not learn that they hold it
 
 
 class Choice(NamedTuple):
@@ -74,7 +75,7 @@ def _count(health: Health, answer: bool, rules: Rules) -> Health:  # noqa: FBT00
 
 
 def choose(
-    servers: Mapping[str, int], healths: Mapping[str, Health], sight: Sight, rules: Rules
+    servers: Mapping[str, str], healths: Mapping[str, Health], sight: Sight, rules: Rules
 ) -> Choice:
     """Who shall hold one address after this look.
 
@@ -85,7 +86,11 @@ def choose(
     if not any(sight.answers.values()):
         return Choice(None, "no member answers; this host may be the one cut off: nothing is moved")
     current = next((name for name, server in servers.items() if server == sight.holder), None)
-    ready = [name for name in servers if healths[name].up and sight.answers[name]]
+    ready = [
+        name
+        for name in servers
+        if healths[name].up and sight.answers[name] and name not in sight.deaf
+    ]
     if sight.wish in ready and sight.wish != current:
         return Choice(sight.wish, f"{sight.wish} was asked for")
     if sight.holder and current is None:

@@ -22,7 +22,7 @@ _USAGE = """usage: loopback-agent VERB [WORDS]
   update [SECONDS]                     update held packages, out of traffic meanwhile
   hand-over MEMBER                     on an arbiter: give the addresses to this member
   report                               what is active, what is wrong (JSON)
-  routes | watch | metrics | arbitrate | heal | recover | converge | updating | ssh
+  routes | watch | metrics | arbitrate | hold | heal | recover | converge | updating | ssh
                                        called by the system
 """
 
@@ -247,6 +247,12 @@ def _arbitrate(_: Words) -> None:
     arbitrate()
 
 
+def _hold(_: Words) -> None:
+    from .hold import hold
+
+    hold()
+
+
 def _hand_over(words: Words) -> dict[str, Any]:
     from .handover import hand_over
 
@@ -284,6 +290,7 @@ _VERBS = {
     "watch": _watch,
     "metrics": _metrics,
     "arbitrate": _arbitrate,
+    "hold": _hold,
     "hand-over": _hand_over,
     "heal": _heal,
     "report": _report,

@@ -27,9 +27,10 @@ DAEMONS = {
     "bird": "bird",
     "watch": "loopback-watch",
     "arbiter": "loopback-arbiter",
+    "hold": "loopback-hold",
 }
 CARRYING = ("haproxy.service", "bird.service")
-_RESTARTED = {"watch": DAEMONS["watch"], "arbiter": DAEMONS["arbiter"], "chrony": "chrony"}
+_RESTARTED = {kind: DAEMONS[kind] for kind in ("watch", "arbiter", "hold")} | {"chrony": "chrony"}
 _LESSER = {
     "haproxy-restart": "haproxy", "bird-restart": "bird", "tunnel-restart": "tunnel-peers",
 }  # fmt: skip
@@ -37,7 +38,7 @@ _ORDER = (
     "sysusers", "units", "tmpfiles", "tunnel-restart", "tunnel-peers", "sysctl", "nftables",
     "routes",
     "exporter", "chrony", "sshd", "haproxy", "haproxy-restart", "bird", "bird-restart",
-    "blackholes", "watch", "arbiter",
+    "blackholes", "watch", "arbiter", "hold",
 )  # fmt: skip
 
 
@@ -119,8 +120,8 @@ def _frame(text: str) -> list[str]:
 def plan_retired(old: Mapping[str, SetFile], new: Mapping[str, SetFile], role: str) -> list[Step]:
     """What has to stop because its file is no longer part of the set.
 
-    Out: steps (kind, unit or tunnel), routes and firewall last: they guard the rest until it is
-         gone.
+    Out: steps (kind, unit or tunnel), routes and firewall late: they guard the rest until it is
+         gone; a failover address after the unit that would take it again.
     """
     gone = []
     for path in old:
@@ -134,9 +135,9 @@ def plan_retired(old: Mapping[str, SetFile], new: Mapping[str, SetFile], role: s
             gone.append(Step("unit", unit or ""))
         elif kind == "exporter":
             gone.append(Step(kind, path.rsplit("/", 1)[1]))
-        elif kind in ("watch", "haproxy", "bird", "routes", "nftables"):
+        elif kind in ("watch", "haproxy", "bird", "routes", "nftables", "hold"):
             gone.append(Step(kind))
-    order = ("watch", "bird", "haproxy", "exporter", "tunnel", "routes", "nftables", "unit")
+    order = ("watch", "bird", "haproxy", "exporter", "tunnel", "routes", "nftables", "unit", "hold")
     return sorted(gone, key=lambda step: (order.index(step.kind), step.name))
 
 

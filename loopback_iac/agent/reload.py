@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from .gates import BirdError, configure_bird, drop_foreign_gates
 from .haproxy import worker_process
+from .hold import drop_addresses
 from .holes import load_holes
 from .plan import DAEMONS, ONE_SHOTS, Step, services_of
 from .programs import active_units, must, run
@@ -212,6 +213,7 @@ _DO: dict[str, Callable[[str], None]] = {
     "blackholes": lambda _: _blackholes(),
     "watch": lambda _: _restart(DAEMONS["watch"]),
     "arbiter": lambda _: _restart(DAEMONS["arbiter"]),
+    "hold": lambda _: _restart(DAEMONS["hold"]),
 }
 
 
@@ -234,6 +236,8 @@ def stop_retired(retired: list[Step], *, wait: bool = True) -> list[str]:
     for step in retired:
         if step.kind == "routes":
             set_routes(Routes((), ()))
+        if step.kind == "hold":
+            drop_addresses()
         for argv in _stop_words(step, () if wait else ("--no-block",)):
             with contextlib.suppress(RefusedError):
                 outcome = run(*argv, timeout_s=60)

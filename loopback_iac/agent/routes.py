@@ -26,7 +26,7 @@ TABLE = 100
 RULE_FROM, RULE_TO = 1000, 1001
 # Protocol number of our static routes and addresses; 250 is unassigned in iproute2's rt_protos.
 PROTOCOL = 250
-_OURS = (str(PROTOCOL), hex(PROTOCOL))  # `ip` prints a route's in decimal and an address's in hex
+OURS = (str(PROTOCOL), hex(PROTOCOL))  # `ip` prints a route's in decimal and an address's in hex
 # BIRD's default route has metric 32 and wins; with no transit nothing may leave by the hoster.
 LAST_METRIC = 65535
 
@@ -132,7 +132,7 @@ def _lines(routes: Routes, version: int) -> list[str]:
     lines = [
         f"addr del {address} dev lo"
         for address, protocol in held.items()
-        if protocol in _OURS and address not in vips
+        if protocol in OURS and address not in vips
     ]
     lines += [f"addr add {vip} dev lo proto {PROTOCOL}" for vip in vips if vip not in held]
     stale, fresh = plan_rules(prefixes, _json(f"-{version}", "rule", "show"))

@@ -170,6 +170,25 @@ class IonosHostArgs(TypedDict):
     """Id of a virtual data centre in the same location. Default: one for this host alone."""
     private_network: NotRequired[PrivateLanArgs]
     """A LAN it joins, of `datacenter_id`. Management and tunnels stay on the public addresses."""
+    lan_id: NotRequired[pulumi.Input[str]]
+    """Id of a public LAN of `datacenter_id`, shared by hosts. Default: one for this host alone."""
+    failover: NotRequired[bool]
+    """Reserve an address that others in the LAN stand in for. Default false."""
+    failover_ipv4: NotRequired[pulumi.Input[str]]
+    """Address to stand in for: `failover_ipv4` in output `card` of the host that reserved it."""
+
+
+class CardRef(TypedDict):
+    """A network card at IONOS: the output `card` of an IonosHost."""
+
+    datacenter_id: pulumi.Input[str]
+    """Id of its virtual data centre."""
+    lan_id: pulumi.Input[str]
+    """Id of its LAN."""
+    nic_id: pulumi.Input[str]
+    """Its own id."""
+    failover_ipv4: NotRequired[pulumi.Input[str]]
+    """Failover address that it carries beside its own."""
 
 
 class FailoverMemberArgs(TypedDict):
@@ -178,9 +197,11 @@ class FailoverMemberArgs(TypedDict):
     name: str
     """Its name among the members."""
     host: pulumi.Input[HostRef]
-    """The machine: output `host` of a HetznerHost."""
+    """The machine: output `host` of a HetznerHost or an IonosHost."""
     server_id: NotRequired[pulumi.Input[str]]
     """Number of its server at Hetzner. Default: what the `instance_id` of a HetznerHost says."""
+    card: NotRequired[pulumi.Input[CardRef]]
+    """Its network card at IONOS: output `card` of an IonosHost."""
 
 
 class FailoverCheckArgs(TypedDict):
@@ -202,7 +223,7 @@ class ProviderFailoverVipArgs(TypedDict):
     """An IPv4 address of the provider that one host holds and others stand in for."""
 
     provider: str
-    """`hetzner`: a floating IP. IONOS IP failover is refused: it is not built."""
+    """`hetzner`: a floating IP, or `ionos`: an IP failover group."""
     location: str
     """Home location of the address: that of the members."""
     hosts: Sequence[FailoverMemberArgs]
@@ -216,10 +237,10 @@ class ProviderFailoverVipArgs(TypedDict):
     admin_sources: Sequence[str]
     """Networks SSH may come from. May not be empty."""
     labels: NotRequired[LabelsArgs]
-    """Labels of the address."""
+    """Labels of the address; at Hetzner only."""
     protection: NotRequired[bool]
-    """Refuse to delete or replace the address. Default true."""
+    """Refuse to delete or replace Hetzner's address; at IONOS its host says so. Default true."""
     endpoint: NotRequired[str]
-    """The API that the arbiter asks. Default `https://api.hetzner.cloud/v1`."""
+    """The API that the arbiter asks. Default: the provider's own."""
     ca_certificate: NotRequired[str]
     """PEM of the CA that signs for `endpoint`, where it is none of the host's own."""

@@ -21,13 +21,17 @@ from loopback_iac.model import (
     parse_failover_machines,
     parse_failover_vip,
 )
-from loopback_iac.model.cloud_checks import check_hetzner_token
+from loopback_iac.model.cloud_checks import check_hetzner_token, check_ionos_token
+from loopback_iac.model.failover import HETZNER
 from loopback_iac.render import (
+    KEY_MARK,
     TOKEN_MARK,
     FloatingAddress,
     HostFiles,
+    hold_key,
     render_arbiter,
     render_member,
+    render_told_member,
 )
 
 ARBITER = "arbiter"
@@ -45,6 +49,10 @@ class FailoverArbiter(ConvergedHost):
     kind = ARBITER
 
 
+_Held = tuple[pulumi.Output[Mapping[str, str]], Sequence[pulumi.Resource]]
+"""The address and its name at the provider; what stands once members can hold it."""
+
+
 class ProviderFailoverVip(pulumi.ComponentResource):
     """A floating address: one host of several holds it, and an arbiter outside moves it."""
 
@@ -59,12 +67,6 @@ class ProviderFailoverVip(pulumi.ComponentResource):
         """Declare the address, members, who holds it at first, and then the arbiter."""
         vip = refuse_as_pulumi(lambda: parse_failover_vip(name, args))
         super().__init__("loopback-iac:index:ProviderFailoverVip", name, {"vip": _facts(vip)}, opts)
-        # the SDK of a cloud loads only where one of its addresses is declared
-        from loopback_iac.components.failover_address import (  # noqa: PLC0415  # as said above
-            declare_address,
-            declare_assignment,
-        )
-
         late: dict[str, pulumi.Input[HostRef]] = {m["name"]: m["host"] for m in args["hosts"]}
         late[ARBITER] = args["arbiter"]
         child = pulumi.ResourceOptions(parent=self)
@@ -74,25 +76,64 @@ class ProviderFailoverVip(pulumi.ComponentResource):
         }
         self.arbiter = FailoverArbiter(f"{name}-{ARBITER}", ARBITER, late[ARBITER], [], child)
         machines = _machines(name, vip, args, late)
+        given = pulumi.Output.from_input(args["token"])
+        token: pulumi.Output[str] = pulumi.Output.secret(
+            given.apply(lambda text: checked_token(text, vip.provider))
+        )
+        if vip.provider == HETZNER:
+            floating, held = self._declare_floating(name, vip, machines)
+        else:
+            floating, held = self._declare_told(machines, vip, token)
+        self._converge_arbiter(vip, token, pulumi.Output.all(machines, floating), held)
+        self.address = floating["address"]
+        self.hosts = self._describe()
+        self.register_outputs({"address": self.address, "hosts": self.hosts})
+
+    def _declare_floating(
+        self, name: str, vip: FailoverVip, machines: pulumi.Output[FailoverMachines]
+    ) -> _Held:
+        """Hetzner: a floating IP that stands on every member, and who has it at first."""
+        # the SDK of a cloud loads only where one of its addresses is declared
+        from loopback_iac.components.failover_address import (  # noqa: PLC0415  # as said above
+            declare_address,
+            declare_assignment,
+        )
+
         ordered = declare_address(self, name, vip)
         floating = pulumi.Output.all(address=ordered.ip_address, ident=ordered.id)
         served = [
             member.converge(_delivery(vip, floating.apply(_member_files), {}), [])
             for member in self.member.values()
         ]
-        first = machines.apply(lambda found: found.members[vip.hosts[0].name][1])
-        held = declare_assignment(self, name, ordered, first, served)
-        self._converge_arbiter(vip, args, pulumi.Output.all(machines, floating), held)
-        self.address = ordered.ip_address
-        self.hosts = self._describe()
-        self.register_outputs({"address": self.address, "hosts": self.hosts})
+        first = machines.apply(lambda found: int(found.members[vip.hosts[0].name][1]))
+        return floating, [declare_assignment(self, name, ordered, first, served)]
+
+    def _declare_told(
+        self,
+        machines: pulumi.Output[FailoverMachines],
+        vip: FailoverVip,
+        token: pulumi.Output[str],
+    ) -> _Held:
+        """IONOS: the address came with the first host; members take it when the arbiter says so."""
+        floating = machines.apply(_group)
+
+        def converge(name: str, member: FailoverMember) -> pulumi.Resource:
+            files = pulumi.Output.all(machines, floating).apply(
+                lambda both: render_told_member(
+                    _floating(both[1]), name, both[0].members[name][0].address
+                )
+            )
+            key: pulumi.Output[str] = token.apply(lambda text: hold_key(text, name))
+            return member.converge(_delivery(vip, files, {KEY_MARK: key}), [])
+
+        return floating, [converge(name, member) for name, member in self.member.items()]
 
     def _converge_arbiter(
         self,
         vip: FailoverVip,
-        args: ProviderFailoverVipArgs,
+        token: pulumi.Output[str],
         known: pulumi.Output[Sequence[Any]],
-        held: pulumi.Resource,
+        held: Sequence[pulumi.Resource],
     ) -> None:
         """Last, and first to go: an address that is taken down is moved by nobody."""
 
@@ -100,9 +141,7 @@ class ProviderFailoverVip(pulumi.ComponentResource):
             machines, floating = got
             return render_arbiter(vip, machines, _floating(floating))
 
-        given = pulumi.Output.from_input(args["token"])
-        token: pulumi.Output[str] = pulumi.Output.secret(given.apply(checked_token))
-        self.arbiter.converge(_delivery(vip, known.apply(files), {TOKEN_MARK: token}), [held])
+        self.arbiter.converge(_delivery(vip, known.apply(files), {TOKEN_MARK: token}), held)
 
     def _describe(self) -> pulumi.Output[Mapping[str, Any]]:
         every: dict[str, ConvergedHost] = {**self.member, ARBITER: self.arbiter}
@@ -129,19 +168,27 @@ def _machines(
     late: Mapping[str, pulumi.Input[HostRef]],
 ) -> pulumi.Output[FailoverMachines]:
     """Members with their servers, and the arbiter, once all of them are known."""
-    given = {m["name"]: m["server_id"] for m in args["hosts"] if m.get("server_id") is not None}
+    beside = "server_id" if vip.provider == HETZNER else "card"
+    given: dict[str, Any] = {
+        m["name"]: dict(m)[beside] for m in args["hosts"] if m.get(beside) is not None
+    }
 
     def parse(got: Mapping[str, Any]) -> FailoverMachines:
-        servers = {member: str(number) for member, number in got["servers"].items()}
-        return refuse_as_pulumi(lambda: parse_failover_machines(name, vip, got["late"], servers))
+        found = got["late"], got["given"]
+        return refuse_as_pulumi(lambda: parse_failover_machines(name, vip, *found))
 
     hosts = pulumi.Output.all(**{n: public_facts(ref) for n, ref in late.items()})
-    servers = pulumi.Output.all(**given) if given else pulumi.Output.from_input({})
-    return pulumi.Output.all(late=hosts, servers=servers).apply(parse)
+    known = pulumi.Output.all(**given) if given else pulumi.Output.from_input({})
+    return pulumi.Output.all(late=hosts, given=known).apply(parse)
+
+
+def _group(found: FailoverMachines) -> dict[str, str]:
+    card = found.group
+    return {"address": str(card.failover_ipv4), "ident": card.group} if card else {}
 
 
 def _floating(found: Mapping[str, str]) -> FloatingAddress:
-    return FloatingAddress(ip_address(found["address"]), int(found["ident"]))
+    return FloatingAddress(ip_address(found["address"]), found["ident"])
 
 
 def _member_files(found: Mapping[str, str]) -> HostFiles:
@@ -161,14 +208,15 @@ def _delivery(
     }
 
 
-def checked_token(given: str) -> str:
+def checked_token(given: str, provider: str) -> str:
     """A token as it is given.
 
-    Raises: RejectedInputs, without showing it, for what Hetzner's provider would refuse.
+    Raises: RejectedInputs, without showing it, for what the provider would refuse.
     """
 
     def checked() -> str:
-        if problems := check_hetzner_token("token", given):
+        check = check_hetzner_token if provider == HETZNER else check_ionos_token
+        if problems := check("token", given):
             raise InputRejected("token", tuple(problems))
         return given
 

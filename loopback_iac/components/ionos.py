@@ -6,7 +6,7 @@ import pulumi
 
 from loopback_iac.components import ordered
 from loopback_iac.components.boundary import refuse_as_pulumi
-from loopback_iac.components.cloud_args import IonosHostArgs
+from loopback_iac.components.cloud_args import CardRef, IonosHostArgs
 from loopback_iac.components.host_args import HostRef
 from loopback_iac.model import parse_ionos_host
 from loopback_iac.model.places import IONOS_LOCATIONS
@@ -19,6 +19,8 @@ class IonosHost(pulumi.ComponentResource):
 
     host: pulumi.Output[HostRef]
     """How to reach it; `pops.*.host` and `workers.*.host` take it."""
+    card: pulumi.Output[CardRef]
+    """Its network card at the provider; `hosts.*.card` of a ProviderFailoverVip takes it."""
 
     def __init__(
         self, name: str, args: IonosHostArgs, opts: pulumi.ResourceOptions | None = None
@@ -47,4 +49,6 @@ class IonosHost(pulumi.ComponentResource):
         ref = ordered.host_ref(args, declared, place, PROVIDER, late)
         ready = ordered.declare_ready(name, ref, made.server, self, made.cards)
         self.host = ordered.after(ready, ref)
-        self.register_outputs({"host": {k: v for k, v in ref.items() if k != "ssh_private_key"}})
+        self.card = made.card
+        shown = {k: v for k, v in ref.items() if k != "ssh_private_key"}
+        self.register_outputs({"host": shown, "card": made.card})

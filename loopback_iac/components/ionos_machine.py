@@ -3,14 +3,14 @@
 import base64
 from collections.abc import Iterator
 from ipaddress import IPv6Network
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import pulumi
 from pulumi.output import UNKNOWN
 from pulumi_ionoscloud import compute
 
 from loopback_iac.components import ordered
-from loopback_iac.components.cloud_args import IonosHostArgs
+from loopback_iac.components.cloud_args import CardRef, IonosHostArgs
 from loopback_iac.model import HostKey, IonosHost, Opening, openings
 from loopback_iac.render import OwnAddresses, private_mac
 
@@ -36,6 +36,8 @@ class Machine(NamedTuple):
     """Its address, when it has one."""
     cards: list[compute.Nic]
     """Cards beside the one that came with the server."""
+    card: pulumi.Output[CardRef]
+    """The one that came with it, for who stands in for others."""
 
 
 class Order(NamedTuple):
@@ -55,8 +57,10 @@ class Place(NamedTuple):
     """Where the server's own card is plugged in."""
 
     centre: pulumi.Input[str]
-    lan: compute.Lan
+    lan: pulumi.Input[str]
     block: compute.IPBlock
+    shared: pulumi.Input[str] | None
+    """The failover address that it carries beside its own."""
     card6: pulumi.Output[str] | None
     """Its IPv6 network, a /80."""
     ipv6: pulumi.Output[str] | None
@@ -72,7 +76,17 @@ def declare_machine(order: Order, key: pulumi.Output[HostKey]) -> Machine:
         size=1,
         opts=order.options(protect=host.protection),
     )
-    centre = _datacenter_id(order)
+    place = _declare_place(order, block)
+    server = _declare_server(order, key, place)
+    cards = _declare_private_card(order, place.centre, server)
+    return Machine(server, block, place.ipv6, cards, _card(order, place, server))
+
+
+def _declare_place(order: Order, block: compute.IPBlock) -> Place:
+    host, centre, shared = order.declared, _datacenter_id(order), _shared_address(order)
+    given = order.args.get("lan_id")
+    if given is not None:
+        return Place(centre, given, block, shared, None, None)
     lan = compute.Lan(
         f"{order.name}-lan",
         name=f"{order.name}-lan",
@@ -83,8 +97,45 @@ def declare_machine(order: Order, key: pulumi.Output[HostKey]) -> Machine:
     )
     card6 = _card_network(lan) if host.ipv6 else None
     ipv6 = None if card6 is None else card6.apply(lambda text: str(IPv6Network(text)[_HOST]))
-    server = _declare_server(order, key, Place(centre, lan, block, card6, ipv6))
-    return Machine(server, block, ipv6, _declare_private_card(order, centre, server))
+    return Place(centre, lan.id, block, shared, card6, ipv6)
+
+
+def _shared_address(order: Order) -> pulumi.Input[str] | None:
+    """The failover address on the card: one that it reserves, or that another host did."""
+    if not order.declared.failover:
+        return order.args.get("failover_ipv4")
+    return compute.IPBlock(
+        f"{order.name}-failover-ipv4",
+        name=f"{order.name}-failover-ipv4",
+        location=order.declared.location,
+        size=1,
+        opts=order.options(protect=order.declared.protection),
+    ).ips[0]
+
+
+def _card(order: Order, place: Place, server: compute.Server) -> pulumi.Output[CardRef]:
+    """The card, once it may be told of.
+
+    IONOS takes the address on a second card only after the group names the first one: whoever takes
+    it from here comes after the group, and goes before it.
+    """
+    card = {"datacenter_id": place.centre, "lan_id": place.lan, "nic_id": server.primary_nic}
+    if place.shared is not None:
+        card["failover_ipv4"] = place.shared
+    if order.declared.failover and place.shared is not None:
+        group = compute.IPFailover(
+            f"{order.name}-failover",
+            datacenter_id=place.centre,
+            lan_id=place.lan,
+            ip=place.shared,
+            nicuuid=server.primary_nic,
+            # whom the group names later is nobody's input: the arbiter moves it
+            opts=order.options(ignore_changes=["nicuuid"]),
+        )
+        card["failover_ipv4"] = pulumi.Output.all(ip=group.ip, urn=group.urn).apply(
+            lambda got: str(got["ip"])
+        )
+    return cast("pulumi.Output[CardRef]", pulumi.Output.from_input(card))
 
 
 def _datacenter_id(order: Order) -> pulumi.Input[str]:
@@ -162,9 +213,10 @@ def _public_card(order: Order, place: Place) -> compute.ServerNicArgs:
         rules += [rule for opening in ways_in for rule in _rules6(opening)]
     return compute.ServerNicArgs(
         name=f"{order.name}-public",
-        lan=place.lan.id.apply(int),
+        lan=pulumi.Output.from_input(place.lan).apply(int),
         dhcp=True,
-        ips=place.block.ips,
+        # its own first: DHCP hands out one
+        ips=place.block.ips if place.shared is None else [place.block.ips[0], place.shared],
         # the machine sets it itself: a lease would have to come in through its own firewall
         dhcpv6=False if place.ipv6 is not None else None,
         ipv6_cidr_block=place.card6,

@@ -253,6 +253,21 @@ def listen(paths: InstancePaths, host: str, address: str, port: int) -> socket.s
     return _made_inside(paths, host, lambda: socket.create_server((address, port)))
 
 
+def hear_arp(paths: InstancePaths, host: str) -> socket.socket:
+    """
+    Receive every ARP frame that comes into a host's namespace, on all its interfaces.
+
+    Raises: OSError as socket(2) does.
+    """
+    arp = 0x0806  # linux/if_ether.h
+    kind = socket.SOCK_RAW
+
+    def make() -> socket.socket:
+        return socket.socket(socket.AF_PACKET, kind, socket.htons(arp))
+
+    return _made_inside(paths, host, make)
+
+
 def _made_inside(
     paths: InstancePaths, host: str, make: Callable[[], socket.socket]
 ) -> socket.socket:

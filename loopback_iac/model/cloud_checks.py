@@ -1,6 +1,7 @@
 """What fields of an ordered machine say about each other; every finding is a Problem."""
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,15 @@ def check_hetzner_token(path: str, token: str) -> list[Problem]:
             "hetzner-token",
         )
     ]
+
+
+def check_ionos_token(path: str, token: str) -> list[Problem]:
+    """A token that no header could carry (RFC 6750 section 2.1); IONOS gives its form nowhere."""
+    if re.fullmatch(r"[A-Za-z0-9._~+/-]+=*", token):
+        return []
+    fix = "make one with `ionosctl token generate`, or in the DCD: Token Manager"
+    got, need = "is no bearer token", "letters, digits and -._~+/="
+    return [Problem(path, got, need, fix, "ionos-token")]
 
 
 def check_hetzner_host(path: str, host: "HetznerHost") -> list[Problem]:
@@ -101,6 +111,7 @@ def check_ionos_host(path: str, host: "IonosHost") -> list[Problem]:
                 )
             )
     found += _check_private_lan(path, host)
+    found += _check_failover(path, host)
     if host.ram_mb % RAM_STEP_MB:
         lower = host.ram_mb // RAM_STEP_MB * RAM_STEP_MB
         found.append(
@@ -139,6 +150,29 @@ def _check_private_lan(path: str, host: "IonosHost") -> list[Problem]:
                 "ionos-private-lan",
             )
         )
+    return found
+
+
+def _check_failover(path: str, host: "IonosHost") -> list[Problem]:
+    """A shared LAN is somebody's, and an address in it is reserved by one host."""
+    found = []
+    if host.lan_id and not host.datacenter_id:
+        need, fix = "datacenter_id beside it", "name the data centre that the LAN is in"
+        got = "does not say in which data centre"
+        found.append(Problem(f"{path}.lan_id", got, need, fix, "ionos-lan"))
+    if host.lan_id and host.ipv6:
+        need, fix = "ipv6: false", "write ipv6: false; tunnels and services take IPv4"
+        got = "asks for IPv6 in a LAN that others share, whose networks this host does not know"
+        found.append(Problem(f"{path}.ipv6", got, need, fix, "ionos-lan"))
+    shares = "failover" if host.failover else "failover_ipv4" if host.failover_ipv4 else ""
+    if shares and not host.lan_id:
+        need, fix = "lan_id", "give all hosts that share the address one public compute.Lan"
+        got = "is of no use in a LAN of this host alone"
+        found.append(Problem(f"{path}.{shares}", got, need, fix, "ionos-failover"))
+    if host.failover and host.failover_ipv4:
+        got = "this host reserves an address and is given one"
+        fix = "leave failover_ipv4 out of the host that reserves it"
+        found.append(Problem(f"{path}.failover_ipv4", got, "", fix, "ionos-failover"))
     return found
 
 

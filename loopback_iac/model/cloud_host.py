@@ -162,6 +162,9 @@ class IonosHost(CloudHost):
     ipv6: bool = True
     datacenter_id: Given = False
     private_network: PrivateLan | None = None
+    lan_id: Given = False
+    failover: bool = False
+    failover_ipv4: Given = False
 
 
 def parse_hetzner_host(name: str, tree: Mapping[str, object]) -> HetznerHost:

@@ -1,10 +1,13 @@
 """From the model to the exact bytes of each file on a host; pure and deterministic."""
 
 from loopback_iac.render.failover import (
+    KEY_MARK,
     TOKEN_MARK,
     FloatingAddress,
+    hold_key,
     render_arbiter,
     render_member,
+    render_told_member,
 )
 from loopback_iac.render.files import File, HostFiles
 from loopback_iac.render.first_boot import (
@@ -19,6 +22,7 @@ from loopback_iac.render.join import Door, Joining, render_join
 from loopback_iac.render.site import Keys, Uplink, admin_sources, inner_address, uplinks
 
 __all__ = [
+    "KEY_MARK",
     "NO_ADDRESSES",
     "TOKEN_MARK",
     "Door",
@@ -31,6 +35,7 @@ __all__ = [
     "Uplink",
     "admin_sources",
     "fill_first_boot",
+    "hold_key",
     "inner_address",
     "packages_of",
     "private_mac",
@@ -39,6 +44,7 @@ __all__ = [
     "render_join",
     "render_member",
     "render_pop",
+    "render_told_member",
     "render_worker",
     "uplinks",
 ]

@@ -1,5 +1,7 @@
 """Files of a failover address: the address on every member, and the arbiter that moves it."""
 
+import hashlib
+import hmac
 from typing import NamedTuple
 
 from loopback_iac.model import FailoverMachines, FailoverVip
@@ -11,6 +13,7 @@ from loopback_iac.render.text import render_json, render_text
 MEMBER = "member"
 ARBITER = "arbiter"
 TOKEN_MARK = "provider-token"  # noqa: S105 - its name
+KEY_MARK = "hold-key"
 UNITS = "/etc/systemd/system"
 
 
@@ -18,7 +21,7 @@ class FloatingAddress(NamedTuple):
     """An address and the number that the provider has for it."""
 
     address: Address
-    ident: int
+    ident: str
 
 
 def render_member(floating: FloatingAddress) -> HostFiles:
@@ -37,6 +40,27 @@ def render_member(floating: FloatingAddress) -> HostFiles:
     )
 
 
+def render_told_member(floating: FloatingAddress, name: str, own: Address) -> HostFiles:
+    """Files of a member that takes the address itself, on the card with its own, once it is told.
+
+    In: own, the address that finds the card. The key is a mark, and its file is root's.
+    """
+    tree = {"format": 1, "name": name, "own": str(own), "address": str(floating.address)}
+    return HostFiles(
+        files={
+            "/etc/loopback/hold-key": File(secret_mark(KEY_MARK) + "\n", "0600"),
+            "/etc/loopback/hold.json": File(render_json(tree)),
+            f"{UNITS}/loopback-hold.service": File(render_text("loopback-hold.service")),
+        },
+        packages=packages_of(MEMBER),
+    )
+
+
+def hold_key(token: str, member: str) -> str:
+    """What a member knows its arbiter by; the arbiter makes it from the token as well."""
+    return hmac.new(token.encode(), f"loopback hold {member}".encode(), hashlib.sha256).hexdigest()
+
+
 def render_arbiter(
     vip: FailoverVip,
     machines: FailoverMachines,
@@ -50,7 +74,7 @@ def render_arbiter(
     tree = {
         "format": 1,
         "provider": vip.provider,
-        "endpoint": vip.endpoint,
+        "endpoint": vip.api,
         "authority": vip.ca_certificate,
         "members": [
             {"name": name, "server": server, "address": str(host.address)}

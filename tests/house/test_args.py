@@ -48,6 +48,7 @@ PAIRS = [
     (cloud_args.PrivateLanArgs, cloud_host.PrivateLan),
     (cloud_args.HetznerHostArgs, cloud_host.HetznerHost),
     (cloud_args.IonosHostArgs, cloud_host.IonosHost),
+    (cloud_args.CardRef, failover.Card),
     (cloud_args.FailoverMemberArgs, failover.FailoverMember),
     (cloud_args.FailoverCheckArgs, failover.FailoverCheck),
     (cloud_args.ProviderFailoverVipArgs, failover.FailoverVip),

@@ -23,10 +23,17 @@ LOCAL = "#/types/"
 PASSPHRASE = "of this test"
 
 
-@pytest.mark.parametrize("name", COMPONENTS)
-def test_python_example_plans(name, tmp_path, monkeypatch):
+EXAMPLES = sorted(str(at.parent.relative_to(DOOR)) for at in DOOR.glob("*/python*/__main__.py"))
+
+
+def test_every_component_has_an_example():
+    assert {example.partition("/")[0] for example in EXAMPLES} == set(COMPONENTS)
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_python_example_plans(example, tmp_path, monkeypatch):
     crypter = Crypter.create(PASSPHRASE)
-    folder = DOOR / name / "python"
+    folder, name = DOOR / example, example.partition("/")[0]
     project = yaml.safe_load((folder / "Pulumi.yaml").read_text())["name"]
     keys = ("sshPrivateKey", "md5-fra1-t1")
     config = {f"{project}:{key}": {"secure": crypter.encrypt("as good as any")} for key in keys}

@@ -64,7 +64,10 @@ PYTHON_NAMES = {
     for kind in (vars(args) | vars(cloud_args)).values()
     if typing.is_typeddict(kind)
     for name in kind.__annotations__
-} | {camel(name): name for name in ("address", "bgp_tunnels", "host", "hosts", "pops", "vips")}
+} | {
+    camel(name): name
+    for name in ("address", "bgp_tunnels", "card", "host", "hosts", "pops", "vips")
+}
 
 
 def local_type(prop: dict) -> str | None:

@@ -2,203 +2,52 @@
 
 from __future__ import annotations
 
-import json
-import time
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-import yaml
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    PublicFormat,
-    load_ssh_private_key,
-)
 
 from loopback_iac.lab.cloud.book import Shelf
 from loopback_iac.lab.cloud.hetzner.api import ASSIGN, ENDPOINT, LOST, MOVE
-from loopback_iac.lab.cloud.switches import Fault, Switches, set_switches
+from loopback_iac.lab.cloud.switches import Fault
 from loopback_iac.lab.keys import write_private
+from tests.lab.cloud.failover_stack import (
+    AGENT,
+    Stack,
+    check_power_loss,
+    check_token_hidden,
+    stands,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from loopback_iac.lab import Lab
 
-HERE = Path(__file__).parent
-PLUGINS = HERE.parents[2] / "loopback_iac/lab/plugins"
-AGENT = "/usr/local/sbin/loopback-agent"
-APP = (
-    "import http.server,socket\n"
-    "class A(http.server.BaseHTTPRequestHandler):\n"
-    "  def do_GET(self):\n"
-    "    self.send_response(200); self.end_headers()\n"
-    "    self.wfile.write(socket.gethostname().encode())\n"
-    "class S(http.server.ThreadingHTTPServer): address_family = socket.AF_INET6\n"
-    "S(('::', 8080), A).serve_forever()\n"
-)
 
+class Floating(Stack):
+    """Members at Hetzner."""
 
-@dataclass
-class Stack:
-    """The stack in the lab, deployed by the command a user types."""
+    cloud, endpoint, program = "hcloud", ENDPOINT, "failover"
 
-    lab: Lab
-    folder: Path
-    outputs: dict[str, Any] = field(default_factory=dict)
-
-    def write(self, token: str = "") -> None:
-        """In: another token than the project's own."""
-        paths = self.lab.paths
-        document = yaml.safe_load(paths.stack_config.read_text())
-        public = load_ssh_private_key(paths.operator_key.read_bytes(), password=None).public_key()
-        mine = {
-            "fleetSecret": "abcdefghijklmnopqrstuvwxyz0123456789",
-            "deployKey": public.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode(),
-            "arbiterToken": token or self.token.read_text(),
-            "endpoint": ENDPOINT,
-            "authority": paths.ca_certificate.read_text(),
-        }
-        document["config"] |= {f"loopback-edge:{key}": value for key, value in mine.items()}
-        (self.folder / "config.yaml").write_text(yaml.safe_dump(document))
-
-    @property
-    def token(self) -> Path:
-        """The token that the project's API takes."""
-        return self.lab.paths.keys / "token-hcloud"
-
-    def loopback(self, *words: str) -> tuple[int, str, dict[str, Any]]:
-        """Out: exit code, what it said, the result."""
-        argv = ["loopback", *words, "-C", str(self.folder), "--json"]
-        argv += ["--config-file", str(self.folder / "config.yaml")]
-        argv += ["--state-dir", str(self.folder / "state")]
-        done = self.lab.exec("ops", argv, timeout_s=240)
-        assert done.stdout, done.stderr
-        return done.returncode, done.stderr, json.loads(done.stdout)
-
-    def up(self) -> list[tuple[str, str]]:
-        """What was done to which resource."""
-        code, said, result = self.loopback("up", "--yes")
-        assert code == 0, said[-3000:]
-        self.outputs = result["outputs"]
-        return [
-            (c["urn"].rsplit("::", 1)[1], c["op"]) for c in result["changes"] if c["op"] != "same"
-        ]
-
-    def switch(self, *faults: Fault) -> None:
-        set_switches(Shelf(self.lab.paths), Switches(list(faults), {}))
-
-    def holder(self) -> int:
-        """The server that has the address, as the cloud's book says."""
-        (ip,) = Shelf(self.lab.paths).read("hcloud").of("floating_ip").values()
-        return int(ip["assigneeId"])
-
-    def says(self, host: str, *argv: str) -> str:
-        done = self.lab.exec(host, list(argv))
-        assert done.returncode == 0, done.stderr
-        return done.stdout.strip()
-
-    def serve(self, host: str) -> None:
-        """A service on all addresses of a member, as a haproxy of the customer's would be."""
-        unit = ["systemd-run", "--quiet", "--collect", "--unit=app"]
-        self.says(host, *unit, "python3", "-c", APP)
-
-    def told(self) -> dict[str, Any]:
-        """What the arbiter sees."""
-        report: dict[str, Any] = json.loads(self.says("arb", AGENT, "report"))["arbiter"]
-        return report
-
-    def await_up(self, **up: bool) -> None:
-        self.wait(lambda: self.told()["up"] == up, "the arbiter's verdict")
-
-    def await_logged(self, text: str, since: str) -> None:
-        read = ("journalctl", "-u", "loopback-arbiter", "-o", "cat", "--since", since)
-        self.wait(lambda: text in self.says("arb", *read), text)
-
-    def now(self) -> str:
-        """A time that journalctl reads."""
-        return self.says("arb", "date", "+%F %T")
-
-    def wait(self, holds: Any, what: str) -> None:
-        deadline = time.monotonic() + 60
-        while not holds():
-            assert time.monotonic() < deadline, (what, self.told(), self.log())
-            time.sleep(0.1)
-
-    def log(self) -> str:
-        return self.says("arb", "journalctl", "-u", "loopback-arbiter", "-o", "cat", "-n", "60")
-
-    def answers(self) -> str:
-        """Who answers a new connection of a client far away; empty: nobody."""
-        ask = ["curl", "--silent", "--max-time", "1", f"http://{self.outputs['address']}:8080/"]
-        return self.lab.exec("c-fra", ask).stdout
-
-    def await_served(self, member: str) -> float:
-        """Wait until a member answers at the address; out: seconds since the call."""
-        began = time.monotonic()
-        self.wait(lambda: self.answers() == member, f"{member} at the address")
-        return time.monotonic() - began
+    def holder(self) -> str:
+        book = Shelf(self.lab.paths).read(self.cloud)
+        (ip,) = book.of("floating_ip").values()
+        return str(book.of("server")[str(ip["assigneeId"])]["host"])
 
 
 @pytest.fixture(scope="module")
 def vip(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Two members that serve, an arbiter that knows both; the first one holds the address."""
-    folder = tmp_path_factory.mktemp("failover")
-    names = ("command", "hcloud", "ionoscloud")
-    project = {
-        "name": "loopback-edge",
-        "runtime": "python",
-        "main": str(HERE / "programs/failover"),
-        "plugins": {"providers": [{"name": n, "path": str(PLUGINS / n)} for n in names]},
-    }
-    (folder / "Pulumi.yaml").write_text(yaml.safe_dump(project))
-    made = Stack(lab, folder)
-    made.write()
-    made.up()
-    for member in ("m1", "m2"):
-        made.serve(member)
-    made.await_up(m1=True, m2=True)
-    yield made
-    made.switch()
-    made.write()
-    code, said, _ = made.loopback("destroy", "--yes")
-    assert code == 0, said[-3000:]
+    yield from stands(Floating, lab, tmp_path_factory.mktemp("failover"))
 
 
 def test_the_token_lies_where_root_of_the_arbiter_reads_it_and_nowhere_else(vip):
-    token = vip.token.read_text()
-    at = "/etc/loopback/arbiter-token"
-    assert vip.says("arb", "cat", at) == token
-    assert vip.says("arb", "stat", "-c", "%a %U", at) == "600 root"
-    main = vip.says("arb", "systemctl", "show", "-p", "MainPID", "--value", "loopback-arbiter")
-    for of in ("cmdline", "environ"):
-        assert token not in vip.says("arb", "cat", f"/proc/{main}/{of}")
-    assert vip.says("arb", "stat", "-c", "%u", f"/proc/{main}") != "0"
-    assert token not in vip.says("arb", "journalctl", "-b", "-o", "cat")
-    kept = [file for file in (vip.folder / "state").rglob("*") if file.is_file()]
-    assert kept
-    assert not [file for file in kept if token in file.read_text(errors="replace")]
-    for member in ("m1", "m2"):
-        found = vip.lab.exec(member, ["grep", "-rlsF", token, "/etc", "/var/lib", "/run"])
-        assert found.stdout == ""
+    check_token_hidden(vip)
 
 
 def test_it_moves_when_its_holder_dies_and_stays_when_that_one_returns(vip, capsys):
-    vip.await_served("m1")
-    vip.lab.power_off("m1")
-    gone_s = vip.await_served("m2")
+    gone_s = check_power_loss(vip)
     with capsys.disabled():
         print(f"\nthe address moved within {gone_s:.1f} s of the power loss")  # noqa: T201
-    vip.lab.power_on("m1")
-    vip.serve("m1")
-    vip.await_up(m1=True, m2=True)
-    # the arbiter starts anew, the program runs again: neither brings it back
-    vip.says("arb", "systemctl", "restart", "loopback-arbiter")
-    assert vip.up() == []
-    vip.await_up(m1=True, m2=True)
-    assert set(vip.told()["holders"].values()) == {"m2"}
-    assert set(vip.told()["moves"].values()) == {1}
 
 
 def test_an_api_that_refuses_is_busy_and_lies_is_asked_until_it_has_moved(vip):

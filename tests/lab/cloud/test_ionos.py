@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from loopback_iac.agent.hold import render_announcement
 from loopback_iac.lab.cloud.switches import DARK, Fault
 
 pytestmark = pytest.mark.parametrize("yard", ["ionos"], indirect=True)
@@ -46,7 +47,7 @@ def test_a_server_boots_its_user_data_behind_its_card_and_is_replaced(yard):
     assert "io1" not in {h.name for h in yard.lab.topology.hosts}
 
 
-def test_an_address_of_a_failover_group_is_sent_to_the_card_that_the_group_names(yard):
+def test_an_address_of_a_failover_group_is_sent_to_the_card_that_announces_it(yard):
     servers = {"io1": {"ips": 2}, "io2": {}}
     yard.write(centre=True, servers=servers)
     outputs = yard.up().outputs
@@ -63,7 +64,16 @@ def test_an_address_of_a_failover_group_is_sent_to_the_card_that_the_group_names
     assert yard.ssh(shared, "hostname") == "io1"
     yard.write(centre=True, servers=servers, spare={"ip": shared, "at": "io2"})
     assert ops(yard.up()) == {"shared": "update"}
-    assert yard.ssh(shared, "hostname") == "io2"
+    # whom the group names is not who has it
+    assert yard.ssh(shared, "hostname") == "io1"
+    frames = [frame.hex() for frame in render_announcement(bytes(6), shared)]
+    say = "s=socket.socket(17,3); s.bind(('eth0',0x806)); [s.send(bytes.fromhex(f)) for f in %s]"
+    told = f'python3 -c "import socket; {say % frames}"'
+    # a frame may come before the ear does
+    heard = (
+        yard.ssh(outputs["ipv4"]["io2"], told) + yard.ssh(shared, "hostname") for _ in range(50)
+    )
+    assert "io2" in heard
     yard.write(centre=True, servers=servers)
     assert "IP failover settings cannot be deleted" in yard.refused()
     with yard.shelf.changing("ionoscloud") as book:

@@ -101,7 +101,7 @@ def test_the_bundles_say_who_is_who(cloud):
     judge = bundle("arbiter")
     assert judge["files"]["/etc/loopback/arbiter-token"]["text"] == "@{secret:provider-token}\n"
     told = json.loads(judge["files"]["/etc/loopback/arbiter.json"]["text"])
-    assert [(m["name"], m["server"]) for m in told["members"]] == [("h1", 21), ("h2", 22)]
+    assert [(m["name"], m["server"]) for m in told["members"]] == [("h1", "21"), ("h2", "22")]
     assert list(told["addresses"]) == [ADDRESS]
     assert told["endpoint"] == "https://api.hetzner.cloud/v1"
     for member in ("h1", "h2"):
@@ -118,7 +118,16 @@ def test_detection_is_said_in_a_plan():
 @pytest.mark.parametrize(
     ("more", "found"),
     [
-        ({"provider": "ionos"}, ["failover-provider at www.provider"]),
+        ({"provider": "aws"}, ["failover-provider at www.provider"]),
+        (
+            {"provider": "ionos", "labels": {"owner": "web"}},
+            ["location-unknown at www.location", "failover-labels at www.labels"]
+            + [f"failover-card at www.hosts[{n}].card" for n in (0, 1)],
+        ),
+        (
+            {"hosts": [{**host, "card": {}} for host in args()["hosts"]]},
+            [f"failover-card at www.hosts[{n}].card" for n in (0, 1)],
+        ),
         ({"location": "fns1"}, ["location-unknown at www.location"]),
         ({"hosts": args()["hosts"][:1]}, ["failover-members at www.hosts"]),
         ({"hosts": [args()["hosts"][0]] * 2}, ["failover-names at www.hosts[1].name"]),
@@ -144,7 +153,7 @@ def machines(**changed: dict[str, Any]):
 
 def test_machines_are_apart_and_hetzners():
     assert {name: number for name, (_, number) in machines().members.items()} == {
-        "h1": 21, "h2": 22,
+        "h1": "21", "h2": "22",
     }  # fmt: skip
     with pytest.raises(InputRejected) as refused:
         machines(arbiter=ref("h1", 21), h2=ref("h2", 22, instance_id="ionos-7"))
@@ -152,12 +161,17 @@ def test_machines_are_apart_and_hetzners():
     vip = parse_failover_vip("www", args())
     late = {"h1": ref("h1", 21), "h2": ref("h2", 22, instance_id="x"), "arbiter": ref("arbiter", 3)}
     given = parse_failover_machines("www", vip, late, {"h2": "4712"})
-    assert given.members["h2"][1] == 4712
+    assert given.members["h2"][1] == "4712"
 
 
 def test_a_token_that_is_none_is_refused_and_not_shown():
-    assert checked_token(TOKEN) == TOKEN
+    assert checked_token(TOKEN, "hetzner") == TOKEN
+    assert checked_token("eyJ0.eyJp-_.c2ln==", "ionos") == "eyJ0.eyJp-_.c2ln=="
     with pytest.raises(RejectedInputs) as refused:
-        checked_token("x" * 9)
+        checked_token("two words", "ionos")
+    assert "is no bearer token" in str(refused.value)
+    assert "two words" not in str(refused.value)
+    with pytest.raises(RejectedInputs) as refused:
+        checked_token("x" * 9, "hetzner")
     assert "has 9 characters" in str(refused.value)
     assert "x" * 9 not in str(refused.value)

@@ -77,9 +77,9 @@ def test_the_type_of_a_cards_firewall_says_which_way_it_shuts(kind, shut):
     assert (port.inward is not None, port.outward is not None) == shut
 
 
-def test_a_failover_address_goes_to_the_card_that_the_group_names():
+def test_a_failover_address_goes_to_the_card_that_announced_it_last():
     book = contract()
-    book.of("lan")["c/1"]["failovers"] = [{"ip": "198.18.48.4", "nicUuid": "n1"}]
+    book.of("lan")["c/1"]["failovers"] = [{"ip": "198.18.48.4", "nicUuid": "n2", "heard": "n1"}]
     assert describe(book, "io1", "io1").ports[0].routes == ["198.18.48.2/32"]
     assert describe(book, "io2", "io2").ports[0].routes == ["198.18.48.3/32", "198.18.48.4/32"]
 

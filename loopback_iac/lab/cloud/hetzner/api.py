@@ -1,53 +1,38 @@
 """Hetzner's HTTP API, as much of it as an arbiter asks: who has a floating IP, and give it to whom.
 
-A process of its own, `python -m loopback_iac.lab.cloud.hetzner.api`, in a lab's LOOPBACK_LAB: over
-TLS of the lab's CA, at an address of the cloud's router, from the first floating IP on. What it
-changes it changes as the provider plugin does: in the book, under the lock, and in the router.
+Run as `python -m loopback_iac.lab.cloud.hetzner.api`, from the first floating IP on.
 
 Sources: docs.hetzner.cloud: Floating IPs, Floating IP Actions, Actions, Errors, Authentication.
 """
 
 from __future__ import annotations
 
-import hmac
-import json
 import os
 import re
-import ssl
-import subprocess
-import sys
-import tempfile
 import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import loopback_iac
-from loopback_iac.lab import cgroups, namespaces
+from loopback_iac.lab.cloud import http_api
 from loopback_iac.lab.cloud.account import Account
 from loopback_iac.lab.cloud.hetzner.addresses import move
 from loopback_iac.lab.cloud.hetzner.machines import CLOUD
 from loopback_iac.lab.cloud.hetzner.words import FAULTS, find, refuse
-from loopback_iac.lab.cloud.kinds import ApiError
+from loopback_iac.lab.cloud.http_api import Reply
 from loopback_iac.lab.cloud.switches import take_fault
-from loopback_iac.lab.keys import issue_certificate
-from loopback_iac.lab.paths import InstancePaths, LabError
+from loopback_iac.lab.paths import InstancePaths
 
 if TYPE_CHECKING:
     from loopback_iac.lab.cloud.book import Thing
+    from loopback_iac.lab.cloud.kinds import ApiError
 
-# no cloud gives the first address of its network to a server
-ADDRESS = str(CLOUD.v4[1])
-ENDPOINT = f"https://{ADDRESS}/v1"
+ENDPOINT = f"https://{http_api.address_of(CLOUD)}/v1"
 # Faults of a test: kinds of call, and the code of a move that is taken and never happens.
 READ, ASSIGN, MOVE = "floating_ip-get", "floating_ip-assign", "floating_ip-move"
 LOST = "lost"
 _GET = re.compile(r"/v1/floating_ips/([0-9]+)")
 _ASSIGN = re.compile(r"/v1/floating_ips/([0-9]+)/actions/assign")
 _ACTION = re.compile(r"/v1/actions/([0-9]+)")
-_DEADLINE_S, _AGAIN_S = 30.0, 0.05
-_AUTHORITY = f"{CLOUD.name}-api"
 
 
 def ensure_served(paths: InstancePaths) -> None:
@@ -56,37 +41,7 @@ def ensure_served(paths: InstancePaths) -> None:
 
     Raises: LabError when it does not start.
     """
-    name = paths.namespace(CLOUD.name)
-    namespaces.ip_batch(name, [f"address replace {ADDRESS}/32 dev lo"])
-    deadline, started = time.monotonic() + _DEADLINE_S, False
-    while not _listens(paths):
-        if time.monotonic() > deadline:
-            raise LabError("the API of hcloud does not start")
-        if not started and not cgroups.pids(paths, _AUTHORITY):
-            _start(paths)
-            started = True
-        time.sleep(_AGAIN_S)
-
-
-def _start(paths: InstancePaths) -> None:
-    join = cgroups.ensure_cgroup(paths, _AUTHORITY)
-    root = str(Path(loopback_iac.__file__).parents[1])
-    subprocess.run(
-        ["setsid", "--fork", *join, sys.executable, "-m", __name__],
-        env=os.environ | {"PYTHONPATH": root, "LOOPBACK_LAB": paths.name},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        check=True,
-    )
-
-
-def _listens(paths: InstancePaths) -> bool:
-    try:
-        namespaces.connect(paths, CLOUD.name, ADDRESS, 443, 2).close()
-    except OSError:
-        return False
-    return True
+    http_api.ensure_served(paths, CLOUD, __name__)
 
 
 class Api:
@@ -97,11 +52,23 @@ class Api:
         self._actions: list[dict[str, Any]] = []
         self._alone = threading.Lock()
 
-    def check_token(self, given: str) -> None:
-        """Raises: ApiError unless it is the token of the lab's account."""
-        right = (self._account.shelf.paths.keys / f"token-{CLOUD.name}").read_text().strip()
-        if not hmac.compare_digest(given.encode(), f"Bearer {right}".encode()):
-            raise refuse("unauthorized", "unable to authenticate")
+    def refuse_token(self) -> ApiError:
+        """What a wrong token is told."""
+        return refuse("unauthorized", "unable to authenticate")
+
+    def shape(self, refused: ApiError) -> dict[str, Any]:
+        """An error as its body."""
+        return {"error": {"code": refused.code, "message": str(refused), "details": None}}
+
+    def answer(self, verb: str, path: str, content: dict[str, Any]) -> Reply:
+        """
+        Ask, or begin something.
+
+        Raises: ApiError.
+        """
+        if verb == "POST":
+            return Reply(201, self.post(path, content))
+        return Reply(200, self.get(path))
 
     def get(self, path: str) -> dict[str, Any]:
         """Raises: ApiError."""
@@ -171,65 +138,10 @@ def _shown(ident: str, ip: Thing) -> dict[str, Any]:
     }
 
 
-class Exchange(BaseHTTPRequestHandler):
-    """One request, one JSON answer."""
-
-    api: Api
-    protocol_version = "HTTP/1.1"
-    timeout = 10
-
-    def do_GET(self) -> None:
-        """Ask."""
-        self._answer(200, lambda: self.api.get(self.path))
-
-    def do_POST(self) -> None:
-        """Change; what is created or begun is 201."""
-        size = int(self.headers.get("Content-Length") or 0)
-        raw = self.rfile.read(size)
-        self._answer(201, lambda: self.api.post(self.path, json.loads(raw or b"{}")))
-
-    def _answer(self, status: int, work: Any) -> None:  # noqa: ANN401  # a call without arguments
-        try:
-            self.api.check_token(self.headers.get("Authorization") or "")
-            body = work()
-        except ApiError as refused:
-            status = refused.status
-            body = {"error": {"code": refused.code, "message": str(refused), "details": None}}
-        except (LabError, ValueError, KeyError) as broken:
-            status, body = 500, {"error": {"code": "server_error", "message": str(broken)}}
-        text = json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(text)))
-        self.send_header("Connection", "close")
-        self.end_headers()
-        self.wfile.write(text)
-
-    def log_message(self, *_: object) -> None:
-        """Nobody reads a log of this."""
-
-
-def _tls(paths: InstancePaths) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    with tempfile.NamedTemporaryFile("w", suffix=".pem") as pem:
-        pem.write(issue_certificate(paths, ADDRESS))
-        pem.flush()
-        context.load_cert_chain(pem.name)
-    return context
-
-
-def _serve(name: str) -> None:
-    paths = InstancePaths(name)
-    # a client's own retries are a client's own
-    Exchange.api = Api(Account(CLOUD.name, threading.Event(), FAULTS, {}))
-    server = ThreadingHTTPServer((ADDRESS, 443), Exchange, bind_and_activate=False)
-    server.socket.close()
-    listening = namespaces.listen(paths, CLOUD.name, ADDRESS, 443)
-    server.socket = _tls(paths).wrap_socket(
-        listening, server_side=True, do_handshake_on_connect=False
-    )
-    server.serve_forever()
-
-
 if __name__ == "__main__":
-    _serve(os.environ["LOOPBACK_LAB"])
+    # a client's own retries are a client's own
+    http_api.serve(
+        InstancePaths(os.environ["LOOPBACK_LAB"]),
+        CLOUD,
+        Api(Account(CLOUD.name, threading.Event(), FAULTS, {})),
+    )

@@ -90,9 +90,9 @@ def _port(book: Book, key: str, nic: Thing, at: int) -> Port:
         port.v4 = f"{nic['ips'][0]}/24" if leased else ""
         port.bridge = f"l{lan['number']}"
         return port
-    # an address of a failover group is sent to the card that the group names
-    elsewhere = {entry["ip"] for entry in lan["failovers"] if entry["nicUuid"] != key}
-    here = {entry["ip"] for entry in lan["failovers"] if entry["nicUuid"] == key}
+    # an address of a failover group is sent to the card that said last that it has it
+    elsewhere = {entry["ip"] for entry in lan["failovers"] if entry["heard"] != key}
+    here = {entry["ip"] for entry in lan["failovers"] if entry["heard"] == key}
     own = [ip for ip in nic["ips"] if ip not in elsewhere | here]
     if own:
         port.v4, port.gateway4, port.router4 = f"{own[0]}/32", _GATEWAY, f"{_GATEWAY}/32"

@@ -11,6 +11,7 @@ from loopback_iac.lab.cloud.ionos.machines import (
     CLOUD,
     allocate,
     allocate_private,
+    cards,
     lan_of,
     refresh,
 )
@@ -156,6 +157,8 @@ def unplug(book: Book, nic: str) -> None:
     lan = book.of("lan").get(f"{card['datacenterId']}/{card['lan']}")
     if lan:
         lan["failovers"] = [entry for entry in lan["failovers"] if entry["nicUuid"] != nic]
+        for entry in lan["failovers"]:
+            entry["heard"] = "" if entry["heard"] == nic else entry["heard"]
     rules = book.of("firewall_rule")
     for key in [k for k, rule in rules.items() if rule["nicId"] == nic]:
         del rules[key]
@@ -168,7 +171,11 @@ def apply_nics(account: Account, book: Book, *servers: str) -> None:
         before = {port.outside for port in machine.ports}
         gone = refresh(book, ident)
         account.ground.unplug_ports(machine, before - {port.outside for port in machine.ports})
-        account.ground.reroute(machine, gone, leased=True)
+        # what a group sends elsewhere stays on the card: that is the server's own matter
+        kept = {f"{ip}/32" for _, nic in cards(book, ident) for ip in nic["ips"]}
+        account.ground.reroute(machine, [pair for pair in gone if pair[1] in kept])
+        ended = [pair for pair in gone if pair[1] not in kept]
+        account.ground.reroute(machine, ended, leased=True)
     account.ground.filter(book, CLOUD.name)
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from loopback_iac.lab.cloud.account import Account
+from loopback_iac.lab.cloud.ionos.failovers import IpFailovers
 from loopback_iac.lab.cloud.ionos.nics import Nics
 from loopback_iac.lab.cloud.ionos.places import Datacenters, IpBlocks, Lans
-from loopback_iac.lab.cloud.ionos.rules import FirewallRules, IpFailovers
+from loopback_iac.lab.cloud.ionos.rules import FirewallRules
 from loopback_iac.lab.cloud.ionos.servers import Servers
 from loopback_iac.lab.cloud.ionos.words import FAULTS, RETRIED, explain
 
