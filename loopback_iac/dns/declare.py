@@ -1,0 +1,214 @@
+"""A zone as a program declares it: a plain mapping in, a Zone or every problem out.
+
+    {"name": "example.net", "default_ttl_s": 3600, "records": {
+        "@":   {"MX": ["10 mail"], "TXT": ["v=spf1 mx -all"]},
+        "www": {"A": {"ttl_s": 300, "values": ["192.0.2.1", "192.0.2.2"]}}}}
+
+Values are presentation form, names in them relative to the zone or absolute with a final dot. A TXT
+value without quotes is the text itself, whatever is in it; one that begins with a quote is strings
+as a zone file has them.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from pydantic import AfterValidator
+
+from loopback_iac.dns import names, rdata
+from loopback_iac.dns.refusal import Refusal, shown
+from loopback_iac.dns.zone import Key, Zone, make_zone
+from loopback_iac.model.fields import Int, Value, described, refuse
+from loopback_iac.model.problem import InputRejected, Problem
+from loopback_iac.model.structure import collect, plain
+
+DEFAULT_TTL_S = 3600
+MAX_TTL_S = 2**31 - 1  # RFC 2181 8
+
+
+def check_ttl(ttl_s: int) -> int:
+    """A TTL within its range.
+
+    Raises: Refusal.
+    """
+    if not 0 <= ttl_s <= MAX_TTL_S:
+        raise Refusal(
+            "ttl-range",
+            f"{ttl_s} is no TTL",
+            f"0 to {MAX_TTL_S} seconds (RFC 2181 8)",
+            "write seconds in that range",
+        )
+    return ttl_s
+
+
+def _ttl_field(ttl_s: int) -> int:
+    try:
+        return check_ttl(ttl_s)
+    except Refusal as cause:
+        refuse(cause.rule, cause.got, cause.need, cause.fix)
+
+
+class _Head(Value):
+    """What stands beside the records."""
+
+    name: str
+    default_ttl_s: Annotated[Int, AfterValidator(_ttl_field)] = DEFAULT_TTL_S
+    records: dict[str, Any]
+
+
+class _Set(Value):
+    """One RRset in its long form."""
+
+    values: Any
+    ttl_s: Annotated[Int, AfterValidator(_ttl_field)] | None = None
+
+
+@dataclass
+class _Reading:
+    """The records read so far, and everything that is wrong with the others."""
+
+    origin: str
+    default_ttl_s: int
+    problems: list[Problem]
+    found: dict[Key, tuple[int, list[bytes]]] = field(default_factory=dict)
+
+    def read_owner(self, owner: str, types: object, written: dict[str, str]) -> None:
+        """All records of one name; `written` has the path of each name seen."""
+        path = f"records.{owner}"
+        try:
+            name = owner_name(owner, self.origin)
+        except Refusal as cause:
+            self.problems.append(cause.at(path))
+            return
+        if name in written:
+            self.problems.append(_twice(path, name, written[name]))
+        elif not isinstance(types, dict):
+            self.problems.append(_wrong(path, types, "a map from types to values"))
+        else:
+            for kind, entry in types.items():
+                self.read_set(f"{path}.{kind}", name, kind, entry)
+        written.setdefault(name, path)
+
+    def read_set(self, path: str, name: str, written: str, entry: object) -> None:
+        """One RRset."""
+        try:
+            kind = rdata.parse_type(written)
+        except Refusal as cause:
+            self.problems.append(cause.at(path))
+            return
+        if (name, kind) in self.found:
+            got = f"{kind} is declared twice for this name"
+            fix = "put all values under one of them"
+            self.problems.append(Problem(path, got, "", fix, "type-twice"))
+            return
+        ttl_s, where, values = self._opened(path, entry)
+        if values is None:
+            return
+        data: list[bytes] = []
+        for here, value in _placed(where, values):
+            if not isinstance(value, str):
+                self.problems.append(_wrong(here, value, "a string"))
+                continue
+            try:
+                data.append(parse_value(kind, value, self.origin))
+            except Refusal as cause:
+                self.problems.append(cause.at(here))
+        if not values:
+            need, fix = "at least one value", "write a value, or remove the type"
+            self.problems.append(Problem(path, "holds nothing", need, fix, "rrset-empty"))
+        self.found[name, kind] = (ttl_s, data)
+
+    def _opened(self, path: str, entry: object) -> tuple[int, str, object]:
+        """TTL, path and values of what a user wrote for one type."""
+        if not isinstance(entry, dict):
+            return self.default_ttl_s, path, entry
+        held = collect(_Set, path, entry, self.problems)
+        if held is None:
+            return self.default_ttl_s, path, None
+        ttl_s = self.default_ttl_s if held.ttl_s is None else held.ttl_s
+        return ttl_s, f"{path}.values", held.values
+
+
+def parse_zone(title: str, tree: Mapping[str, object]) -> Zone:
+    """A zone as declared.
+
+    In: `title` names it in refusals; the tree: name, records (owner -> type -> a value, values, or
+        a map of ttl_s and values), default_ttl_s (3600 s).
+    Raises: InputRejected with every problem at once.
+    Sources: RFC 1035 5.1, RFC 2181 5 and 8, RFC 5891.
+    """
+    problems: list[Problem] = []
+    head = collect(_Head, "", plain(tree), problems)
+    origin = _origin(head, problems)
+    if head is not None and origin is not None:
+        reading = _Reading(origin, head.default_ttl_s, problems)
+        written: dict[str, str] = {}
+        for owner, types in head.records.items():
+            reading.read_owner(owner, types, written)
+        if not problems:
+            return make_zone(origin, head.default_ttl_s, reading.found)
+    raise InputRejected(title, tuple(problems))
+
+
+def parse_value(kind: str, text: str, origin: str) -> bytes:
+    """One value as it is declared: presentation form, but TXT may be the bare text.
+
+    Raises: Refusal.
+    """
+    if "\0" in text:
+        raise Refusal(
+            "control-character",
+            "a NUL character",
+            "text",
+            "remove it; an octet 0 in a string is written \\000",
+        )
+    if kind == "TXT" and not text.startswith('"'):
+        return rdata.text_rdata(text)
+    return rdata.parse_rdata(kind, text, origin)
+
+
+def owner_name(text: str, origin: str) -> str:
+    """The owner of records, which has to lie within the zone.
+
+    Raises: Refusal.
+    """
+    name = names.parse_name(text, origin)
+    if not names.is_within(name, origin):
+        raise Refusal(
+            "name-out-of-zone",
+            f"{shown(name)} is not in {origin}",
+            f"{origin} or a name below it",
+            "leave out the final dot if it was meant relative, or move it to its own zone",
+        )
+    return name
+
+
+def _origin(head: _Head | None, problems: list[Problem]) -> str | None:
+    if head is None:
+        return None
+    try:
+        return names.parse_zone_name(head.name)
+    except Refusal as cause:
+        problems.append(cause.at("name"))
+        return None
+
+
+def _placed(path: str, values: object) -> Iterator[tuple[str, object]]:
+    if isinstance(values, list | tuple):
+        yield from ((f"{path}[{at}]", value) for at, value in enumerate(values))
+    else:
+        yield path, values
+
+
+def _wrong(path: str, value: object, need: str) -> Problem:
+    return Problem(path, described(value), need, f"write {need}", "field-type")
+
+
+def _twice(path: str, name: str, first: str) -> Problem:
+    return Problem(
+        path,
+        f"{name} is declared by {first} already",
+        "each name once",
+        "put all its types under one of them",
+        "name-twice",
+    )

@@ -1,0 +1,178 @@
+"""The change guard: what is dangerous about a difference, and what was acknowledged of it.
+
+Each danger is acknowledged by itself, in code, in words that name it: there is no force that
+switches all of them off. An acknowledgement ends in a digest of what it is about, so that one that
+stays in the code does not let the next change pass.
+"""
+
+import hashlib
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+from loopback_iac.dns.difference import Change, Difference, Kind
+from loopback_iac.model.problem import Problem
+
+MAX_SHARE_PERCENT = 30
+"""Of a zone's RRsets that one change may alter or remove."""
+FLOOR = 3
+"""RRsets that may always change: in a zone of five, two are 40 %."""
+MAX_LISTED = 10
+"""Dangers of one class that are acknowledged name by name; more of them, by their count."""
+ADDRESSES = ("A", "AAAA")
+
+
+class Danger(Enum):
+    """Why a change is looked at twice; the value stands in acknowledgements."""
+
+    APEX_NS = "apex-ns"
+    DS = "ds"
+    DNSKEY = "dnskey"
+    LAST_ADDRESS = "last-address"
+    MX = "mx"
+    CAA = "caa"
+    DELETE = "delete"
+    SHARE = "share"
+
+
+_KEYS = {"DS": Danger.DS, "DNSKEY": Danger.DNSKEY}
+_MAIL_AND_CA = {"MX": Danger.MX, "CAA": Danger.CAA}
+HARM = {
+    Danger.APEX_NS: "resolvers ask whoever stands here; a wrong name takes the zone away",
+    Danger.DS: "a DS that fits no key makes every answer bogus",
+    Danger.DNSKEY: "a key that is missed makes every answer bogus",
+    Danger.LAST_ADDRESS: "the name has no address afterwards",
+    Danger.MX: "mail goes elsewhere, or nowhere",
+    Danger.CAA: "other authorities may issue certificates afterwards",
+    Danger.DELETE: "the records are gone",
+    Danger.SHARE: "much of the zone changes at once",
+}
+
+
+@dataclass(frozen=True, order=True)
+class Risk:
+    """One dangerous part of a change, and the words that acknowledge it."""
+
+    danger: str
+    subject: str
+    got: str
+    digest: str
+    """Of the data before and after."""
+
+    @property
+    def acknowledgement(self) -> str:
+        """What to write to have it done; it fits this very change and no other."""
+        return f"{self.danger} {self.subject} {self.digest}"
+
+
+def find_risks(found: Difference, max_share_percent: float = MAX_SHARE_PERCENT) -> tuple[Risk, ...]:
+    """Every dangerous part of a difference, in order; many of a class are one, by their count."""
+    single = [risk for change in found.changes for risk in _risks(found, change)]
+    folded: list[Risk] = []
+    for danger in Danger:
+        same = [risk for risk in single if risk.danger == danger.value]
+        if len(same) > MAX_LISTED:
+            names = ", ".join(risk.subject for risk in same[:MAX_LISTED])
+            folded.append(
+                Risk(
+                    danger.value,
+                    f"x{len(same)}",
+                    f"{len(same)} of them: {names} and others",
+                    _digest(risk.acknowledgement for risk in same),
+                )
+            )
+        else:
+            folded += same
+    return (*folded, *_share(found, max_share_percent))
+
+
+def check_change(
+    found: Difference,
+    acknowledged: Collection[str] = (),
+    max_share_percent: float = MAX_SHARE_PERCENT,
+) -> tuple[Problem, ...]:
+    """Dangers of a change that nobody acknowledged.
+
+    In: what was acknowledged, each as the fix of its problem says; how many percent of the RRsets
+        may change or go without that.
+    Out: problems; none when every danger was seen by somebody.
+    """
+    risks = find_risks(found, max_share_percent)
+    return tuple(
+        Problem(
+            f"{found.new.name} {risk.subject}" if risk.danger == "share" else risk.subject,
+            f"{risk.got}: {HARM[Danger(risk.danger)]}",
+            "an acknowledgement of its own",
+            f'acknowledge "{risk.acknowledgement}", or take the change back',
+            f"change-{risk.danger}",
+        )
+        for risk in risks
+        if risk.acknowledgement not in acknowledged
+    )
+
+
+def _risks(found: Difference, change: Change) -> Iterator[Risk]:
+    rrset = change.rrset
+    danger = _danger(found, change)
+    if danger is None:
+        return
+    sides = (change.old, change.new)
+    digest = _digest(repr((side.rdata, side.ttl_s)) if side else "" for side in sides)
+    if danger in (Danger.APEX_NS, Danger.DS, Danger.DNSKEY):
+        got = _told(change)
+    else:
+        got = f"removes {', '.join(_values(change))}"
+    yield Risk(danger.value, f"{rrset.owner} {rrset.type}", got, digest)
+
+
+def _danger(found: Difference, change: Change) -> Danger | None:
+    """The one danger that names a change best."""
+    rrset, gone = change.rrset, change.kind is Kind.REMOVED
+    alters = change.kind is not Kind.TTL
+    if rrset.type == "NS" and rrset.owner == found.old.name:
+        return Danger.APEX_NS if alters else None
+    if rrset.type in _KEYS:
+        return _KEYS[rrset.type] if alters else None
+    if rrset.type in _MAIL_AND_CA and change.removed:
+        return _MAIL_AND_CA[rrset.type]
+    if rrset.type in ADDRESSES and gone and _last(found, change):
+        return Danger.LAST_ADDRESS
+    return Danger.DELETE if gone else None
+
+
+def _digest(parts: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:8]
+
+
+def _last(found: Difference, change: Change) -> bool:
+    """Whether a name that had addresses has none afterwards."""
+    left = found.new.by_owner.get(change.rrset.owner, {})
+    return not any(kind in left for kind in (*ADDRESSES, "CNAME"))
+
+
+def _share(found: Difference, max_share_percent: float) -> Iterator[Risk]:
+    touched = sum(1 for c in found.changes if c.kind is not Kind.ADDED)
+    existing = len(found.old.rrsets)
+    if touched > max(FLOOR, existing * max_share_percent / 100):
+        got = f"{touched} of {existing} RRsets change or go"
+        whole = (repr((c.old, c.new)) for c in found.changes)
+        yield Risk(Danger.SHARE.value, f"{touched}/{existing}", got, _digest(whole))
+
+
+def _values(change: Change) -> list[str]:
+    side = change.old
+    gone = set(change.removed)
+    if side is None:
+        return []
+    return [text for text, wire in zip(side.values(), side.rdata, strict=True) if wire in gone]
+
+
+def _told(change: Change) -> str:
+    match change.kind:
+        case Kind.ADDED:
+            return f"adds {', '.join(change.rrset.values())}"
+        case Kind.REMOVED:
+            return f"removes {', '.join(_values(change))}"
+        case _:
+            assert change.old is not None  # noqa: S101  # neither added nor removed
+            return f"{', '.join(change.old.values())} => {', '.join(change.rrset.values())}"
