@@ -12,6 +12,7 @@ from loopback_iac.dns.difference import (
 )
 from loopback_iac.dns.guard import Danger, Risk, check_change, find_risks
 from loopback_iac.dns.octodns import check_octodns, parse_octodns, read_octodns, render_octodns
+from loopback_iac.dns.operators import check_operator, facts_of, operators, unknown_of
 from loopback_iac.dns.refusal import Refusal
 from loopback_iac.dns.render_zonefile import render_zone_file
 from loopback_iac.dns.zone import RRset, Zone, make_zone
@@ -31,11 +32,14 @@ __all__ = [
     "check_change",
     "check_hygiene",
     "check_octodns",
+    "check_operator",
     "check_signing",
     "check_zone",
     "difference",
+    "facts_of",
     "find_risks",
     "make_zone",
+    "operators",
     "parse_octodns",
     "parse_zone",
     "parse_zone_file",
@@ -44,4 +48,5 @@ __all__ = [
     "render_difference",
     "render_octodns",
     "render_zone_file",
+    "unknown_of",
 ]

@@ -53,7 +53,8 @@ class _Head(Value):
 
     name: str
     default_ttl_s: Annotated[Int, AfterValidator(_ttl_field)] = DEFAULT_TTL_S
-    records: dict[str, Any]
+    records: bool
+    """Whether they are there."""
 
 
 class _Set(Value):
@@ -82,11 +83,11 @@ class _Reading:
             return
         if name in written:
             self.problems.append(_twice(path, name, written[name]))
-        elif not isinstance(types, dict):
+        elif not isinstance(types, Mapping):
             self.problems.append(_wrong(path, types, "a map from types to values"))
         else:
             for kind, entry in types.items():
-                self.read_set(f"{path}.{kind}", name, kind, entry)
+                self.read_set(f"{path}.{kind}", name, str(kind), entry)
         written.setdefault(name, path)
 
     def read_set(self, path: str, name: str, written: str, entry: object) -> None:
@@ -102,7 +103,7 @@ class _Reading:
             self.problems.append(Problem(path, got, "", fix, "type-twice"))
             return
         ttl_s, where, values = self._opened(path, entry)
-        if values is None:
+        if values is None and isinstance(entry, Mapping):
             return
         data: list[bytes] = []
         for here, value in _placed(where, values):
@@ -120,9 +121,9 @@ class _Reading:
 
     def _opened(self, path: str, entry: object) -> tuple[int, str, object]:
         """TTL, path and values of what a user wrote for one type."""
-        if not isinstance(entry, dict):
+        if not isinstance(entry, Mapping):
             return self.default_ttl_s, path, entry
-        held = collect(_Set, path, entry, self.problems)
+        held = collect(_Set, path, plain(entry), self.problems)
         if held is None:
             return self.default_ttl_s, path, None
         ttl_s = self.default_ttl_s if held.ttl_s is None else held.ttl_s
@@ -138,12 +139,13 @@ def parse_zone(title: str, tree: Mapping[str, object]) -> Zone:
     Sources: RFC 1035 5.1, RFC 2181 5 and 8, RFC 5891.
     """
     problems: list[Problem] = []
-    head = collect(_Head, "", plain(tree), problems)
+    # `plain` copies: not the records, of which there may be a hundred thousand
+    head = collect(_Head, "", _head(tree), problems)
     origin = _origin(head, problems)
     if head is not None and origin is not None:
         reading = _Reading(origin, head.default_ttl_s, problems)
         written: dict[str, str] = {}
-        for owner, types in head.records.items():
+        for owner, types in _records(tree, problems):
             reading.read_owner(owner, types, written)
         if not problems:
             return make_zone(origin, head.default_ttl_s, reading.found)
@@ -173,7 +175,7 @@ def owner_name(text: str, origin: str) -> str:
     Raises: Refusal.
     """
     name = names.parse_name(text, origin)
-    if not names.is_within(name, origin):
+    if text[-1] == "." and not names.is_within(name, origin):
         raise Refusal(
             "name-out-of-zone",
             f"{shown(name)} is not in {origin}",
@@ -181,6 +183,20 @@ def owner_name(text: str, origin: str) -> str:
             "leave out the final dot if it was meant relative, or move it to its own zone",
         )
     return name
+
+
+def _head(tree: Mapping[str, object]) -> dict[str, object]:
+    rest = plain({key: value for key, value in tree.items() if key != "records"})
+    assert isinstance(rest, dict)  # noqa: S101  # a map stays a map
+    return rest | {"records": True} if "records" in tree else rest
+
+
+def _records(tree: Mapping[str, object], problems: list[Problem]) -> Iterator[tuple[str, object]]:
+    records = tree["records"]
+    if isinstance(records, Mapping):
+        yield from ((str(owner), types) for owner, types in records.items())
+    else:
+        problems.append(_wrong("records", records, "a map from names to types"))
 
 
 def _origin(head: _Head | None, problems: list[Problem]) -> str | None:

@@ -67,6 +67,8 @@ class Risk:
 
 def find_risks(found: Difference, max_share_percent: float = MAX_SHARE_PERCENT) -> tuple[Risk, ...]:
     """Every dangerous part of a difference, in order; many of a class are one, by their count."""
+    if not found.old.rrsets:
+        return ()  # a zone that is new takes nothing from anybody
     single = [risk for change in found.changes for risk in _risks(found, change)]
     folded: list[Risk] = []
     for danger in Danger:

@@ -132,6 +132,13 @@ def name_wire(name: str) -> bytes:
 @lru_cache(maxsize=4096)
 def name_text(wire: bytes) -> str:
     """The name that stands in octets; `wire` holds nothing else."""
+    parts, at = [], 0
+    while size := wire[at]:
+        parts.append(wire[at + 1 : at + 1 + size])
+        at += 1 + size
+    text = b".".join(parts).decode("latin-1") + "."
+    if PLAIN.fullmatch(text) and text.count(".") == len(parts):
+        return text
     return dns.name.from_wire(wire, 0)[0].canonicalize().to_text()
 
 

@@ -88,9 +88,12 @@ def opened(kind: str, wire: bytes) -> dns.rdata.Rdata:
 
 def text_rdata(text: str) -> bytes:
     """Data of a TXT record that says `text`: UTF-8, cut into strings of 255 octets."""
-    data = text.encode()
-    parts = [data[at : at + STRING_MAX] for at in range(0, len(data), STRING_MAX)] or [b""]
-    return pack_strings(parts)
+    return pack_strings(filled(text.encode()))
+
+
+def filled(data: bytes) -> list[bytes]:
+    """Octets as character-strings of 255 each, the last one shorter."""
+    return [data[at : at + STRING_MAX] for at in range(0, len(data), STRING_MAX)] or [b""]
 
 
 def pack_strings(parts: list[bytes]) -> bytes:

@@ -198,11 +198,13 @@ class _Reading:
 
     def _take(self, owner: str, words: list[str], origin: str, place: str) -> None:
         ttl_s, at = None, 0
-        while at < min(2, len(words) - 1):  # TTL and class, in either order
-            if ttl_s is None and _TTL.fullmatch(words[at]):
-                ttl_s = check_ttl(dns.ttl.from_text(words[at]))
-            elif _CLASS.fullmatch(words[at]):
-                _check_class(words[at])
+        last = min(2, len(words) - 1)
+        while at < last:  # TTL and class, in either order
+            word = words[at]
+            if ttl_s is None and word[0].isdigit() and _TTL.fullmatch(word):
+                ttl_s = check_ttl(dns.ttl.from_text(word))
+            elif word == "IN" or _CLASS.fullmatch(word):
+                _check_class(word)
             else:
                 break
             at += 1
