@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from loopback_iac.cli import cost, drain, drift, drill, join, lab, migrate, stack, update
+from loopback_iac.cli import cost, dns, drain, drift, drill, join, lab, migrate, stack, update
 
 app = typer.Typer(
     name="loopback",
@@ -22,6 +22,7 @@ update.register(app)
 drain.register(app)
 join.register(app)
 migrate.register(app)
+dns.register(app)
 
 
 def main() -> None:

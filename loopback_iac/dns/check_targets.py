@@ -70,7 +70,7 @@ def targets(rrset: RRset) -> Iterator[str]:
         else:
             data = opened(rrset.type, wire)
             assert isinstance(data, SRV | SVCBBase)  # noqa: S101  # their types' classes
-            name = data.target.canonicalize().to_text()
+            name = names.text_of(data.target)
         if name != ".":
             yield name
 

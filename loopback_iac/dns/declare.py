@@ -114,7 +114,7 @@ class _Reading:
                 data.append(parse_value(kind, value, self.origin))
             except Refusal as cause:
                 self.problems.append(cause.at(here))
-        if not values:
+        if not values and not isinstance(values, str):
             need, fix = "at least one value", "write a value, or remove the type"
             self.problems.append(Problem(path, "holds nothing", need, fix, "rrset-empty"))
         self.found[name, kind] = (ttl_s, data)
@@ -141,14 +141,15 @@ def parse_zone(title: str, tree: Mapping[str, object]) -> Zone:
     problems: list[Problem] = []
     # `plain` copies: not the records, of which there may be a hundred thousand
     head = collect(_Head, "", _head(tree), problems)
-    origin = _origin(head, problems)
-    if head is not None and origin is not None:
-        reading = _Reading(origin, head.default_ttl_s, problems)
+    origin = _origin(tree.get("name"), problems)
+    if origin is not None and "records" in tree:
+        ttl_s = DEFAULT_TTL_S if head is None else head.default_ttl_s
+        reading = _Reading(origin, ttl_s, problems)
         written: dict[str, str] = {}
         for owner, types in _records(tree, problems):
             reading.read_owner(owner, types, written)
         if not problems:
-            return make_zone(origin, head.default_ttl_s, reading.found)
+            return make_zone(origin, ttl_s, reading.found)
     raise InputRejected(title, tuple(problems))
 
 
@@ -199,11 +200,11 @@ def _records(tree: Mapping[str, object], problems: list[Problem]) -> Iterator[tu
         problems.append(_wrong("records", records, "a map from names to types"))
 
 
-def _origin(head: _Head | None, problems: list[Problem]) -> str | None:
-    if head is None:
+def _origin(name: object, problems: list[Problem]) -> str | None:
+    if not isinstance(name, str):
         return None
     try:
-        return names.parse_zone_name(head.name)
+        return names.parse_zone_name(name)
     except Refusal as cause:
         problems.append(cause.at("name"))
         return None

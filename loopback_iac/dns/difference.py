@@ -66,9 +66,14 @@ class Difference:
 def difference(old: Zone, new: Zone) -> Difference:
     """What is to change to get from one zone to another.
 
-    In: two zones; of one name, or everything is removed and added.
+    In: two zones; of one name, or everything is removed and added. A SOA that one of them leaves to
+        its server is no change.
     """
     before, after = _keyed(old), _keyed(new)
+    soa = (new.name, "SOA")
+    if soa not in before or soa not in after:  # who declares none leaves it to the server
+        before.pop(soa, None)
+        after.pop(soa, None)
     changes = [
         Change(_kind(before.get(key), after.get(key)), before.get(key), after.get(key))
         for key in before.keys() | after.keys()

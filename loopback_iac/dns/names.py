@@ -16,6 +16,7 @@ from loopback_iac.dns.refusal import Refusal, shown
 
 PLAIN = re.compile(r"[a-z0-9_*-]{1,63}(?:\.[a-z0-9_*-]{1,63})*\.?")
 IDNA = dns.name.IDNA_2008_UTS_46  # upper case and width folded as browsers do; ß stays ß
+_UNSAFE = re.compile(rb"[^a-z0-9_*/-]")  # Knot's scanner reads these bare, and no others
 MAX_TEXT = 254  # of a name without escapes, its final dot included: 255 octets on the wire
 
 _WRONG: tuple[tuple[type[Exception], str, str, str], ...] = (
@@ -78,7 +79,22 @@ def _general(text: str, origin: str) -> str:
         need = "a domain name"
         got = f"{shown(text)} is no domain name"
         raise Refusal("name-syntax", got, need, "correct the name") from None
-    return name.canonicalize().to_text()
+    return text_of(name)
+
+
+def text_of(name: dns.name.Name) -> str:
+    """The one text of a name: lower case, all escaped that some server does not read bare."""
+    parts = [_UNSAFE.sub(_escaped, label).decode() for label in name.canonicalize().labels[:-1]]
+    return ".".join(parts) + "."
+
+
+def is_plainly_written(name: dns.name.Name) -> bool:
+    """Whether dnspython's text of a name is one that every server reads."""
+    return not any(_UNSAFE.search(label.replace(b".", b"")) for label in name.canonicalize().labels)
+
+
+def _escaped(match: re.Match[bytes]) -> bytes:
+    return b"\\." if match[0] == b"." else b"\\%03d" % match[0][0]
 
 
 def labels(name: str) -> list[str]:
@@ -108,7 +124,7 @@ def parent(name: str) -> str:
     """The name without its first label; the root's is the root."""
     if "\\" not in name:
         return name.partition(".")[2] or "."
-    return dns.name.from_text(name).parent().to_text()
+    return text_of(dns.name.from_text(name).parent())
 
 
 def relative(name: str, zone: str) -> str:
@@ -139,7 +155,7 @@ def name_text(wire: bytes) -> str:
     text = b".".join(parts).decode("latin-1") + "."
     if PLAIN.fullmatch(text) and text.count(".") == len(parts):
         return text
-    return dns.name.from_wire(wire, 0)[0].canonicalize().to_text()
+    return text_of(dns.name.from_wire(wire, 0)[0])
 
 
 def is_bad_a_label(label: str) -> bool:

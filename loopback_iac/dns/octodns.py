@@ -46,9 +46,8 @@ def read_octodns(
     except Refusal as cause:
         raise InputRejected(title, (cause.at("zone"),)) from None
     reading = _Reading(title, origin, default_ttl_s)
-    for owner, line, entry in _entries(title, text, reading.problems):
-        records = entry if isinstance(entry, list) else [entry]
-        for at, record in enumerate(records):
+    for owner, records in _entries(title, text, reading.problems):
+        for at, (line, record) in enumerate(records):
             path = (owner or "''") + (f"[{at}]" if len(records) > 1 else "")
             reading.read_record(path, line, owner, record)
     if reading.problems:
@@ -56,28 +55,42 @@ def read_octodns(
     return ReadZone(make_zone(origin, default_ttl_s, reading.found), reading.places)
 
 
-def _entries(title: str, text: str, problems: list[Problem]) -> Iterator[tuple[str, int, object]]:
-    """Name, line and records of each entry."""
+def _entries(
+    title: str, text: str, problems: list[Problem]
+) -> Iterator[tuple[str, list[tuple[int, object]]]]:
+    """Each name with its records and their lines."""
     loader = _Loader(text)
     try:
         root = loader.get_single_node()
-        if root is None:
-            return
-        if not isinstance(root, yaml.MappingNode):
-            need, fix = "a map from names to records", "write one as octoDNS has it"
-            problems.append(Problem(title, "no map", need, fix, "octodns-syntax", f"{title}:1"))
-            return
-        for key, value in root.value:
-            line = key.start_mark.line + 1
-            yield str(key.value), line, loader.construct_object(value, deep=True)
     except (yaml.YAMLError, ValueError) as cause:
-        mark = getattr(cause, "problem_mark", None)
-        got = str(getattr(cause, "problem", None) or cause)
-        place = f"{title}:{mark.line + 1}" if mark else title
-        fix = "correct the line; tags such as !include are read by octoDNS alone"
-        problems.append(Problem(title, got, "YAML", fix, "octodns-syntax", place))
+        problems.append(_unreadable(title, cause))
+        return
     finally:
         loader.dispose()
+    if root is None:
+        return
+    if not isinstance(root, yaml.MappingNode):
+        need, fix = "a map from names to records", "write one as octoDNS has it"
+        problems.append(Problem(title, "no map", need, fix, "octodns-syntax", f"{title}:1"))
+        return
+    for key, value in root.value:
+        several = isinstance(value, yaml.SequenceNode)
+        records: list[tuple[int, object]] = []
+        for node in value.value if several else [value]:
+            line = (node if several else key).start_mark.line + 1
+            try:
+                records.append((line, loader.construct_object(node, deep=True)))
+            except (yaml.YAMLError, ValueError) as cause:
+                problems.append(_unreadable(title, cause))
+        yield str(key.value), records
+
+
+def _unreadable(title: str, cause: Exception) -> Problem:
+    mark = getattr(cause, "problem_mark", None)
+    got = str(getattr(cause, "problem", None) or cause)
+    place = f"{title}:{mark.line + 1}" if mark else title
+    fix = "correct the line; tags such as !include are read by octoDNS alone"
+    return Problem(title, got, "YAML", fix, "octodns-syntax", place)
 
 
 @dataclass

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from dns.rdtypes.ANY.LOC import LOC
 from dns.rdtypes.svcbbase import SVCBBase
 
+from loopback_iac.dns import names
 from loopback_iac.dns.rdata import TARGETS, opened, render_rdata, strings, text_rdata
 from loopback_iac.dns.refusal import Refusal, shown
 from loopback_iac.model.fields import described
@@ -259,7 +260,7 @@ def _write_svcb(kind: str, wire: bytes) -> dict[str, object]:
                 "octodns-svcparam", f"the parameter {word}", need, "keep it out of octoDNS"
             )
         params[key] = _svc_param(key, text)
-    target = data.target.canonicalize().to_text()
+    target = names.text_of(data.target)
     found: dict[str, object] = {"svcpriority": data.priority, "targetname": target}
     return found | ({"svcparams": params} if params else {})
 
@@ -273,6 +274,9 @@ def _svc_param(key: str, text: str) -> object:
 
 
 def _write_parts(kind: str, text: str) -> dict[str, object]:
+    if text.startswith("\\#"):
+        got, fix = f"a name in {text}, which octoDNS cannot write", "change the name"
+        raise Refusal("octodns-name", got, "letters, digits, hyphens and underscores", fix)
     words = _words(text, len(SHAPES[kind]))
     write: dict[str, Callable[[str], object]] = {
         "int": int,

@@ -1,6 +1,6 @@
-"""What operators can hold of a zone, as data with a source for each line; a zone held against it.
+"""What operators can hold of a zone: data with a source for each line; a zone held against it.
 
-What nobody says is unknown here. It refuses nothing and promises nothing: `unknown_of` names it, and
+What nobody says is unknown: it refuses nothing and promises nothing. `unknown_of` names it, and
 a probe of the served zone decides.
 """
 
@@ -19,6 +19,8 @@ from loopback_iac.model.problem import InputRejected, Problem
 
 TABLE = "operators.yaml"
 ALL = "all"
+RECUT = "recut"
+"""Of txt_strings: joined, and cut anew at 255 octets."""
 _SERVED_BY_OPERATOR = frozenset({"SOA"})  # with mode api every primary makes its own
 
 
@@ -96,11 +98,13 @@ def check_operator(
     if signed and facts["presigned"].value is False:
         got, need = f"{operator} ({mode}) serves no signatures", "an unsigned zone"
         fix = "let it be a secondary, or leave the zone unsigned and its DS out of the parent"
-        found.append(_problem("operator-signed", zone.name, got, need, fix, facts["presigned"]))
+        found.append(
+            _problem("operator-signed", zone.name, facts["presigned"], got=got, need=need, fix=fix)
+        )
     return tuple(found)
 
 
-def _problem(rule: str, path: str, got: str, need: str, fix: str, fact: Fact) -> Problem:
+def _problem(rule: str, path: str, fact: Fact, *, got: str, need: str, fix: str) -> Problem:
     return Problem(path, got, need, f"{fix} (source: {fact.source})", rule)
 
 
@@ -111,7 +115,7 @@ def _check_type(operator: str, rrset: RRset, facts: Facts) -> list[Problem]:
     got, need = f"{operator} has no type {rrset.type}", ", ".join(types)
     fix = "remove the record, or serve the zone without this operator"
     path = f"{rrset.owner} {rrset.type}"
-    return [_problem("operator-type", path, got, need, fix, facts["types"])]
+    return [_problem("operator-type", path, facts["types"], got=got, need=need, fix=fix)]
 
 
 def _check_ttl(operator: str, rrset: RRset, facts: Facts) -> list[Problem]:
@@ -119,10 +123,12 @@ def _check_ttl(operator: str, rrset: RRset, facts: Facts) -> list[Problem]:
     path = f"{rrset.owner} {rrset.type}"
     if least.value is not None and rrset.ttl_s < least.value:
         got, need = f"TTL {rrset.ttl_s} s at {operator}", f"{least.value} s or more"
-        return [_problem("operator-ttl", path, got, need, f"write {least.value}", least)]
+        return [
+            _problem("operator-ttl", path, least, got=got, need=need, fix=f"write {least.value}")
+        ]
     if most.value is not None and rrset.ttl_s > most.value:
         got, need = f"TTL {rrset.ttl_s} s at {operator}", f"{most.value} s at most"
-        return [_problem("operator-ttl", path, got, need, f"write {most.value}", most)]
+        return [_problem("operator-ttl", path, most, got=got, need=need, fix=f"write {most.value}")]
     return []
 
 
@@ -138,14 +144,16 @@ def _check_txt(operator: str, rrset: RRset, facts: Facts) -> list[Problem]:
         if fact is not None and size > fact.value:
             got, need = f"{size} octets of text at {operator}", f"{fact.value} at most"
             fix = "shorten it, or divide it over several names"
-            found.append(_problem("operator-txt", path, got, need, fix, fact))
+            found.append(_problem("operator-txt", path, fact, got=got, need=need, fix=fix))
     cut = facts["txt_strings"]
-    if cut.value is not None and str(cut.value).startswith("cut anew"):
+    if cut.value == RECUT:
         for text, wire in zip(texts, rrset.rdata, strict=True):
             if pack_strings(filled(text)) != wire:
                 got = f"{len(strings(wire))} strings, which {operator} cuts anew"
                 need, fix = "strings filled to 255 octets", "join them, if their cuts mean nothing"
-                found.append(_problem("operator-txt-strings", path, got, need, fix, cut))
+                found.append(
+                    _problem("operator-txt-strings", path, cut, got=got, need=need, fix=fix)
+                )
     return found
 
 
@@ -154,4 +162,4 @@ def _check_subzone(operator: str, zone: Zone, registered: str, facts: Facts) -> 
         return []
     got, need = f"{operator} takes no zone below {registered}", registered
     fix = "declare the records in that zone, or serve this one without the operator"
-    return [_problem("operator-subzone", zone.name, got, need, fix, facts["subzone"])]
+    return [_problem("operator-subzone", zone.name, facts["subzone"], got=got, need=need, fix=fix)]

@@ -6,7 +6,7 @@ it does not know are held as octets (RFC 3597).
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from ipaddress import AddressValueError, IPv6Address
 
@@ -78,7 +78,12 @@ def parse_rdata(kind: str, text: str, origin: str) -> bytes:
 def render_rdata(kind: str, wire: bytes) -> str:
     """Presentation form; names absolute, character-strings quoted, one line."""
     render = _RENDERED.get(kind)
-    return render(wire) if render is not None else opened(kind, wire).to_text()
+    if render is not None:
+        return render(wire)
+    data = opened(kind, wire)
+    if all(map(names.is_plainly_written, _names_in(data))):
+        return data.to_text()
+    return f"\\# {len(wire)} {wire.hex()}"  # RFC 3597 5: of known types as well
 
 
 def opened(kind: str, wire: bytes) -> dns.rdata.Rdata:
@@ -221,6 +226,14 @@ def _general(kind: str, text: str, origin: str) -> bytes:
         got = f"{shown(text)} is no data of {kind}" + (f" ({why})" if told else "")
         raise Refusal("rdata-syntax", got, need, fix) from None
     return _fitting(wire)
+
+
+def _names_in(data: dns.rdata.Rdata) -> Iterator[dns.name.Name]:
+    for field in data.__slots__:
+        value = getattr(data, field, None)
+        for each in value if isinstance(value, tuple) else (value,):
+            if isinstance(each, dns.name.Name):
+                yield each
 
 
 def _rendered_mx(wire: bytes) -> str:

@@ -232,7 +232,8 @@ class _Reading:
             return
         if held[0] != known:
             got = f"TTL {known} beside {held[0]} at {self.places[key]}"
-            need, fix = "one TTL for all records of a name and type (RFC 2181 5.2)", "write the one"
+            need = "one TTL for all records of a name and type (RFC 2181 5.2)"
+            fix = "write the same TTL on each"
             path = " ".join(key)
             self.problems.append(Problem(path, got, need, fix, "rrset-ttl-mixed", place))
         held[1].append(wire)
