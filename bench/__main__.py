@@ -8,7 +8,7 @@ from __future__ import annotations
 import signal
 import sys
 
-from bench import bare, drills, engine, grow, migrate, scale, ten, throughput
+from bench import bare, drills, engine, grow, migrate, scale, ten, throughput, zone
 
 MEASUREMENTS = {
     "engine": engine.main,
@@ -19,6 +19,7 @@ MEASUREMENTS = {
     "bare": bare.main,
     "migrate": migrate.main,
     "scale": scale.main,
+    "zone": zone.main,
 }
 
 # whoever is told to end takes the lab down first
