@@ -85,7 +85,8 @@ def test_the_last_resort_serves_while_the_checked_servers_are_out(pop):
     with socket.socket(socket.AF_UNIX) as talk:
         talk.connect(str(pop.image.root) + "/run/haproxy/admin.sock")
         talk.sendall(b"set server web.https/w1 state maint; set server web.https/w2 state maint\n")
-        talk.recv(100)
+        while talk.recv(100):  # who hangs up before the last answer gets the first word done only
+            pass
     assert set(pop.states().values()) == {"MAINT"}
     answers = pop.space.ask(VIPS[1], 443, CLIENTS[1], 6)
     assert {a["worker"] for a in answers} == {"w1", "w2"}
