@@ -165,7 +165,8 @@ class IonosHostArgs(TypedDict):
     image: NotRequired[str]
     """Image of Debian 13: its name or the beginning of it. Default `debian-13`."""
     ipv6: NotRequired[bool]
-    """Take an IPv6 network for its LAN and an address of it. Default true."""
+    """Take an IPv6 network for its LAN and an address of it. Default false: turned on or off, it
+    replaces the machine, so write true from the beginning."""
     datacenter_id: NotRequired[pulumi.Input[str]]
     """Id of a virtual data centre in the same location. Default: one for this host alone."""
     private_network: NotRequired[PrivateLanArgs]

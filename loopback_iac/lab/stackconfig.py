@@ -23,7 +23,14 @@ ROLL = {"drain_s": 1, "return_hold_s": 1}
 # What could be ordered: nobody does before one of them is a PoP or a worker.
 FOR_SALE: dict[str, dict[str, Any]] = {
     "h1": {"kind": "hetzner", "location": "fsn1", "server_type": "cx23", "protection": False},
-    "i1": {"kind": "ionos", "location": "de/txl", "cores": 2, "ram_mb": 2048, "protection": False},
+    "i1": {
+        "kind": "ionos",
+        "location": "de/txl",
+        "cores": 2,
+        "ram_mb": 2048,
+        "ipv6": True,
+        "protection": False,
+    },
 }
 
 

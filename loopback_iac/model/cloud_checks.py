@@ -161,7 +161,7 @@ def _check_failover(path: str, host: "IonosHost") -> list[Problem]:
         got = "does not say in which data centre"
         found.append(Problem(f"{path}.lan_id", got, need, fix, "ionos-lan"))
     if host.lan_id and host.ipv6:
-        need, fix = "ipv6: false", "write ipv6: false; tunnels and services take IPv4"
+        need, fix = "no ipv6", "leave ipv6 out; tunnels and services take IPv4"
         got = "asks for IPv6 in a LAN that others share, whose networks this host does not know"
         found.append(Problem(f"{path}.ipv6", got, need, fix, "ionos-lan"))
     shares = "failover" if host.failover else "failover_ipv4" if host.failover_ipv4 else ""

@@ -159,7 +159,7 @@ class IonosHost(CloudHost):
     server_type: str = "VCPU"
     availability_zone: str = "AUTO"
     image: Image = "debian-13"
-    ipv6: bool = True
+    ipv6: bool = False
     datacenter_id: Given = False
     private_network: PrivateLan | None = None
     lan_id: Given = False

@@ -29,6 +29,7 @@ else:
         "cores": 1,
         "ram_mb": 1024,
         "disk_gb": 10,
+        "ipv6": True,
         "datacenter_id": centre.id,
         "private_network": {"lan_id": lan.id, "ip": config.require("private")},
     }

@@ -122,12 +122,11 @@ def test_the_arbiter_knows_cards_and_group(cloud):
 @pytest.mark.parametrize(
     ("more", "found"),
     [
-        ({"lan_id": "1", "ipv6": False}, ["ionos-lan at h1.lan_id"]),
-        ({"lan_id": "1", "datacenter_id": "d"}, ["ionos-lan at h1.ipv6"]),
+        ({"lan_id": "1"}, ["ionos-lan at h1.lan_id"]),
+        ({"lan_id": "1", "datacenter_id": "d", "ipv6": True}, ["ionos-lan at h1.ipv6"]),
         ({"failover": True}, ["ionos-failover at h1.failover"]),
         (
-            {"failover": True, "failover_ipv4": SHARED, "lan_id": "1", "datacenter_id": "d"}
-            | {"ipv6": False},
+            {"failover": True, "failover_ipv4": SHARED, "lan_id": "1", "datacenter_id": "d"},
             ["ionos-failover at h1.failover_ipv4"],
         ),
     ],

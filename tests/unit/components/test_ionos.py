@@ -44,12 +44,11 @@ def cloud(declare, deploy_key, hosts):
     def program():
         late = {"fleet_secret": FLEET_SECRET, "ssh_private_key": deploy_key}
         secret = {name: pulumi.Output.secret(value) for name, value in late.items()}
-        made = IonosHost("i1", plain(**secret))
+        made = IonosHost("i1", plain(**secret, ipv6=True))
         made.host.apply(lambda ref: hosts.update(i1=ref))
         inside = {
             "datacenter_id": "centre",
             "private_network": {"lan_id": "7", "ip": "10.7.1.21"},
-            "ipv6": False,
         }
         joined = IonosHost("i2", plain(**secret, **inside))
         joined.host.apply(lambda ref: hosts.update(i2=ref))

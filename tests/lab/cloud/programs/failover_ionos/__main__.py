@@ -18,7 +18,7 @@ told = {"ports": "8474", "sources": ["0.0.0.0/0"], "because": "the arbiter says 
 centre = compute.Datacenter("www", name="www", location="de/txl")
 lan = compute.Lan("www", name="www", datacenter_id=centre.id, public=True)
 size = {"location": "de/txl", "cores": 1, "ram_mb": 1024, "inbound": [served, told]}
-size |= {"datacenter_id": centre.id, "lan_id": lan.id, "ipv6": False}
+size |= {"datacenter_id": centre.id, "lan_id": lan.id}
 first = IonosHost("m1", {**common, **size, "availability_zone": "ZONE_1", "failover": True})
 shared = {"availability_zone": "ZONE_2", "failover_ipv4": first.card["failover_ipv4"]}
 second = IonosHost("m2", {**common, **size, **shared})
