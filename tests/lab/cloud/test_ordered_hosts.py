@@ -28,7 +28,8 @@ USER_DATA = "http://169.254.169.254/hetzner/v1/userdata"
 NAMES = ("command", "hcloud", "ionoscloud")
 ORDERED = {
     "cp": {"kind": "hetzner", "location": "fsn1", "server_type": "cx23", "protection": False},
-    "cw": {"kind": "ionos", "location": "de/txl", "cores": 2, "ram_mb": 2048, "protection": False},
+    "cw": {"kind": "ionos", "location": "de/txl", "cores": 2, "ram_mb": 2048, "ipv6": True}
+    | {"protection": False},
 }
 WORKERS = ("cw", "w2")
 ROUTER = TunnelEnd("t2", "cp")

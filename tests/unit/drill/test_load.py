@@ -67,7 +67,7 @@ def test_a_worker_that_saw_another_client_is_found(wire, port):
 def test_silence_neither_slows_the_schedule_nor_hides_failures(wire, blackhole):
     running = wire.start_load(rate=200, seconds=1.5, streams=2, timeout_ms=400)
     running.stdout.readline()
-    time.sleep(0.3)
+    time.sleep(0.8)
     at = blackhole()
     out, _ = running.communicate(timeout=30)
     records = json.loads(out)
@@ -78,7 +78,9 @@ def test_silence_neither_slows_the_schedule_nor_hides_failures(wire, blackhole):
     assert {a["outcome"] for a in after} == {"timeout"}
     # the last is as punctual as the first: nothing waited for an answer
     assert max(a["late_us"] for a in after) < 400_000
-    assert {a["outcome"] for a in attempts if a["due_us"] < fault_us - 50_000} == {"ok"}
+    # whoever was under way then, for whichever pause of the machine, may have lost its answer
+    before = [a for a in attempts if a["due_us"] + a["late_us"] < fault_us - 400_000]
+    assert {a["outcome"] for a in before} == {"ok"}
     assert [s["outcome"] for s in records["streams"]] == ["silent"] * 4
 
 
