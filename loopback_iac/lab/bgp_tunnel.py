@@ -23,13 +23,18 @@ INNER6 = IPv6Interface("2001:db8:fe::/127")
 
 @dataclass(frozen=True)
 class TunnelEnd:
-    """The router's end; the PoP has the other address of each pair."""
+    """The router's end; the PoP has the other address of each pair.
+
+    In: own_asn, for a router of the fleet's owner: the AS number it has towards the PoP.
+    """
 
     router: str
     peer: str
     port: int = 51821
     v4: IPv4Interface = INNER4
     v6: IPv6Interface = INNER6
+    outer_family: int = 4
+    own_asn: int | None = None
 
     @property
     def interface(self) -> str:
@@ -51,20 +56,22 @@ class TunnelEnd:
         Out: the upstream of the PoP: its tunnel, both inner addresses, the AS number.
         """
         make = f"umask 077; test -s {self._key} || wg genkey >{self._key}; wg pubkey <{self._key}"
-        outer = lab.topology.link(CORE, self.router).end(self.router).v4
+        end = lab.topology.link(CORE, self.router).end(self.router)
+        outer = end.v6 if self.outer_family == 6 else end.v4
         return {
             "kind": "tunnel",
-            "asn": lab.topology.host(self.router).asn,
+            "asn": self.own_asn or lab.topology.host(self.router).asn,
             "tunnel": {
                 "endpoint": str(outer.ip) if outer else "",
                 "endpoint_port": self.port,
                 "public_key": self._run(lab, "sh", "-c", make).strip(),
+                "router": "own" if self.own_asn else "carrier",
             },
             "local_v4": str(self.v4.ip + 1),
             "neighbor_v4": str(self.v4.ip),
             "local_v6": str(self.v6.ip + 1),
             "neighbor_v6": str(self.v6.ip),
-            "role_strict": True,
+            "role_strict": self.own_asn is None,
         }
 
     def enter(self, lab: Lab, told: Mapping[str, Any]) -> None:

@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from dataclasses import dataclass
+from ipaddress import IPv4Interface, IPv6Interface
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -32,7 +33,19 @@ ORDERED = {
     | {"protection": False},
 }
 WORKERS = ("cw", "w2")
-ROUTER = TunnelEnd("t2", "cp")
+CARRIER = TunnelEnd("t2", "cp")
+OWN = TunnelEnd(
+    "t1",
+    "cp",
+    port=51822,
+    v4=IPv4Interface("100.64.0.2/31"),
+    v6=IPv6Interface("2001:db8:fe::2/127"),
+    outer_family=6,
+    own_asn=4200000001,
+)
+ROUTERS = {"t2": CARRIER, "own": OWN}  # by upstream
+FREE_PORT = {"own": {"listen_port": 52844}}  # the second that ordered machines' firewalls let in
+CLIENTS = {"t2": "c-par", "t1": "c-fra"}  # by the router they are behind
 TRANSFER = HERE / "transfer.py"
 SIZE = 3_000_000
 VIPS = ("203.0.113.10", "2001:db8:100::10")
@@ -45,10 +58,10 @@ table inet ways {
   counter pieces { }
   chain out {
     type filter hook postrouting priority 200; policy accept;
-    ip saddr 203.0.113.0/24 oifname "up-t2" counter name "inside"
-    ip6 saddr 2001:db8:100::/48 oifname "up-t2" counter name "inside"
-    ip saddr 203.0.113.0/24 oifname != { "lo", "up-t2" } counter name "outside"
-    ip6 saddr 2001:db8:100::/48 oifname != { "lo", "up-t2" } counter name "outside"
+    ip saddr 203.0.113.0/24 oifname { "up-t2", "up-own" } counter name "inside"
+    ip6 saddr 2001:db8:100::/48 oifname { "up-t2", "up-own" } counter name "inside"
+    ip saddr 203.0.113.0/24 oifname != { "lo", "up-t2", "up-own" } counter name "outside"
+    ip6 saddr 2001:db8:100::/48 oifname != { "lo", "up-t2", "up-own" } counter name "outside"
     ip frag-off & 0x3fff != 0x0 counter name "pieces"
   }
   chain in {
@@ -71,15 +84,19 @@ class Ordered:
         """In: by machine, the args that differ from what stands."""
         document = yaml.safe_load(self.lab.paths.stack_config.read_text())
         metal = document["config"]["loopback-edge:machines"]["w2"]
-        # no BGP session is sold where it stands: BGP over WireGuard with a router elsewhere
-        tunnel = ROUTER.offer(self.lab) | {"md5_waived_because": "WireGuard authenticates both"}
+        # no BGP session is sold where it stands: BGP over WireGuard with routers elsewhere, one
+        # of a carrier over IPv4, one of the fleet's owner over IPv6
+        ups = {}
+        for up, router in ROUTERS.items():
+            ups[up] = router.offer(self.lab) | {"md5_waived_because": "WireGuard knows both ends"}
+            ups[up]["tunnel"] |= FREE_PORT.get(up, {})
         mine = {
             "machines": {
                 name: {**args, "host_key_epoch": self.host_key_epoch, **more.get(name, {})}
                 for name, args in ORDERED.items()
             }
             | {"w2": metal},
-            "links": {"cp": {"t2": tunnel}},
+            "links": {"cp": ups},
             "pops": {"cp": {"node_id": 9}},
             "workers": {name: {"node_id": n} for n, name in enumerate(WORKERS, 8)},
         }
@@ -134,7 +151,8 @@ def ordered(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orde
     assert {("cp-server", "create"), ("edge-cp-confirm", "create")} <= set(done)
     yield made
     code, said, _ = made.loopback("destroy", "--yes")
-    ROUTER.leave(lab)
+    for router in ROUTERS.values():
+        router.leave(lab)
     assert code == 0, said[-3000:]
 
 
@@ -147,18 +165,22 @@ def wait_for(happened: Callable[[], bool], what: str, within_s: float = 30.0) ->
 
 @pytest.fixture
 def established(ordered: Ordered) -> Iterator[Ordered]:
-    """The router was told the PoP's key; workers send back what they get, for the time being."""
+    """Routers were told the PoP's key; workers send back what they get, for the time being."""
     lab = ordered.lab
-    told = ordered.outputs("bgp_tunnels")["cp"]["t2"]
-    assert told["endpoint"].endswith(":51820")
+    told = ordered.outputs("bgp_tunnels")["cp"]
+    assert told["t2"]["endpoint"].endswith(":51820")
+    assert told["own"]["endpoint"].startswith("[")
+    assert told["own"]["endpoint"].endswith("]:52844")
     serve = ["python3", "/run/transfer.py", "serve", "8443"]
     for worker in WORKERS:
         lab.exec(worker, ["tee", "/run/transfer.py"], TRANSFER.read_text())
         ordered.says(worker, "systemctl", "stop", "demo-app")
         ordered.says(worker, "systemd-run", "--quiet", "--unit=transfer", *serve)
-    ROUTER.enter(lab, told)
+    for up, router in ROUTERS.items():
+        router.enter(lab, told[up])
     try:
-        wait_for(lambda: sessions(lab) == [True, True], "BGP in the tunnel")
+        for at in CLIENTS:
+            wait_for(lambda at=at: sessions(lab, at) == [True, True], f"BGP in {at}'s tunnel")
         yield ordered
     finally:
         for worker in WORKERS:
@@ -167,9 +189,9 @@ def established(ordered: Ordered) -> Iterator[Ordered]:
         lab.exec("cp", ["nft", "destroy", "table", "inet", "ways"])
 
 
-def sessions(lab: Lab) -> list[bool]:
+def sessions(lab: Lab, at: str) -> list[bool]:
     """Of the tunnel, as its router sees them."""
-    return [up for name, up in lab.bgp()["t2"].items() if name.startswith("tunnel_cp_")]
+    return [up for name, up in lab.bgp()[at].items() if name.startswith("tunnel_cp_")]
 
 
 def ways(ordered: Ordered) -> dict[str, int]:
@@ -179,8 +201,19 @@ def ways(ordered: Ordered) -> dict[str, int]:
     return {counter["name"]: counter["bytes"] for counter in found}
 
 
-def best(ordered: Ordered, vip: str) -> str:
-    return ordered.says("t2", "birdc", "-r", "show", "route", "for", vip, "primary")
+def best(ordered: Ordered, at: str, vip: str) -> str:
+    return ordered.says(at, "birdc", "-r", "show", "route", "for", vip, "primary")
+
+
+def pass_whole(lab: Lab, client: str) -> None:
+    """Full segments both ways in both families, between a client and a worker behind the PoP."""
+    lab.exec(client, ["tee", "/run/transfer.py"], TRANSFER.read_text())
+    for vip in VIPS:
+        headers = (60 if ":" in vip else 40) + 12  # the timestamps of both ends
+        ask = ["python3", "/run/transfer.py", "ask", vip, "443", str(SIZE)]
+        done = lab.exec(client, ask)
+        assert done.returncode == 0, f"{client} {vip}: {done.stderr}"
+        assert json.loads(done.stdout) == {"same": True, "segment": INNER_MTU - headers}
 
 
 class GateWatch:
@@ -222,32 +255,37 @@ def test_a_machine_forgot_what_it_was_told_and_its_services_cannot_ask_again(ord
     assert refused.stdout == ""
 
 
-def test_a_pop_where_no_bgp_is_sold_serves_through_a_tunnel(established):
-    """Full segments both ways in both families, and no own address leaves by the hoster."""
+def test_a_pop_where_no_bgp_is_sold_serves_through_two_tunnels(established):
+    """One over IPv4 to a carrier, one over IPv6 to an own router; each serves alone."""
     ordered, lab = established, established.lab
     told = json.loads(ordered.says("cp", "/usr/local/sbin/loopback-agent", "report"))
-    end = told["upstream_tunnels"]["up-t2"]
-    assert end["public_key"] == ordered.outputs("bgp_tunnels")["cp"]["t2"]["public_key"]
-    assert end["handshake_age_s"] is not None
-    for vip in VIPS:
-        wait_for(lambda vip=vip: "tunnel_cp_" in best(ordered, vip), f"{vip} is announced")
+    for up in ROUTERS:
+        end = told["upstream_tunnels"][f"up-{up}"]
+        assert end["public_key"] == ordered.outputs("bgp_tunnels")["cp"][up]["public_key"]
+        assert end["handshake_age_s"] is not None
+    for at in CLIENTS:
+        for vip in VIPS:
+            wait_for(lambda a=at, v=vip: "tunnel_cp_" in best(ordered, a, v), f"{at} has {vip}")
     lab.exec("cp", ["nft", "-f", "-"], WAYS)
-    lab.exec("c-par", ["tee", "/run/transfer.py"], TRANSFER.read_text())
-    for vip in VIPS:
-        headers = (60 if ":" in vip else 40) + 12  # the timestamps of both ends
-        ask = ["python3", "/run/transfer.py", "ask", vip, "443", str(SIZE)]
-        done = lab.exec("c-par", ask)
-        assert done.returncode == 0, f"{vip}: {done.stderr}"
-        assert json.loads(done.stdout) == {"same": True, "segment": INNER_MTU - headers}
+    for client in CLIENTS.values():
+        pass_whole(lab, client)
     seen = ways(ordered)
-    assert seen["inside"] > 2 * SIZE
+    assert seen["inside"] > 4 * SIZE
     assert (seen["outside"], seen["pieces"]) == (0, 0)
     # an interface that vanished is set up again, and its sessions with it
     lab.exec("cp", ["ip", "link", "delete", "up-t2"])
-    wait_for(lambda: False in sessions(lab), "the router notices")
-    wait_for(lambda: sessions(lab) == [True, True], "the tunnel stands again")
-    # without the tunnel own addresses have no way out at all; the machine's own still has
-    lab.exec("t2", ["systemctl", "stop", f"wg-quick@{ROUTER.interface}"])
+    wait_for(lambda: False in sessions(lab, "t2"), "the router notices")
+    wait_for(lambda: sessions(lab, "t2") == [True, True], "the tunnel stands again")
+    # whose router is still there is served, also when answers left through the other one
+    for away, left, router in (("t2", "t1", CARRIER), ("t1", "t2", OWN)):
+        lab.exec(away, ["systemctl", "stop", f"wg-quick@{router.interface}"])
+        wait_for(lambda at=left: one_way(ordered, at), f"the PoP notices that {away} is away")
+        pass_whole(lab, CLIENTS[left])
+        if left == "t1":
+            lab.exec(away, ["systemctl", "start", f"wg-quick@{router.interface}"])
+            wait_for(lambda: sessions(lab, "t2") == [True, True], "t2 is back")
+    # without tunnels own addresses have no way out at all; the machine's own still has
+    lab.exec("t2", ["systemctl", "stop", f"wg-quick@{CARRIER.interface}"])
     wait_for(
         lambda: "default via" not in ordered.says("cp", "ip", "route", "show", "table", "100"),
         "the PoP notices",
@@ -256,6 +294,13 @@ def test_a_pop_where_no_bgp_is_sold_serves_through_a_tunnel(established):
     assert lab.exec("cp", [*ping, "-I", VIPS[0]]).returncode != 0
     assert lab.exec("cp", ping).returncode == 0
     assert ways(ordered)["outside"] == 0
+
+
+def one_way(ordered: Ordered, left: str) -> bool:
+    """Whether the PoP's answers leave towards this router alone, in both families."""
+    interface = {"t1": "up-own", "t2": "up-t2"}[left]
+    shown = [ordered.says("cp", "ip", f, "route", "show", "table", "100") for f in ("-4", "-6")]
+    return all(f"dev {interface}" in text for text in shown)
 
 
 def six(ordered: Ordered) -> dict[str, str]:
