@@ -8,13 +8,13 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 import pytest
 import yaml
 
+from loopback_iac.lab.drill.causes import tell_unexplained
 from loopback_iac.lab.drill.checks import SERVED_AGAIN
 from loopback_iac.lab.drill.drills import DRILLS
 from loopback_iac.lab.drill.ground import Ground, Pace
@@ -23,10 +23,8 @@ from loopback_iac.lab.drill.runner import await_ready, judge_runs, run_once
 
 LOOPBACK = Path(sys.executable).parent / "loopback"
 ROOT = Path(__file__).parents[2]
-# by `failures`, which knows of every pause of the machine
+# by cause, of which every pause of the machine is one
 COUNTED = ("quiet-before", "none-fails")
-FELT_NS, ECHO_NS = 20_000_000, 1_000_000_000  # a check of a worker; what is tried again after it
-MOVE_NS = 2_000_000  # as in the drills' own figures
 AWAY = (METAL, ("h1", "i1"))
 
 
@@ -60,34 +58,6 @@ class CutOff(Exit):
         return super().migrate(leaving, coming)
 
 
-def failures(run) -> list[str]:
-    """What failed while the machine itself went on, and when on the hosts' own clock.
-
-    Left out is also what was under way as the router changed its route: BFD ends sessions when the
-    machine stands still, and they come back seconds later. Whether it did is `stays`.
-    """
-    clock = run.records.clock
-    step_ns = clock.realtime_ns - clock.monotonic_ns
-    moves = [change.realtime_ns - step_ns for change in run.changes]
-
-    def explained(attempt) -> bool:
-        due_ns = clock.monotonic_ns + attempt.due_us * 1000
-        end_ns = due_ns + attempt.answer_us * 1000
-        return any(due_ns - MOVE_NS <= move <= end_ns + MOVE_NS for move in moves) or any(
-            p.lasted_ns >= FELT_NS
-            and p.began_ns <= end_ns
-            and due_ns <= p.began_ns + p.lasted_ns + ECHO_NS
-            for p in run.pauses
-        )
-
-    return [
-        f"{datetime.fromtimestamp(clock.realtime_ns / 1e9 + a.due_us / 1e6, UTC):%H:%M:%S.%f}"
-        f" IPv{a.family} {a.outcome} after {a.answer_us / 1000:.0f} ms"
-        for a in run.records.attempts
-        if a.failed and not explained(a)
-    ]
-
-
 @pytest.fixture
 def ground(lab, fleet):
     made = Ground(lab, "c-fra")
@@ -119,7 +89,7 @@ def test_the_whole_pool_moves_to_two_clouds_and_nobody_notices(fleet, ground):
     stage = partial(stage_exit, AWAY, kind=CutOff)
     drill = replace(DRILLS["migration"], stage=stage, long_lines=40)
     run = run_once(ground, drill, Pace(rate=100, streams=3))
-    assert failures(run) == [], run.evidence.notes
+    assert list(tell_unexplained(run)) == [], run.evidence.notes
     if run.spoiled:  # BFD ends sessions that nobody broke when the machine itself stands still
         drill = replace(drill, must_hold=(ONLY_THEY, SERVED_AGAIN))
     broken = {v.name: dict(v.broken) for v in judge_runs(drill, [run]) if v.broken}

@@ -12,9 +12,11 @@ from loopback_iac.lab.drill.changes import CHECKOUT, read_stack
 from loopback_iac.lab.drill.checks import NONE_FAILS, POP_STAYS, each_family
 from loopback_iac.lab.drill.drill import Check, Drill, Scene
 from loopback_iac.lab.drill.measure import KEPT
+from loopback_iac.lab.drill.shares import Shares
 from loopback_iac.lab.paths import LabError
 from loopback_iac.lab.stackconfig import PROJECT
 from loopback_iac.lab.topology import OPS, Role
+from loopback_iac.model.migration import serving
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,25 +50,32 @@ class Exit:
     def __init__(self, ground: Ground, places: Sequence[Sequence[str]]) -> None:
         self.ground, self.places = ground, places
         self.stack = read_stack(ground)
+        # who was there before, or is written down already, keeps its number and what it is told
+        self.known: dict[str, dict[str, Any]] = dict(self.stack.config["workers"])
         self.before = _sessions(ground)
         self.notes = {RESET: "", BEYOND: "", LEFT: ""}
 
     def begin(self) -> None:
         """Do every move, one after the other."""
-        for leaving, coming in zip(self.places, self.places[1:], strict=False):
-            self._prepare(coming)
-            self._note(self.migrate(leaving, coming), leaving, coming)
+        with Shares(self.ground.lab, self._serving):
+            for leaving, coming in zip(self.places, self.places[1:], strict=False):
+                self._prepare(coming)
+                self._note(self.migrate(leaving, coming), leaving, coming)
         after = _sessions(self.ground)
         self.notes[RESET] = ", ".join(n for n, since in self.before.items() if after[n] != since)
 
+    def _serving(self) -> set[str]:
+        return set(serving(read_stack(self.ground).config["workers"]))
+
     def _prepare(self, coming: Sequence[str]) -> None:
-        """Whoever was there before the drill gets its old number again."""
-        known = self.stack.config["workers"]
+        """Whoever is known joins as it was."""
         file = self.ground.lab.paths.stack_config
         tree = yaml.safe_load(file.read_text())
         workers = tree["config"][f"{PROJECT}:workers"]
-        workers |= {n: {**known[n], "weight": 0} for n in coming if n in known}
-        file.write_text(yaml.safe_dump(tree, sort_keys=False))
+        workers |= {n: {**self.known[n], "weight": 0} for n in coming if n in self.known}
+        draft = file.with_suffix(".draft")  # whoever reads meanwhile sees all of it
+        draft.write_text(yaml.safe_dump(tree, sort_keys=False))
+        draft.rename(file)
 
     def migrate(self, leaving: Sequence[str], coming: Sequence[str]) -> list[dict[str, Any]]:
         """One move.

@@ -45,7 +45,8 @@ async def serve(reader, writer, client: str | None = None, port: int | None = No
         writer.close()
 
 
-async def close(_, writer) -> None:
+async def close(reader, writer) -> None:
+    await reader.read(4096)  # what is left unread turns the close into a reset
     writer.close()
 
 
