@@ -202,10 +202,10 @@ class Load:
     def _judge_streams(self, clock: int) -> None:
         for stream in self.streams:
             if stream.ended is None:
-                quiet = clock - (stream.last_line or 0)
+                # one that has just begun may have no line yet
+                quiet = clock - (stream.last_line or stream.begun)
                 stream.longest_gap = max(stream.longest_gap, quiet)
-                lives = stream.last_line is not None and quiet <= SILENT_NS
-                self._end(stream, "survived" if lives else "silent")
+                self._end(stream, "survived" if quiet <= SILENT_NS else "silent")
 
 
 def describe(load: Load) -> dict[str, Any]:
