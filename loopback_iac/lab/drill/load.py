@@ -202,10 +202,12 @@ class Load:
     def _judge_streams(self, clock: int) -> None:
         for stream in self.streams:
             if stream.ended is None:
-                # one that has just begun may have no line yet
-                quiet = clock - (stream.last_line or stream.begun)
+                follows = stream.due > 0  # who came before it spoke, and it may have just begun
+                heard = stream.last_line if stream.last_line is not None else stream.begun
+                quiet = clock - heard
                 stream.longest_gap = max(stream.longest_gap, quiet)
-                self._end(stream, "survived" if quiet <= SILENT_NS else "silent")
+                lives = (stream.last_line is not None or follows) and quiet <= SILENT_NS
+                self._end(stream, "survived" if lives else "silent")
 
 
 def describe(load: Load) -> dict[str, Any]:
