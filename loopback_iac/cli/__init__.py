@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import typer
 
-from loopback_iac.cli import cost, dns, drain, drift, drill, join, lab, migrate, stack, update
+from loopback_iac.cli import (
+    cost,
+    dns,
+    drain,
+    drift,
+    drill,
+    join,
+    lab,
+    migrate,
+    prove,
+    stack,
+    update,
+)
 
 app = typer.Typer(
     name="loopback",
@@ -17,6 +29,7 @@ app.add_typer(lab.app, name="lab")
 stack.register(app)
 drift.register(app)
 cost.register(app)
+prove.register(app)
 drill.register(app)
 update.register(app)
 drain.register(app)

@@ -79,7 +79,7 @@ def cost(
         refuse(f"--chart {chart}: got {chart.suffix!r}, need {' or '.join(SUFFIXES)}", 2)
     table = _read_prices(prices or [])
     options = make_options(cwd, stack, state_dir, config_file=config_file)
-    inventory = read_inventory(_planned(options) if plan else _applied(options))
+    inventory = read_inventory(planned_resources(options) if plan else applied_resources(options))
     amount = Decimal(str(tb)) if tb is not None else None
     if amount is None and table.traffic is not None:
         amount = table.traffic.tb_per_month
@@ -112,7 +112,8 @@ def _read_prices(paths: Sequence[Path]) -> PriceTable:
         refuse(f"--prices: {cause}\n  fix: name a file in YAML, see docs/cost.md", 2)
 
 
-def _applied(options: Options) -> Sequence[dict[str, Any]]:
+def applied_resources(options: Options) -> Sequence[dict[str, Any]]:
+    """What was applied last."""
     from loopback_iac.engine import read_resources  # noqa: PLC0415 - the engine loads slowly
 
     found = guarded(lambda: read_resources(options))
@@ -125,13 +126,14 @@ def _applied(options: Options) -> Sequence[dict[str, Any]]:
     return found
 
 
-def _planned(options: Options) -> Sequence[dict[str, Any]]:
+def planned_resources(options: Options) -> Sequence[dict[str, Any]]:
+    """What `up` would leave there."""
     from loopback_iac.engine import plan  # noqa: PLC0415 - as above
 
     result = guarded(lambda: plan(options))
     if not result.ok:
         show(result)
-        refuse("what does not plan has no price", 1)
+        refuse("what does not plan cannot be looked at any further", 1)
     return result.resources
 
 

@@ -28,7 +28,7 @@ _GIVEN = ("ssh_private_key", "ssh_agent_socket", "bastion")
 
 def machine_facts(host: CloudHost, place: Place, provider: str) -> dict[str, Any]:
     """What of an ordered machine policies and the state see; all of it is known in a plan."""
-    return {
+    facts: dict[str, Any] = {
         "provider": provider,
         "location": host.location,
         "country": place.country,
@@ -36,6 +36,9 @@ def machine_facts(host: CloudHost, place: Place, provider: str) -> dict[str, Any
         "protection": host.protection,
         "labels": host.labels.by_name(),
     }
+    # what it falls with: the proof of a plan rests on inputs
+    said = {"legal_owner": host.legal_owner, "failure_domains": [*host.failure_domains]}
+    return facts | {key: value for key, value in said.items() if value}
 
 
 def deploy_line(args: CloudArgs) -> pulumi.Output[str]:

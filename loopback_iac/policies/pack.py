@@ -23,13 +23,13 @@ from pulumi_policy import (
 )
 
 from loopback_iac.model.reserved import DOCUMENTATION, lies_in
+from loopback_iac.policies.redundancy import SCHEMA, check_redundancy
+from loopback_iac.proof import EDGE, HOSTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 NAME = "loopback-iac"
-EDGE = "loopback-iac:index:AnycastEdge"
-HOSTS = tuple(f"loopback-iac:index:{kind}Host" for kind in ("BareMetal", "Hetzner", "Ionos"))
 REMOTE = ("command:remote:Command", "command:remote:CopyToRemote")
 
 DOCUMENTATION_ASNS = (range(64496, 64512), range(65536, 65552))  # RFC 5398
@@ -73,6 +73,14 @@ def policies() -> list[Policy]:
             severity=Severity.MEDIUM,
             enforcement_level=EnforcementLevel.ADVISORY,
             remediation_steps="Add a worker at another site or supplier; advisory while you move.",
+        ),
+        StackValidationPolicy(
+            name="redundancy-proved",
+            description="Each service is proved to survive what is demanded of it",
+            validate=check_redundancy,
+            severity=Severity.CRITICAL,
+            config_schema=SCHEMA,
+            remediation_steps="See the cut in the message; `loopback prove` shows the whole proof.",
         ),
     ]
 

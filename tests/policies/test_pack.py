@@ -10,7 +10,7 @@ from pulumi_policy import (
     ResourceValidationArgs,
     StackValidationArgs,
 )
-from pulumi_policy.proxy import unknown_checking_proxy
+from pulumi_policy.proxy import UnknownValueError, unknown_checking_proxy
 
 from loopback_iac.policies import policies
 
@@ -107,13 +107,8 @@ STACKS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("edge", "hosts", "count"), STACKS)
-def test_a_pool_that_falls_with_one_site_is_told(edge, hosts, count):
-    kinds = {True: "HetznerHost", False: "BareMetalHost"}
-    resources = [(EDGE, "edge", edge)] + [
-        (f"loopback-iac:index:{kinds['location' in props]}", name, props)
-        for name, props in hosts.items()
-    ]
+def told(rule: str, trees: list[tuple[str, str, dict]], config: dict | None = None) -> list[str]:
+    """What a rule over the whole stack reports."""
     made = [
         PolicyResource(
             resource_type=kind,
@@ -126,11 +121,22 @@ def test_a_pool_that_falls_with_one_site_is_told(edge, hosts, count):
             dependencies=[],
             property_dependencies={},
         )
-        for kind, name, props in resources
+        for kind, name, props in trees
     ]
-    policy = next(p for p in policies() if p.name == "pool-spans-failure-domains")
+    policy = next(p for p in policies() if p.name == rule)
     found: list[str] = []
-    policy.validate(StackValidationArgs(made), lambda message, _urn: found.append(message))
+    policy.validate(StackValidationArgs(made, config), lambda message, _urn: found.append(message))
+    return found
+
+
+@pytest.mark.parametrize(("edge", "hosts", "count"), STACKS)
+def test_a_pool_that_falls_with_one_site_is_told(edge, hosts, count):
+    kinds = {True: "HetznerHost", False: "BareMetalHost"}
+    trees = [(EDGE, "edge", edge)] + [
+        (f"loopback-iac:index:{kinds['location' in props]}", name, props)
+        for name, props in hosts.items()
+    ]
+    found = told("pool-spans-failure-domains", trees)
     assert len(found) == count
     assert all("pool web: w1" in message for message in found)
 
@@ -139,5 +145,84 @@ def test_every_rule_has_a_case_that_fires_and_one_that_does_not():
     for policy in policies():
         counts = [count for rule, _, _, count in CASES if rule == policy.name]
         counts = counts or [count for _, _, count in STACKS]
+        counts = [len(REDUNDANT), 0] if policy.name == "redundancy-proved" else counts
         assert any(counts), policy.name
         assert not all(counts), policy.name
+
+
+WHERE = {
+    name: {"provider": f"provider-{name}", "site": f"site-{name}", "country": country}
+    for name, country in (("fra1", "DE"), ("par1", "FR"), ("w1", "FI"), ("w2", "ES"))
+}
+UPS = {
+    name: {"kind": "transit", "asn": asn, "families": [4.0, 6.0]}
+    for name, asn in (("t1", 64496.0), ("t2", 64497.0))
+}
+FLEET = {
+    "asn": 64500.0,
+    "prefixes": {"v4": {"cidr": "203.0.113.0/24"}},
+    "vips": {"www": ["203.0.113.10"]},
+    "pops": {"fra1": {"upstreams": UPS}, "par1": {"upstreams": UPS}},
+    "pools": {"web": {"workers": {n: {"weight": 100.0, "drained": False} for n in ("w1", "w2")}}},
+    "services": {"https": {"vip": "www", "pool": "web"}},
+    "blackholes": [],
+}
+ONE_CARRIER = {**FLEET, "pops": {n: {"upstreams": {"t1": UPS["t1"]}} for n in ("fra1", "par1")}}
+DRAINED = {"web": {"workers": {"w1": {"weight": 0.0, "drained": False}}}}
+IONOS = {**WHERE, **{n: {**WHERE[n], "provider": "ionos"} for n in ("fra1", "par1")}}
+# fleet, places, configuration -> what the refusal shows
+REDUNDANT = [
+    (ONE_CARRIER, WHERE, {"survives": 1.0}, "falls with AS64496 (upstream)"),
+    (FLEET, IONOS, {"survives": 1.0}, "falls with ionos (provider)"),
+    (FLEET, {}, {"survives": 1.0}, "fix: declare `provider` of every host"),
+    (FLEET, WHERE, {"survives": 2.0}, "survives any one loss; demanded: any two losses"),
+    (FLEET, WHERE, {"services": {"https": {"workers": 2.0, "survives": 1.0}}}, "w1 (worker)"),
+    ({**FLEET, "pools": DRAINED}, WHERE, {}, "down with nothing lost"),
+    (FLEET, WHERE, {"services": {"htps": {}}}, "there is no service 'htps'"),
+]
+
+
+def stack(fleet: dict, places: dict) -> list[tuple[str, str, dict]]:
+    metal = "loopback-iac:index:BareMetalHost"
+    hosts = [(metal, name, {"host": {**said, "ipv4": UNKNOWN}}) for name, said in places.items()]
+    return [*hosts, (EDGE, "edge", {"fleet": fleet, "hosts": UNKNOWN})]
+
+
+@pytest.mark.parametrize(("fleet", "places", "config", "words"), REDUNDANT)
+def test_a_fleet_that_does_not_survive_what_is_demanded_is_refused(fleet, places, config, words):
+    (message,) = told("redundancy-proved", stack(fleet, places), config)
+    assert words in message
+
+
+@pytest.mark.parametrize(
+    ("fleet", "places", "config"),
+    [
+        (FLEET, WHERE, {"survives": 1.0}),
+        (ONE_CARRIER, IONOS, {}),  # nobody asked for more than to be up
+        (FLEET, IONOS, {"survives": 1.0, "accepted": [
+            {"cause": "provider ionos", "because": "until March", "owner": "cto"}]}),
+    ],
+)  # fmt: skip
+def test_a_fleet_that_survives_it_is_not(fleet, places, config):
+    assert told("redundancy-proved", stack(fleet, places), config) == []
+
+
+def test_a_stack_without_a_fleet_has_nothing_to_prove():
+    assert told("redundancy-proved", [(COMMAND, "c", {"connection": UNKNOWN})]) == []
+
+
+def test_what_is_not_known_yet_is_named_and_refuses_nothing():
+    places = {**WHERE, "w1": {**WHERE["w1"], "site": UNKNOWN}}
+    with pytest.raises(UnknownValueError) as raised:
+        told("redundancy-proved", stack(FLEET, places), {"survives": 1.0})
+    assert "site of w1" in raised.value.message
+    assert told("redundancy-proved", stack(FLEET, places)) == []  # nothing hangs on it
+    with pytest.raises(UnknownValueError) as raised:
+        told("redundancy-proved", [(EDGE, "edge", {"fleet": UNKNOWN})])
+    assert "facts of edge" in raised.value.message
+
+
+def test_what_is_known_to_fail_is_refused_whatever_comes():
+    places = {**IONOS, "w1": {**WHERE["w1"], "site": UNKNOWN}}
+    (message,) = told("redundancy-proved", stack(FLEET, places), {"survives": 1.0})
+    assert "ionos (provider)" in message
