@@ -8,7 +8,7 @@ from __future__ import annotations
 import signal
 import sys
 
-from bench import bare, drills, engine, grow, migrate, scale, ten, throughput, zone
+from bench import bare, drills, engine, grow, migrate, prove, scale, ten, throughput, zone
 
 MEASUREMENTS = {
     "engine": engine.main,
@@ -20,6 +20,7 @@ MEASUREMENTS = {
     "migrate": migrate.main,
     "scale": scale.main,
     "zone": zone.main,
+    "prove": prove.main,
 }
 
 # whoever is told to end takes the lab down first
