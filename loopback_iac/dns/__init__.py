@@ -13,6 +13,7 @@ from loopback_iac.dns.difference import (
 from loopback_iac.dns.guard import Danger, Risk, check_change, find_risks
 from loopback_iac.dns.octodns import check_octodns, parse_octodns, read_octodns, render_octodns
 from loopback_iac.dns.operators import check_operator, facts_of, operators, unknown_of
+from loopback_iac.dns.primary import parse_primary_zones, render_primary_zones, with_soa
 from loopback_iac.dns.refusal import Refusal
 from loopback_iac.dns.render_zonefile import render_zone_file
 from loopback_iac.dns.zone import RRset, Zone, make_zone
@@ -41,12 +42,15 @@ __all__ = [
     "make_zone",
     "operators",
     "parse_octodns",
+    "parse_primary_zones",
     "parse_zone",
     "parse_zone_file",
     "read_octodns",
     "read_zone_file",
     "render_difference",
     "render_octodns",
+    "render_primary_zones",
     "render_zone_file",
     "unknown_of",
+    "with_soa",
 ]

@@ -19,8 +19,10 @@ from loopback_iac.model.fleet import Announcement, Fleet, Pop, Roll
 from loopback_iac.model.host import Host, parse_host
 from loopback_iac.model.host_key import HostKey, host_key
 from loopback_iac.model.machines import parse_hosts
+from loopback_iac.model.name_server import NameServer, NameServers
 from loopback_iac.model.openings import Opening, openings
 from loopback_iac.model.parse import parse_fleet
+from loopback_iac.model.primary import Primary, parse_primary
 from loopback_iac.model.problem import InputRejected, Problem, problems_text
 from loopback_iac.model.traffic import Pool, Prefix, Service, Vip, Worker
 from loopback_iac.model.tunnel import Tunnel, tunnel, tunnels
@@ -36,10 +38,13 @@ __all__ = [
     "HostKey",
     "InputRejected",
     "IonosHost",
+    "NameServer",
+    "NameServers",
     "Opening",
     "Pool",
     "Pop",
     "Prefix",
+    "Primary",
     "Problem",
     "Roll",
     "Service",
@@ -57,6 +62,7 @@ __all__ = [
     "parse_host",
     "parse_hosts",
     "parse_ionos_host",
+    "parse_primary",
     "problems_text",
     "tunnel",
     "tunnels",

@@ -17,7 +17,7 @@ from loopback_iac.model.problem import Problem
 
 V = TypeVar("V", bound=Value)
 
-LATE = frozenset({"host", "md5"})
+LATE = frozenset({"host", "md5", "secret", "transfer_secret"})
 """Fields whose value may be known only later; given as nothing, they are refused by name."""
 
 _KINDS = {

@@ -19,6 +19,8 @@ from loopback_iac.render.first_boot import (
 )
 from loopback_iac.render.host import packages_of, render_pop, render_worker
 from loopback_iac.render.join import Door, Joining, render_join
+from loopback_iac.render.name_server import render_name_server
+from loopback_iac.render.primary import render_primary, transfer_secret, zone_path
 from loopback_iac.render.site import Keys, Uplink, admin_sources, inner_address, uplinks
 
 __all__ = [
@@ -43,8 +45,12 @@ __all__ = [
     "render_first_boot",
     "render_join",
     "render_member",
+    "render_name_server",
     "render_pop",
+    "render_primary",
     "render_told_member",
     "render_worker",
+    "transfer_secret",
     "uplinks",
+    "zone_path",
 ]

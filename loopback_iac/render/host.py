@@ -36,6 +36,7 @@ PACKAGES = {
     "worker": ("iproute2", "nftables", "python3", "wireguard-tools"),
     "member": ("iproute2", "python3"),
     "arbiter": ("ca-certificates", "python3"),
+    "primary": ("iproute2", "knot", "nftables", "python3"),
 }
 
 

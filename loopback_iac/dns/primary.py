@@ -1,0 +1,87 @@
+"""Zones of a hidden primary: what is declared, made whole and held to how it will be signed."""
+
+from collections.abc import Mapping
+
+from loopback_iac.dns.check import check_zone
+from loopback_iac.dns.check_signing import Signing, check_signing
+from loopback_iac.dns.declare import parse_zone
+from loopback_iac.dns.rdata import parse_rdata
+from loopback_iac.dns.render_zonefile import render_zone_file
+from loopback_iac.dns.zone import Zone, make_zone
+from loopback_iac.dns.zonefile import read_zone_file
+from loopback_iac.model import InputRejected, Primary, Problem
+from loopback_iac.model.primary import ZoneSource
+
+# Serial: the signer's. A lost NOTIFY costs ten minutes at most. RFC 1912 2.2, RFC 2308 5.
+SOA_TIMES = "1 600 300 604800 3600"
+Files = Mapping[str, str]
+
+
+def parse_primary_zones(primary: Primary) -> dict[str, Zone]:
+    """Every zone of a primary, whole: with the SOA that a declaration may leave out.
+
+    Out: by name, in the order of the primary.
+    Raises: InputRejected with every problem of every zone at once, each under its zone.
+    """
+    zones: dict[str, Zone] = {}
+    problems: list[Problem] = []
+    times = primary.signing
+    signing = Signing(
+        rrsig_lifetime_s=times.rrsig_lifetime_s, rrsig_refresh_s=times.rrsig_refresh_s
+    )
+    lifetimes: tuple[Problem, ...] = ()
+    for name, source in primary.zones.items():
+        path = f"zones.{name.removesuffix('.')}"
+        try:
+            zone = with_soa(_parsed(name, source, path))
+        except InputRejected as refused:
+            problems += [_below(path, problem) for problem in refused.problems]
+            continue
+        problems += check_zone(zone)
+        # the same for every zone whose SOA has the same times: told once
+        lifetimes = lifetimes or check_signing(zone, signing)
+        zones[name] = zone
+    problems += [_below("signing", problem) for problem in lifetimes]
+    if problems:
+        raise InputRejected(primary.name, tuple(problems))
+    return zones
+
+
+def render_primary_zones(zones: Mapping[str, Zone]) -> dict[str, str]:
+    """Zone file by zone."""
+    return {name: render_zone_file(zone) for name, zone in zones.items()}
+
+
+def with_soa(zone: Zone) -> Zone:
+    """The zone with a SOA: the one it has, or one of the primary's."""
+    if zone.rrset(zone.name, "SOA"):
+        return zone
+    servers = zone.rrset(zone.name, "NS")
+    # a zone without any NS is refused for that, and not for its SOA
+    first = servers.values()[0] if servers else zone.name
+    wire = parse_rdata("SOA", f"{first} hostmaster.{zone.name} {SOA_TIMES}", zone.name)
+    found = {r.key: (r.ttl_s, r.rdata) for r in zone.rrsets}
+    return make_zone(zone.name, zone.default_ttl_s, {**found, (zone.name, "SOA"): (3600, (wire,))})
+
+
+def _parsed(name: str, source: ZoneSource, path: str) -> Zone:
+    if source.text is None:
+        tree = {"default_ttl_s": source.default_ttl_s, "records": source.records, "name": name}
+        return parse_zone(name, tree)
+    if source.records:
+        fix = "keep one of the two"
+        got = "has records and text, both of them the zone"
+        problem = Problem("text", got, "one of the two", fix, "zone-given-twice")
+        raise InputRejected(path, (problem,))
+    return read_zone_file(source.text, name, title=name).zone
+
+
+def _below(path: str, problem: Problem) -> Problem:
+    return Problem(
+        f"{path}.{problem.path}",
+        problem.got,
+        problem.need,
+        problem.fix,
+        problem.rule,
+        problem.place,
+    )

@@ -1,0 +1,67 @@
+"""Who answers for zones: name servers at the PoPs, which hold what the hidden primary signed."""
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field
+
+from loopback_iac.model.fields import AddressList, Given, Int, Several, Value, refuse
+
+_ZONE = re.compile(r"(?:[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)+")
+LONGEST_NAME = 254  # RFC 1035 2.3.4 as text, its final dot included
+
+
+def _zone_name(value: object) -> object:
+    """Lower case, with a final dot; it becomes the name of a file, so nothing else is let in."""
+    if not isinstance(value, str):
+        return value
+    name = value.lower().removesuffix(".") + "."
+    if not _ZONE.fullmatch(name) or len(name) > LONGEST_NAME:
+        refuse(
+            "zone-name",
+            f"{value!r} is no name of a zone that a name server here holds",
+            "labels of letters, digits, hyphens and underscores",
+            "write the zone's name as in example.net, international names as A-labels (xn--...)",
+        )
+    return name
+
+
+ZoneName = Annotated[str, BeforeValidator(_zone_name)]
+CATALOG = "catalog.invalid."
+"""RFC 9432 names no place for a catalog; RFC 2606 keeps .invalid out of the public tree."""
+
+
+class NameServer(Value):
+    """What answers at one PoP; two programs in one fleet do not share their faults."""
+
+    software: Literal["knot", "nsd"] = "knot"
+
+
+class PrimaryEnd(Value):
+    """The hidden primary as a name server meets it."""
+
+    host: Given
+
+
+class NameServers(Value):
+    """Anycast name servers of a fleet."""
+
+    addresses: AddressList
+    zones: Several[ZoneName]
+    """Asked of each name server before its PoP announces the addresses."""
+    pops: dict[str, NameServer]
+    primary: PrimaryEnd
+    transfer_secret: Given
+    catalog: ZoneName = CATALOG
+    responses_per_s: Int = Field(200, ge=0, le=1_000_000)
+    """To one network of clients (/24, /56) and kind of answer; 0: no limit."""
+
+
+def transfer_key(server: str) -> str:
+    """Name of the TSIG key between the primary and one name server."""
+    return f"loopback-{server}"
+
+
+def transfer_mark(server: str) -> str:
+    """The mark that stands for that key's secret."""
+    return f"tsig-{server}"

@@ -1,0 +1,169 @@
+"""The hidden primary: one host that signs zones and hands them to name servers, and to nobody else."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import Field
+
+from loopback_iac.model.fields import (
+    AddressList,
+    AdminSources,
+    Given,
+    Int,
+    Value,
+)
+from loopback_iac.model.name_server import CATALOG, ZoneName
+from loopback_iac.model.problem import InputRejected, Problem
+from loopback_iac.model.structure import check_name, collect, plain
+
+DAY_S = 86_400
+PRIMARY = "primary"
+"""What the primary's own host is called among hosts; no name server may be."""
+
+
+class SigningTimes(Value):
+    """How zones are signed: ECDSA P-256, NSEC; keys are made, rolled and removed by Knot."""
+
+    rrsig_lifetime_s: Int = Field(21 * DAY_S, ge=60)
+    rrsig_refresh_s: Int = Field(9 * DAY_S, ge=10)
+    zsk_lifetime_s: Int = Field(30 * DAY_S, ge=30)
+    ksk_lifetime_s: Int = Field(365 * DAY_S, ge=0)
+    """0: the KSK is rolled by hand only."""
+    dnskey_ttl_s: Int = Field(3600, ge=1, le=DAY_S)
+    propagation_delay_s: Int = Field(300, ge=1, le=DAY_S)
+    """How long name servers may need to have a change, all of them."""
+
+
+class Parent(Value):
+    """A parent zone of one's own, which takes DS records by dynamic update (RFC 2136)."""
+
+    addresses: AddressList
+    secret: Given
+    """Of the TSIG key `loopback-ds`, in base64."""
+
+
+class ZoneSource(Value):
+    """One zone as it is given; what it holds is parsed by the room for zones."""
+
+    default_ttl_s: Int = 3600
+    records: dict[str, Any] = Field(default_factory=dict)
+    text: str | None = None
+    """Instead of records: a zone file."""
+    parent: str | None = None
+    """Name of a parent that takes its DS."""
+
+
+class ServerEnd(Value):
+    """A name server as the primary meets it."""
+
+    host: Given
+
+
+class Primary(Value):
+    """All that is declared of a hidden primary. Maps are sorted by name."""
+
+    name: str = Field(exclude=True)
+    admin_sources: AdminSources
+    host: Given
+    zones: dict[str, ZoneSource]
+    servers: dict[str, ServerEnd]
+    transfer_secret: Given
+    catalog: ZoneName = CATALOG
+    signing: SigningTimes = SigningTimes()
+    parents: dict[str, Parent] = Field(default_factory=dict)
+
+
+class _Rest(Value):
+    """What is left of a primary when its maps are parsed by themselves."""
+
+    admin_sources: AdminSources
+    host: Given
+    transfer_secret: Given
+    catalog: ZoneName = CATALOG
+    signing: SigningTimes = SigningTimes()
+
+
+_MAPS: dict[str, type[Value]] = {"zones": ZoneSource, "servers": ServerEnd, "parents": Parent}
+
+
+class _Named(Value):
+    zone: ZoneName
+
+
+def parse_primary(name: str, tree: Mapping[str, object]) -> Primary:
+    """The whole declaration, parsed and cross-checked; late values are not looked into.
+
+    Raises: InputRejected with every problem at once.
+    """
+    problems: list[Problem] = []
+    whole = plain(tree)
+    assert isinstance(whole, dict)  # noqa: S101  # a Mapping stays a map
+    parts = {key: _parse_map(key, kind, whole, problems) for key, kind in _MAPS.items()}
+    rest = {key: value for key, value in whole.items() if key not in _MAPS}
+    settings = collect(_Rest, "", rest, problems, known=Primary)
+    problems += _check_parents(parts)
+    problems += _check_servers(parts["servers"])
+    if settings is not None and settings.catalog in parts["zones"]:
+        got = f"{settings.catalog} is the catalog, which the primary makes itself"
+        fix = "call the catalog otherwise, or leave it as it is"
+        problems.append(Problem("catalog", got, "a name of its own", fix, "catalog-is-a-zone"))
+    if problems or settings is None:
+        raise InputRejected(name, tuple(problems))
+    return Primary.model_validate({"name": name, **dict(settings), **parts})
+
+
+def _parse_map(
+    key: str, kind: type[Value], whole: Mapping[str, Any], problems: list[Problem]
+) -> dict[str, Any]:
+    given = whole.get(key, {})
+    if not isinstance(given, dict):
+        problems.append(Problem(key, "is no map", "a map by name", f"write {key}", "field-type"))
+        return {}
+    if not given and key != "parents":
+        fix = f"declare one under {key}"
+        problems.append(Problem(key, "is empty", "at least one", fix, "section-empty"))
+    found: dict[str, Any] = {}
+    for entry, tree in given.items():
+        path = f"{key}.{entry}"
+        called: str | None = entry
+        if key == "zones":
+            asked = collect(_Named, path, {"zone": entry}, problems)
+            called = asked.zone if asked else None
+        else:
+            problems += check_name(path, entry)
+        part = collect(kind, path, tree, problems)
+        if called in found:
+            fix = "declare it once"
+            problems.append(Problem(path, f"{called} stands here twice", "", fix, "zone-twice"))
+        elif part is not None and called is not None:
+            found[called] = part
+    return dict(sorted(found.items()))
+
+
+def _check_parents(parts: Mapping[str, Mapping[str, Any]]) -> list[Problem]:
+    known = ", ".join(parts["parents"]) or "none is declared"
+    return [
+        Problem(
+            f"zones.{zone.removesuffix('.')}.parent",
+            f"there is no parent {source.parent!r}",
+            known,
+            "declare it under parents, or leave parent out and carry the DS to your registrar",
+            "zone-parent-known",
+        )
+        for zone, source in parts["zones"].items()
+        if source.parent is not None and source.parent not in parts["parents"]
+    ]
+
+
+def _check_servers(servers: Mapping[str, object]) -> list[Problem]:
+    found = []
+    if PRIMARY in servers:
+        fix = "give the name server another name"
+        got = f"{PRIMARY!r} is what the primary's own host is called"
+        found.append(Problem(f"servers.{PRIMARY}", got, "", fix, "server-name-taken"))
+    if len(servers) == 1:
+        fix = "declare a second one, at another PoP"
+        need = "two at least (RFC 2182 5)"
+        got = "one name server alone serves every zone"
+        found.append(Problem("servers", got, need, fix, "servers-few"))
+    return found

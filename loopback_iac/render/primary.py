@@ -1,0 +1,150 @@
+"""Files of the hidden primary: Knot signs what it is given and hands it to the name servers."""
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from loopback_iac.model import Host, InputRejected, Problem
+from loopback_iac.model.fields import Address
+from loopback_iac.model.name_server import transfer_key, transfer_mark
+from loopback_iac.model.primary import PRIMARY, Primary
+from loopback_iac.render.files import File, HostFiles, secret_mark
+from loopback_iac.render.host import packages_of
+from loopback_iac.render.text import render_text
+
+ZONES = "/etc/loopback/zones"
+STATE = "/var/lib/knot"
+UNITS = "/etc/systemd/system"
+DS_KEY = "loopback-ds"
+# KSK rollover waits for the parent's DS; once a minute is what a parent of one's own bears
+CHECK_INTERVAL_S = 60
+
+
+class Peer(NamedTuple):
+    """A name server as the primary's configuration names it."""
+
+    name: str
+    key: str
+    secret: str
+    addresses: tuple[Address, ...]
+    via: tuple[Address, ...]
+
+
+def zone_path(zone: str) -> str:
+    """Where a zone's file stands on the primary."""
+    return f"{ZONES}/{zone}zone"
+
+
+def transfer_secret(secret: str, server: str) -> str:
+    """The TSIG secret between the primary and one name server, made from the fleet's.
+
+    Out: base64 of 32 octets; the fleet's secret cannot be made from it.
+    Sources: RFC 8945 6 (HMAC-SHA-256 and the length of its key).
+    """
+    words = f"loopback transfer {server}".encode()
+    return base64.b64encode(hmac.new(secret.encode(), words, hashlib.sha256).digest()).decode()
+
+
+def render_primary(
+    primary: Primary, hosts: Mapping[str, Host], zones: Mapping[str, str]
+) -> HostFiles:
+    """Every file of the primary.
+
+    In: late facts of its host (`primary`) and of every name server; by zone, its file's text.
+    Raises: InputRejected when a name server shares no address family with the primary.
+    """
+    peers = _peers(primary, hosts)
+    files = {
+        "/etc/knot/knot.conf": File(_render_knot(primary, hosts, peers), "0640", group="knot"),
+        "/etc/loopback/nftables.conf": File(_render_guard(primary, peers)),
+        f"{UNITS}/loopback-nftables.service": File(render_text("loopback-nftables.service")),
+        **{zone_path(zone): File(zones[zone]) for zone in primary.zones},
+    }
+    return HostFiles(files=dict(sorted(files.items())), packages=packages_of("primary"))
+
+
+def _render_knot(primary: Primary, hosts: Mapping[str, Host], peers: list[Peer]) -> str:
+    parents = [
+        {
+            "name": name,
+            "key": f"{DS_KEY}-{name}",
+            "secret": secret_mark(f"{DS_KEY}-{name}"),
+            "addresses": parent.addresses,
+        }
+        for name, parent in primary.parents.items()
+    ]
+    named = {f"signed-{name}": name for name in primary.parents}
+    return render_text(
+        "knot-primary.conf",
+        name=primary.name,
+        listen=[f"{address}@53" for address in addresses_of(hosts[PRIMARY])],
+        state=STATE,
+        zone_folder=ZONES,
+        peers=peers,
+        parents=parents,
+        signing=primary.signing,
+        check_interval_s=CHECK_INTERVAL_S,
+        policies=[
+            {"name": policy, "parent": parent}
+            for policy, parent in [("signed", None), *named.items()]
+        ],
+        catalog=primary.catalog,
+        zones=[
+            {
+                "name": zone,
+                "file": zone_path(zone).rsplit("/", 1)[1],
+                "policy": f"signed-{source.parent}" if source.parent else None,
+            }
+            for zone, source in primary.zones.items()
+        ],
+    )
+
+
+def _render_guard(primary: Primary, peers: list[Peer]) -> str:
+    return render_text(
+        "nftables-primary.conf",
+        name=primary.name,
+        families=[
+            {"ip": "ip" if family == 4 else "ip6", "servers": found}
+            for family in (4, 6)
+            if (found := sorted({a for p in peers for a in p.addresses if a.version == family}))
+        ],
+    )
+
+
+def addresses_of(host: Host) -> tuple[Address, ...]:
+    """The host's own addresses, IPv4 first."""
+    return tuple(a for a in (host.ipv4, host.ipv6) if a is not None)
+
+
+def shared(ours: Host, theirs: Host) -> tuple[tuple[Address, ...], tuple[Address, ...]]:
+    """Own and other addresses of the families that two hosts share."""
+    both = [
+        (ours.address_of(family), theirs.address_of(family))
+        for family in (4, 6)
+        if ours.address_of(family) and theirs.address_of(family)
+    ]
+    return tuple(a for a, _ in both if a), tuple(b for _, b in both if b)
+
+
+def check_shared(path: str, own: tuple[Address, ...]) -> list[Problem]:
+    """A transfer needs a family that both ends have."""
+    if own:
+        return []
+    fix = "give both an IPv4 or an IPv6 address"
+    got = "has no address family that the primary has"
+    return [Problem(path, got, "", fix, "transfer-family")]
+
+
+def _peers(primary: Primary, hosts: Mapping[str, Host]) -> list[Peer]:
+    found, problems = [], []
+    for name in primary.servers:
+        via, theirs = shared(hosts[PRIMARY], hosts[name])
+        problems += check_shared(f"servers.{name}.host", via)
+        key, secret = transfer_key(name), secret_mark(transfer_mark(name))
+        found.append(Peer(name, key, secret, theirs, via))
+    if problems:
+        raise InputRejected(primary.name, tuple(problems))
+    return found

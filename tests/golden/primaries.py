@@ -1,0 +1,73 @@
+"""Golden primaries: a folder each, with the declaration, and what primary and name servers get.
+
+fleet.yaml holds
+  primary   as a program declares it
+  hosts     late facts by host; the primary's own is `primary`
+  servers   name_servers as a fleet declares them
+and
+  means     rejected: every "rule at path", in order
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from loopback_iac.dns import parse_primary_zones, render_primary_zones
+from loopback_iac.model import NameServers, parse_hosts, parse_primary
+from loopback_iac.model.structure import plain
+from loopback_iac.render import HostFiles, render_name_server, render_primary
+
+CASES = Path(__file__).parent / "primaries"
+NAME = "dns"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One folder."""
+
+    name: str
+    primary: dict[str, Any]
+    hosts: dict[str, Any]
+    servers: dict[str, Any] = field(default_factory=dict)
+    means: list[str] = field(default_factory=list)
+
+    @property
+    def folder(self) -> Path:
+        return CASES / self.name
+
+
+def load(name: str) -> Case:
+    return Case(name, **yaml.safe_load((CASES / name / "fleet.yaml").read_text()))
+
+
+def names(*, rejected: bool) -> list[str]:
+    found = sorted(p.parent.name for p in CASES.glob("*/fleet.yaml"))
+    return [name for name in found if bool(load(name).means) is rejected]
+
+
+def render(case: Case) -> dict[str, HostFiles]:
+    """The primary's files and those of every name server, as the real program makes them."""
+    primary = parse_primary(NAME, case.primary)
+    zones = render_primary_zones(parse_primary_zones(primary))
+    hosts = parse_hosts(NAME, case.hosts)
+    found = {"primary": render_primary(primary, hosts, zones)}
+    if case.servers:
+        servers = NameServers.model_validate(plain(case.servers))
+        for pop in servers.pops:
+            files = render_name_server(servers, pop, hosts[pop], hosts["primary"])
+            found[pop] = HostFiles(files, ())
+    return found
+
+
+def texts(case: Case) -> dict[str, str]:
+    """What is compared: host and path -> text."""
+    return {
+        host + path: file.text
+        for host, files in render(case).items()
+        for path, file in files.files.items()
+        if not path.endswith(".service")
+    }
