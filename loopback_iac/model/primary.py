@@ -1,4 +1,4 @@
-"""The hidden primary: one host that signs zones and hands them to name servers, and to nobody else."""
+"""The hidden primary: one host that signs zones and hands them to its name servers alone."""
 
 from collections.abc import Mapping
 from typing import Any

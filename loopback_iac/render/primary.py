@@ -18,8 +18,8 @@ ZONES = "/etc/loopback/zones"
 STATE = "/var/lib/knot"
 UNITS = "/etc/systemd/system"
 DS_KEY = "loopback-ds"
-# KSK rollover waits for the parent's DS; once a minute is what a parent of one's own bears
-CHECK_INTERVAL_S = 60
+# a KSK rollover waits for the parent's DS; once a minute is what a parent of one's own bears
+LONGEST_CHECK_INTERVAL_S = 60
 
 
 class Peer(NamedTuple):
@@ -85,7 +85,7 @@ def _render_knot(primary: Primary, hosts: Mapping[str, Host], peers: list[Peer])
         peers=peers,
         parents=parents,
         signing=primary.signing,
-        check_interval_s=CHECK_INTERVAL_S,
+        check_interval_s=min(LONGEST_CHECK_INTERVAL_S, primary.signing.propagation_delay_s),
         policies=[
             {"name": policy, "parent": parent}
             for policy, parent in [("signed", None), *named.items()]

@@ -1,0 +1,199 @@
+"""A primary and its name servers, real daemons on the rendered files, each host apart.
+
+Every host has a network namespace, and directories of its own where its daemon keeps state; the
+daemons read the very files, at the very paths, that a bundle would put there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from loopback_iac.render import transfer_secret
+from tests.accept.network import Namespace, cable, namespaces, wait_for
+from tests.golden import primaries
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from loopback_iac.render import HostFiles
+    from tests.accept.parsers import Image
+
+SECRET = "the secret of the fleet"  # of this test
+DS_SECRET = "bG9vcGJhY2sgdGVzdCBrZXkgZm9yIERTIHVwZGF0ZXM="  # of this test
+RESOLVER = Path(__file__).parent / "resolver.py"
+OWN = ("etc/knot", "etc/nsd", "etc/loopback", "var/lib/knot", "var/lib/nsd", "run/knot", "run/nsd")
+PROGRAMS = {"etc/knot/knot.conf": "knotd", "etc/nsd/nsd.conf": "nsd"}
+
+
+@dataclass
+class Machine:
+    """One host: its files, its namespace, its daemon."""
+
+    name: str
+    space: Namespace
+    ground: Path
+    image: Image
+    address: str
+    daemon: subprocess.Popen[str] | None = None
+    asker: subprocess.Popen[str] | None = None
+    mounts: list[str] = field(default_factory=list)
+
+    def prepare(self) -> None:
+        """Directories of its own in place of the image's, seen by its daemon alone."""
+        for path in OWN:
+            (self.ground / path).mkdir(parents=True)
+            (self.image.root / path).mkdir(parents=True, exist_ok=True)
+        for path in ("var/lib/nsd", "run/nsd"):
+            shutil.chown(self.ground / path, *self._owner_of_nsd())
+
+    def _owner_of_nsd(self) -> tuple[int, int]:
+        found = (self.image.root / "var/lib/nsd").stat()
+        return found.st_uid, found.st_gid
+
+    def put(self, files: HostFiles) -> None:
+        """Files as the agent would leave them, marks replaced."""
+        for path, file in files.files.items():
+            if path.startswith("/etc/systemd/"):
+                continue
+            target = self.ground / path.lstrip("/")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(re.sub(r"@\{secret:([^}]+)\}", _secret, file.text))
+
+    def words(self, *words: str) -> list[str]:
+        """A command on this host."""
+        root = self.image.root
+        binds = [f"mount --bind {self.ground / path} {root / path}" for path in OWN]
+        inside = " && ".join([*binds, *self.mounts, f"exec chroot {root} {shlex.join(words)}"])
+        return ["unshare", "--mount", "sh", "-c", inside]
+
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return self.space.run(*self.words(*words))
+
+    def knotc(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return self.run("knotc", "-t", "20", *words)
+
+    def start(self) -> None:
+        """Start what it has a configuration for; it logs to a file of its own."""
+        program = next(p for path, p in PROGRAMS.items() if (self.ground / path).exists())
+        options = ["-d"] if program == "nsd" else ["-c", "/etc/knot/knot.conf"]
+        with (self.ground / "log").open("a") as log:
+            self.daemon = subprocess.Popen(
+                ["nsenter", f"--net=/run/netns/{self.space.name}", *self.words(program, *options)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                text=True,
+            )
+        self.space.processes.append(self.daemon)
+
+    @property
+    def log(self) -> str:
+        return (self.ground / "log").read_text()
+
+    def stop(self, *, kill: bool = False) -> None:
+        """End the daemon and wait until it is gone."""
+        assert self.daemon is not None
+        self.daemon.kill() if kill else self.daemon.terminate()
+        self.daemon.wait(30)
+        for path in ("run/knot/knot.pid", "run/knot/knot.sock"):
+            (self.ground / path).unlink(missing_ok=True)
+
+    def ask(self, name: str, kind: str, server: str = "", **more: Any) -> dict[str, Any]:
+        """One question, by default to the host's own name server."""
+        if self.asker is None:
+            self.asker = self.space.start(sys.executable, str(RESOLVER))
+        wanted = {"server": server or self.address, "name": name, "type": kind, **more}
+        self.asker.stdin.write(json.dumps(wanted) + "\n")
+        self.asker.stdin.flush()
+        return json.loads(self.asker.stdout.readline())
+
+    def answer(self, name: str, kind: str) -> list[str]:
+        """Texts of the records of one type in the answer, without signatures."""
+        told = self.ask(name, kind).get("answer", [])
+        return [line.split(" ", 4)[4] for line in told if line.split(" ")[3] == kind]
+
+    def serial(self, zone: str) -> int:
+        """Of the SOA it answers; -1 while it does not."""
+        found = self.answer(zone, "SOA")
+        return int(found[0].split(" ")[2]) if found else -1
+
+
+def _secret(mark: re.Match[str]) -> str:
+    name = mark.group(1)
+    if name.startswith("tsig-"):
+        return transfer_secret(SECRET, name.removeprefix("tsig-"))
+    assert name.startswith("loopback-ds")
+    return DS_SECRET
+
+
+@dataclass
+class Hosts:
+    """The whole: a primary with a cable to each name server."""
+
+    primary: Machine
+    servers: dict[str, Machine]
+    case: primaries.Case
+
+    def put(self, name: str, text: str) -> None:
+        """Another file of a zone, as the agent would leave it."""
+        (self.primary.ground / f"etc/loopback/zones/{name}zone").write_text(text)
+
+    def zone_text(self, name: str) -> str:
+        return (self.primary.ground / f"etc/loopback/zones/{name}zone").read_text()
+
+    def load(self, zone: str) -> subprocess.CompletedProcess[str]:
+        """As the agent does: blocking, so that a refusal is told."""
+        return self.primary.knotc("-b", "zone-reload", zone)
+
+    def wait_served(self, zone: str, *names: str) -> None:
+        """Until these name servers have what the primary has."""
+        for name in names or self.servers:
+            wait_for(
+                lambda name=name: self.servers[name].serial(zone) == self.primary.serial(zone) > 0,
+                30,
+            )
+
+
+@contextlib.contextmanager
+def hosts(image: Image, ground: Path, case: primaries.Case) -> Iterator[Hosts]:
+    """All of a golden case, running; gone afterwards."""
+    rendered = primaries.render(case)
+    with namespaces("primary", *case.servers["pops"]) as (first, *rest):
+        made = {
+            name: Machine(name, space, ground / name, image, case.hosts[name]["ipv4"])
+            for name, space in zip(["primary", *case.servers["pops"]], (first, *rest), strict=True)
+        }
+        primary = made.pop("primary")
+        for name, server in made.items():
+            _connect(primary, server, case)
+            for address in case.servers["addresses"]:
+                server.space.ip(f"addr add {address} dev lo")
+            server.prepare()
+            server.put(rendered[name])
+        primary.prepare()
+        primary.put(rendered["primary"])
+        yield Hosts(primary, made, case)
+
+
+def _connect(primary: Machine, server: Machine, case: primaries.Case) -> None:
+    cable(primary.space, server.name, server.space, "up0")
+    ours, theirs = case.hosts["primary"], case.hosts[server.name]
+    for key, length in (("ipv4", 32), ("ipv6", 128)):
+        if key not in theirs or key not in ours:
+            continue
+        nodad = "" if key == "ipv4" else " nodad"
+        for space, end, own, other in (
+            (primary.space, server.name, ours[key], theirs[key]),
+            (server.space, "up0", theirs[key], ours[key]),
+        ):
+            space.ip(f"addr add {own}/{length} dev {end}{nodad}")
+            space.ip(f"route add {other} dev {end} src {own}")

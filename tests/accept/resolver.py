@@ -1,0 +1,64 @@
+"""Asks name servers from inside a namespace: a line of JSON in, a line of JSON out.
+
+In   {"server", "name", "type"} and, when wanted, "tcp": true,
+     "transfer": true with "key": [name, secret], or no key at all
+Out  {"rcode", "aa", "nsid", "answer": [text of each record], "authority": [...]}
+     or {"error": kind}; a transfer gives "answer" only
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+import dns.edns
+import dns.exception
+import dns.message
+import dns.query
+import dns.rcode
+import dns.tsigkeyring
+import dns.xfr
+import dns.zone
+
+PATIENCE_S = 3.0
+
+
+def ask(wanted: dict[str, Any]) -> dict[str, Any]:
+    options = [dns.edns.GenericOption(dns.edns.OptionType.NSID, b"")]
+    query = dns.message.make_query(
+        wanted["name"], wanted["type"], want_dnssec=True, options=options
+    )
+    send = dns.query.tcp if wanted.get("tcp") else dns.query.udp
+    told = send(query, wanted["server"], timeout=PATIENCE_S)
+    nsid = [o.nsid.decode() for o in told.options if o.otype == dns.edns.OptionType.NSID]
+    return {
+        "rcode": dns.rcode.to_text(told.rcode()),
+        "aa": bool(told.flags & 0x0400),
+        "nsid": nsid[0] if nsid else "",
+        "answer": records(told.answer),
+        "authority": records(told.authority),
+    }
+
+
+def records(section: Any) -> list[str]:
+    return sorted(line for rrset in section for line in rrset.to_text().splitlines())
+
+
+def transfer(wanted: dict[str, Any]) -> dict[str, Any]:
+    ring = dns.tsigkeyring.from_text(dict([wanted["key"]])) if "key" in wanted else None
+    zone = dns.zone.Zone(wanted["name"])
+    query, _ = dns.xfr.make_query(zone, keyring=ring)
+    dns.query.inbound_xfr(wanted["server"], zone, query, timeout=PATIENCE_S, lifetime=10)
+    text = zone.to_text(relativize=False, want_origin=False)
+    return {"answer": sorted(line for line in text.splitlines() if line)}
+
+
+for line in sys.stdin:
+    asked = json.loads(line)
+    try:
+        found = transfer(asked) if asked.get("transfer") else ask(asked)
+    except (dns.exception.DNSException, OSError, EOFError) as refused:
+        found = {"error": f"{type(refused).__name__}: {refused}"}
+    sys.stdout.write(json.dumps(found) + "\n")
+    sys.stdout.flush()
