@@ -19,7 +19,7 @@ from loopback_iac.model.fleet import Announcement, Fleet, Pop, Roll
 from loopback_iac.model.host import Host, parse_host
 from loopback_iac.model.host_key import HostKey, host_key
 from loopback_iac.model.machines import parse_hosts
-from loopback_iac.model.name_server import NameServer, NameServers
+from loopback_iac.model.name_server import NameServer
 from loopback_iac.model.openings import Opening, openings
 from loopback_iac.model.parse import parse_fleet
 from loopback_iac.model.primary import Primary, parse_primary
@@ -39,7 +39,6 @@ __all__ = [
     "InputRejected",
     "IonosHost",
     "NameServer",
-    "NameServers",
     "Opening",
     "Pool",
     "Pop",

@@ -1,11 +1,11 @@
-"""Who answers for zones: name servers at the PoPs, which hold what the hidden primary signed."""
+"""Who answers for zones: name servers, which hold what the hidden primary signed."""
 
 import re
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator
 
-from loopback_iac.model.fields import AddressList, Given, Int, Several, Value, refuse
+from loopback_iac.model.fields import AddressList, Given, Value, refuse
 
 _ZONE = re.compile(r"(?:[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)+")
 LONGEST_NAME = 254  # RFC 1035 2.3.4 as text, its final dot included
@@ -32,29 +32,12 @@ CATALOG = "catalog.invalid."
 
 
 class NameServer(Value):
-    """What answers at one PoP; two programs in one fleet do not share their faults."""
-
-    software: Literal["knot", "nsd"] = "knot"
-
-
-class PrimaryEnd(Value):
-    """The hidden primary as a name server meets it."""
+    """A host that answers for every zone; two programs do not share their faults."""
 
     host: Given
-
-
-class NameServers(Value):
-    """Anycast name servers of a fleet."""
-
-    addresses: AddressList
-    zones: Several[ZoneName]
-    """Asked of each name server before its PoP announces the addresses."""
-    pops: dict[str, NameServer]
-    primary: PrimaryEnd
-    transfer_secret: Given
-    catalog: ZoneName = CATALOG
-    responses_per_s: Int = Field(200, ge=0, le=1_000_000)
-    """To one network of clients (/24, /56) and kind of answer; 0: no limit."""
+    software: Literal["knot", "nsd"] = "knot"
+    addresses: AddressList = ()
+    """Others that lead to the host; it answers there as soon as they do."""
 
 
 def transfer_key(server: str) -> str:

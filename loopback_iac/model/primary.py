@@ -1,7 +1,7 @@
 """The hidden primary: one host that signs zones and hands them to its name servers alone."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -12,13 +12,17 @@ from loopback_iac.model.fields import (
     Int,
     Value,
 )
-from loopback_iac.model.name_server import CATALOG, ZoneName
+from loopback_iac.model.name_server import CATALOG, NameServer, ZoneName
 from loopback_iac.model.problem import InputRejected, Problem
 from loopback_iac.model.structure import check_name, collect, plain
 
 DAY_S = 86_400
 PRIMARY = "primary"
 """What the primary's own host is called among hosts; no name server may be."""
+
+
+ResponseRate = Annotated[Int, Field(ge=0, le=1_000_000)]
+"""Answers in a second to one network of clients (/24, /56) and kind of answer; 0: no limit."""
 
 
 class SigningTimes(Value):
@@ -46,17 +50,11 @@ class ZoneSource(Value):
     """One zone as it is given; what it holds is parsed by the room for zones."""
 
     default_ttl_s: Int = 3600
-    records: dict[str, Any] = Field(default_factory=dict)
+    records: dict[str, dict[str, Any]] = Field(default_factory=dict)
     text: str | None = None
     """Instead of records: a zone file."""
     parent: str | None = None
     """Name of a parent that takes its DS."""
-
-
-class ServerEnd(Value):
-    """A name server as the primary meets it."""
-
-    host: Given
 
 
 class Primary(Value):
@@ -66,10 +64,11 @@ class Primary(Value):
     admin_sources: AdminSources
     host: Given
     zones: dict[str, ZoneSource]
-    servers: dict[str, ServerEnd]
+    servers: dict[str, NameServer]
     transfer_secret: Given
     catalog: ZoneName = CATALOG
     signing: SigningTimes = SigningTimes()
+    responses_per_s: ResponseRate = 200
     parents: dict[str, Parent] = Field(default_factory=dict)
 
 
@@ -81,9 +80,10 @@ class _Rest(Value):
     transfer_secret: Given
     catalog: ZoneName = CATALOG
     signing: SigningTimes = SigningTimes()
+    responses_per_s: ResponseRate = 200
 
 
-_MAPS: dict[str, type[Value]] = {"zones": ZoneSource, "servers": ServerEnd, "parents": Parent}
+_MAPS: dict[str, type[Value]] = {"zones": ZoneSource, "servers": NameServer, "parents": Parent}
 
 
 class _Named(Value):

@@ -36,6 +36,8 @@ PACKAGES = {
     "worker": ("iproute2", "nftables", "python3", "wireguard-tools"),
     "member": ("iproute2", "python3"),
     "arbiter": ("ca-certificates", "python3"),
+    "knot": ("knot", "python3"),
+    "nsd": ("nsd", "python3"),
     "primary": ("iproute2", "knot", "nftables", "python3"),
 }
 

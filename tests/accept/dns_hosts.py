@@ -167,15 +167,15 @@ class Hosts:
 def hosts(image: Image, ground: Path, case: primaries.Case) -> Iterator[Hosts]:
     """All of a golden case, running; gone afterwards."""
     rendered = primaries.render(case)
-    with namespaces("primary", *case.servers["pops"]) as (first, *rest):
+    with namespaces("primary", *case.primary["servers"]) as (first, *rest):
         made = {
             name: Machine(name, space, ground / name, image, case.hosts[name]["ipv4"])
-            for name, space in zip(["primary", *case.servers["pops"]], (first, *rest), strict=True)
+            for name, space in zip(["primary", *case.primary["servers"]], (first, *rest), strict=True)
         }
         primary = made.pop("primary")
         for name, server in made.items():
             _connect(primary, server, case)
-            for address in case.servers["addresses"]:
+            for address in case.primary["servers"][name]["addresses"]:
                 server.space.ip(f"addr add {address} dev lo")
             server.prepare()
             server.put(rendered[name])

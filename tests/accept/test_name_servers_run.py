@@ -84,7 +84,7 @@ def test_what_does_not_exist_is_denied_with_a_proof(travel):
 
 def test_an_answer_says_which_pop_gave_it(travel):
     for name, server in travel.servers.items():
-        for address in travel.case.servers["addresses"]:
+        for address in travel.case.primary["servers"][name]["addresses"]:
             told = server.ask(ZONE, "SOA", address)
             assert (told["nsid"], told["aa"], told["rcode"]) == (name, True, "NOERROR")
         assert server.ask(ZONE, "SOA", tcp=True)["aa"]

@@ -3,7 +3,6 @@
 fleet.yaml holds
   primary   as a program declares it
   hosts     late facts by host; the primary's own is `primary`
-  servers   name_servers as a fleet declares them
 and
   means     rejected: every "rule at path", in order
 """
@@ -17,8 +16,7 @@ from typing import Any
 import yaml
 
 from loopback_iac.dns import parse_primary_zones, render_primary_zones
-from loopback_iac.model import NameServers, parse_hosts, parse_primary
-from loopback_iac.model.structure import plain
+from loopback_iac.model import parse_hosts, parse_primary
 from loopback_iac.render import HostFiles, render_name_server, render_primary
 
 CASES = Path(__file__).parent / "primaries"
@@ -32,7 +30,6 @@ class Case:
     name: str
     primary: dict[str, Any]
     hosts: dict[str, Any]
-    servers: dict[str, Any] = field(default_factory=dict)
     means: list[str] = field(default_factory=list)
 
     @property
@@ -55,12 +52,9 @@ def render(case: Case) -> dict[str, HostFiles]:
     zones = render_primary_zones(parse_primary_zones(primary))
     hosts = parse_hosts(NAME, case.hosts)
     found = {"primary": render_primary(primary, hosts, zones)}
-    if case.servers:
-        servers = NameServers.model_validate(plain(case.servers))
-        for pop in servers.pops:
-            files = render_name_server(servers, pop, hosts[pop], hosts["primary"])
-            found[pop] = HostFiles(files, ())
-    return found
+    return found | {
+        name: render_name_server(primary, name, hosts) for name in primary.servers
+    }
 
 
 def texts(case: Case) -> dict[str, str]:
