@@ -8,13 +8,21 @@ from loopback_iac.components import (
     AnycastEdge,
     BareMetalHost,
     HetznerHost,
+    HiddenPrimary,
     IonosHost,
     ProviderFailoverVip,
 )
 
 if __name__ == "__main__":
     component_provider_host(
-        components=[AnycastEdge, BareMetalHost, HetznerHost, IonosHost, ProviderFailoverVip],
+        components=[
+            AnycastEdge,
+            BareMetalHost,
+            HetznerHost,
+            HiddenPrimary,
+            IonosHost,
+            ProviderFailoverVip,
+        ],
         name="loopback-iac",
         version=version("loopback-iac"),
     )

@@ -10,13 +10,17 @@ import re
 from typing import NamedTuple
 
 from .refusal import RefusedError
+from .zones import KNOT, NSD, zone_of
 
 POP = "pop"
 WORKER = "worker"
 # A host that may hold an address of its provider, and the one that says which does.
 MEMBER = "member"
 ARBITER = "arbiter"
-ROLES = (POP, WORKER, MEMBER, ARBITER)
+# A host that signs zones, hidden, and one that answers for them.
+PRIMARY = "primary"
+NAMESERVER = "nameserver"
+ROLES = (POP, WORKER, MEMBER, ARBITER, PRIMARY, NAMESERVER)
 BOTH = (POP, WORKER)
 
 # Changing one of these may disturb flows that are being served: a PoP that announces is drained
@@ -36,7 +40,7 @@ class Place(NamedTuple):
 
 _EXACT = {
     "/etc/loopback/sysctl.conf": Place("sysctl", BOTH),
-    "/etc/loopback/nftables.conf": Place("nftables", BOTH),
+    "/etc/loopback/nftables.conf": Place("nftables", (*BOTH, PRIMARY)),
     "/etc/loopback/routes.json": Place("routes", (POP, MEMBER)),
     "/etc/loopback/watch.json": Place("watch", BOTH),
     "/etc/loopback/arbiter.json": Place("arbiter", (ARBITER,)),
@@ -48,6 +52,8 @@ _EXACT = {
     "/etc/loopback/blackhole.nft": Place("blackholes", (POP,)),
     "/etc/bird/bird.conf": Place("bird", (POP,), 0o640, "root", "bird"),
     "/etc/haproxy/haproxy.cfg": Place("haproxy", (POP,), 0o640, "root", "haproxy"),
+    KNOT: Place("knot", (PRIMARY, NAMESERVER), 0o640, "root", "knot"),
+    NSD: Place("nsd", (NAMESERVER,), 0o640, "root", "nsd"),
     "/etc/chrony/conf.d/loopback.conf": Place("chrony", (POP,)),
     "/etc/ssh/sshd_config.d/10-loopback.conf": Place("sshd", (POP,), 0o600),
     "/etc/tmpfiles.d/loopback.conf": Place("tmpfiles", BOTH),
@@ -73,6 +79,8 @@ def parse_place(path: str, role: str) -> Place:
     if place is None and _TUNNEL.fullmatch(path):
         to_router = path.startswith("/etc/wireguard/up-")
         place = Place("tunnel", (POP,) if to_router else BOTH, 0o600)
+    if place is None and zone_of(path):
+        place = Place("zone", (PRIMARY,))
     unit = _UNIT.fullmatch(path)
     if place is None and unit and unit.group(1) not in OWN_UNITS:
         place = Place("unit", ROLES)

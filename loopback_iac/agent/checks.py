@@ -17,6 +17,7 @@ from .programs import memory_kib, run
 from .refusal import RefusedError
 from .routes import parse_routes
 from .watchfile import parse_watch
+from .zones import check_knot
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -241,6 +242,15 @@ def _check_sshd(stage: str, path: str, staged: HostSet) -> None:
         )
 
 
+def _check_knot(stage: str, path: str, staged: HostSet) -> None:
+    if complaint := check_knot(stage, staged):
+        _refuse(path, "knot", complaint)
+
+
+def _check_nsd(stage: str, path: str, _: HostSet) -> None:
+    _ask(path, stage, "nsd-checkconf", stage + path)
+
+
 def _check_units(stage: str, paths: list[str]) -> None:
     if not paths:
         return
@@ -269,6 +279,8 @@ _CHECKS: dict[str, Callable[[str, str, HostSet], None]] = {
     "hold": _check_hold,
     "chrony": _check_chrony,
     "sshd": _check_sshd,
+    "knot": _check_knot,
+    "nsd": _check_nsd,
 }
 
 

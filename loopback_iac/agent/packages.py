@@ -35,6 +35,8 @@ _SERVICES = {
     "haproxy": ("haproxy",),
     "prometheus-node-exporter": ("prometheus-node-exporter",),
     "prometheus-bird-exporter": ("prometheus-bird-exporter",),
+    "knot": ("knot",),
+    "nsd": ("nsd",),
 }
 # Packages as fetched; those of the data plane are kept: the way back from an update.
 ARCHIVES = f"{LIBRARY}/packages"

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from .allowed import parse_place, tunnel_of, unit_of
+from .zones import head_of, zone_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -33,12 +34,13 @@ CARRYING = ("haproxy.service", "bird.service")
 _RESTARTED = {kind: DAEMONS[kind] for kind in ("watch", "arbiter", "hold")} | {"chrony": "chrony"}
 _LESSER = {
     "haproxy-restart": "haproxy", "bird-restart": "bird", "tunnel-restart": "tunnel-peers",
+    "knot-restart": "knot",
 }  # fmt: skip
 _ORDER = (
     "sysusers", "units", "tmpfiles", "tunnel-restart", "tunnel-peers", "sysctl", "nftables",
     "routes",
     "exporter", "chrony", "sshd", "haproxy", "haproxy-restart", "bird", "bird-restart",
-    "blackholes", "watch", "arbiter", "hold",
+    "blackholes", "knot", "knot-restart", "nsd", "zone", "watch", "arbiter", "hold",
 )  # fmt: skip
 
 
@@ -72,6 +74,8 @@ def plan_steps(
             steps.add(Step(_tunnel_step(old.get(path), new[path]), tunnel))
         elif kind == "exporter" and path in new:
             steps.add(Step(kind, path.rsplit("/", 1)[1]))
+        elif kind in ("knot", "zone"):
+            steps |= _zone_steps(path, old, new)
         elif kind in ("chrony", "sshd", "blackholes") or (path in new and not tunnel):
             steps.add(Step(kind))
     for step in tuple(steps):  # a restart takes everything in that a reload would
@@ -96,6 +100,17 @@ def _unit_steps(path: str, unit: str, new: Mapping[str, SetFile]) -> set[Step]:
     if unit.startswith("prometheus-") or unit == "loopback-metrics.service":
         return {Step("exporter", unit.removesuffix(".service"))}
     return set()
+
+
+def _zone_steps(path: str, old: Mapping[str, SetFile], new: Mapping[str, SetFile]) -> set[Step]:
+    """A zone that goes is in the configuration no more: nothing is left to load."""
+    if path not in new:
+        return set()
+    if zone := zone_of(path):
+        return {Step("zone", zone)}
+    before = old.get(path)
+    known = before is not None and head_of(before.text) == head_of(new[path].text)
+    return {Step("knot" if known else "knot-restart")}
 
 
 def _tunnel_step(old: SetFile | None, new: SetFile) -> str:
@@ -135,9 +150,21 @@ def plan_retired(old: Mapping[str, SetFile], new: Mapping[str, SetFile], role: s
             gone.append(Step("unit", unit or ""))
         elif kind == "exporter":
             gone.append(Step(kind, path.rsplit("/", 1)[1]))
-        elif kind in ("watch", "haproxy", "bird", "routes", "nftables", "hold"):
+        elif kind in ("watch", "haproxy", "bird", "routes", "nftables", "hold", "knot", "nsd"):
             gone.append(Step(kind))
-    order = ("watch", "bird", "haproxy", "exporter", "tunnel", "routes", "nftables", "unit", "hold")
+    order = (
+        "watch",
+        "bird",
+        "haproxy",
+        "knot",
+        "nsd",
+        "exporter",
+        "tunnel",
+        "routes",
+        "nftables",
+        "unit",
+        "hold",
+    )
     return sorted(gone, key=lambda step: (order.index(step.kind), step.name))
 
 
@@ -151,7 +178,7 @@ def services_of(files: Mapping[str, SetFile], role: str) -> list[str]:
             units.add(f"wg-quick@{tunnel}")
         elif kind == "unit" and unit and unit.endswith(".service"):
             units.add(unit.removesuffix(".service"))
-        elif kind in ("haproxy", "bird", "chrony"):
+        elif kind in ("haproxy", "bird", "chrony", "knot", "nsd"):
             units.add(kind)
         elif kind == "exporter":
             units.add(path.rsplit("/", 1)[1])

@@ -16,6 +16,7 @@ from .programs import run, unit_properties
 from .refusal import RefusedError
 from .routes import check_routes, parse_routes
 from .watchfile import Watch, parse_watch
+from .zones import check_answers
 
 if TYPE_CHECKING:
     from .bundle import HostSet
@@ -66,6 +67,8 @@ def check_set(kept: HostSet) -> list[str]:
         missing += [] if found == "active" else ["a running loopback-hold"]
     if "arbiter" in kinds:
         missing += _check_arbiter()
+    if "knot" in kinds or "nsd" in kinds:
+        missing += check_answers(kept)
     return missing
 
 

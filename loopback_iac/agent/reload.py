@@ -19,6 +19,7 @@ from .refusal import RefusedError
 from .routes import Routes, set_routes
 from .state import changing_blackholes
 from .watchfile import read_watch
+from .zones import LOAD_S, load_zone
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -194,6 +195,13 @@ def _blackholes() -> None:
         load_holes()
 
 
+def _knot(_: str) -> None:
+    if "knot" not in active_units("knot"):
+        _start("knot")
+        return
+    must("knotc", "-t", str(LOAD_S), "reload", timeout_s=LOAD_S + 5)
+
+
 _DO: dict[str, Callable[[str], None]] = {
     "sysusers": lambda _: _must("systemd-sysusers", "/etc/sysusers.d/loopback.conf"),
     "units": lambda _: _must("systemctl", "daemon-reload"),
@@ -211,6 +219,10 @@ _DO: dict[str, Callable[[str], None]] = {
     "bird": _bird,
     "bird-restart": lambda _: _bird_restart(),
     "blackholes": lambda _: _blackholes(),
+    "knot": _knot,
+    "knot-restart": lambda _: _restart("knot"),
+    "nsd": lambda _: _restart("nsd"),
+    "zone": load_zone,
     "watch": lambda _: _restart(DAEMONS["watch"]),
     "arbiter": lambda _: _restart(DAEMONS["arbiter"]),
     "hold": lambda _: _restart(DAEMONS["hold"]),
@@ -256,7 +268,7 @@ def _stop_words(step: Step, options: tuple[str, ...]) -> list[tuple[str, ...]]:
         return [(*off, f"wg-quick@{step.name}")]
     if step.kind in ("unit", "exporter"):
         return [(*off, step.name)]
-    if step.kind in ("haproxy", "bird"):
+    if step.kind in ("haproxy", "bird", "knot", "nsd"):
         return [(*off, step.kind)]
     if step.kind == "nftables":
         return [("nft", "destroy", "table", "inet", "loopback")]

@@ -25,6 +25,7 @@ from .sets import read_set
 from .sockets import count_connections
 from .state import AGENT, alone, read_enrolled, read_state, standing
 from .watchfile import Watch, read_watch
+from .zones import report_zones
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -71,6 +72,7 @@ def report() -> dict[str, Any]:
         "limits": report_limits(watch),
         "blackholes": report_holes(watch),
         "arbiter": report_arbiter(),
+        "zones": report_zones(read_set(state["active"])),
         "memory_kib": memory_kib(),
         "versions": {name: _version(*argv) for name, argv in sorted(_VERSIONS.items())},
     }

@@ -7,12 +7,14 @@ from loopback_iac.components.cloud_args import (
     ProviderFailoverVipArgs,
 )
 from loopback_iac.components.converge import EdgePop, Worker
+from loopback_iac.components.dns_args import HiddenPrimaryArgs
 from loopback_iac.components.edge import AnycastEdge
 from loopback_iac.components.failover import FailoverArbiter, FailoverMember, ProviderFailoverVip
 from loopback_iac.components.hetzner import HetznerHost
 from loopback_iac.components.host_args import HostRef
 from loopback_iac.components.hosts import BareMetalHost
 from loopback_iac.components.ionos import IonosHost
+from loopback_iac.components.primary import HiddenPrimary, NameServerHost, NsdHost, PrimaryHost
 
 __all__ = [
     "AnycastEdge",
@@ -24,9 +26,14 @@ __all__ = [
     "FailoverMember",
     "HetznerHost",
     "HetznerHostArgs",
+    "HiddenPrimary",
+    "HiddenPrimaryArgs",
     "HostRef",
     "IonosHost",
     "IonosHostArgs",
+    "NameServerHost",
+    "NsdHost",
+    "PrimaryHost",
     "ProviderFailoverVip",
     "ProviderFailoverVipArgs",
     "Worker",

@@ -81,6 +81,8 @@ class ConvergedHost(pulumi.ComponentResource):
 
     kind: ClassVar[str]
     """What the host is in the fleet: `pop` or `worker`."""
+    software: ClassVar[str] = ""
+    """Whose packages it gets, where the role alone does not say it."""
     public_keys: pulumi.Output[Mapping[str, str]]
     """WireGuard public keys by key epoch; the private halves were born on the host."""
     digest: pulumi.Output[str]
@@ -161,7 +163,7 @@ class ConvergedHost(pulumi.ComponentResource):
             "format": 1,
             "host": self.host_name,
             "role": self.kind,
-            "packages": list(packages_of(self.kind)),
+            "packages": list(packages_of(self.software or self.kind)),
             "key_epochs": self._key_epochs,
             "agent": base64.b64encode(program).decode(),
             "agent_sha256": hashlib.sha256(program).hexdigest(),

@@ -73,7 +73,8 @@ def _parsed(name: str, source: ZoneSource, path: str) -> Zone:
         got = "has records and text, both of them the zone"
         problem = Problem("text", got, "one of the two", fix, "zone-given-twice")
         raise InputRejected(path, (problem,))
-    return read_zone_file(source.text, name, title=name).zone
+    ttl_s = source.default_ttl_s
+    return read_zone_file(source.text, name, title=name, default_ttl_s=ttl_s).zone
 
 
 def _below(path: str, problem: Problem) -> Problem:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 
 from loopback_iac.model import Host, Primary
-from loopback_iac.model.fields import Address
 from loopback_iac.model.name_server import transfer_key, transfer_mark
 from loopback_iac.model.primary import PRIMARY
 from loopback_iac.render.files import File, HostFiles, secret_mark
@@ -24,7 +23,7 @@ def render_name_server(primary: Primary, name: str, hosts: Mapping[str, Host]) -
     server = primary.servers[name]
     software = server.software
     via, theirs = shared(hosts[name], hosts[PRIMARY])
-    listen: tuple[Address, ...] = (*server.addresses, *addresses_of(hosts[name]))
+    listen = (*server.addresses, *addresses_of(hosts[name]))
     values = {
         "name": name,
         "state": STATE[software],

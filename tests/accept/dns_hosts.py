@@ -170,7 +170,9 @@ def hosts(image: Image, ground: Path, case: primaries.Case) -> Iterator[Hosts]:
     with namespaces("primary", *case.primary["servers"]) as (first, *rest):
         made = {
             name: Machine(name, space, ground / name, image, case.hosts[name]["ipv4"])
-            for name, space in zip(["primary", *case.primary["servers"]], (first, *rest), strict=True)
+            for name, space in zip(
+                ["primary", *case.primary["servers"]], (first, *rest), strict=True
+            )
         }
         primary = made.pop("primary")
         for name, server in made.items():

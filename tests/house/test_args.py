@@ -6,7 +6,7 @@ import typing
 
 import pytest
 
-from loopback_iac.components import args, cloud_args, host_args
+from loopback_iac.components import args, cloud_args, dns_args, host_args
 from loopback_iac.model import (
     bgp,
     bgp_tunnel,
@@ -15,7 +15,9 @@ from loopback_iac.model import (
     fleet,
     host,
     key_epochs,
+    name_server,
     origin,
+    primary,
     traffic,
 )
 
@@ -52,6 +54,10 @@ PAIRS = [
     (cloud_args.FailoverMemberArgs, failover.FailoverMember),
     (cloud_args.FailoverCheckArgs, failover.FailoverCheck),
     (cloud_args.ProviderFailoverVipArgs, failover.FailoverVip),
+    (dns_args.ZoneArgs, primary.ZoneSource),
+    (dns_args.NameServerArgs, name_server.NameServer),
+    (dns_args.ParentArgs, primary.Parent),
+    (dns_args.SigningArgs, primary.SigningTimes),
 ]
 
 
@@ -72,7 +78,17 @@ def test_the_fleet_has_the_args_of_the_edge():
     assert set(args.AnycastEdgeArgs.__annotations__) == set(fleet.Fleet.model_fields) - {"name"}
 
 
+def test_the_primary_has_the_args_of_its_component():
+    fields = primary.Primary.model_fields
+    assert set(dns_args.HiddenPrimaryArgs.__annotations__) == set(fields) - {"name"}
+    required = {name for name, field in fields.items() if field.is_required()} - {"name"}
+    assert dns_args.HiddenPrimaryArgs.__required_keys__ == required
+
+
 def test_every_args_class_is_paired():
-    modules = vars(args) | vars(cloud_args) | vars(host_args)
+    modules = vars(args) | vars(cloud_args) | vars(dns_args) | vars(host_args)
     classes = {v for v in modules.values() if typing.is_typeddict(v)}
-    assert classes == {typed for typed, _ in PAIRS} | {args.AnycastEdgeArgs}
+    assert classes == {typed for typed, _ in PAIRS} | {
+        args.AnycastEdgeArgs,
+        dns_args.HiddenPrimaryArgs,
+    }

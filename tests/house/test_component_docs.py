@@ -35,8 +35,11 @@ def test_python_example_plans(example, tmp_path, monkeypatch):
     crypter = Crypter.create(PASSPHRASE)
     folder, name = DOOR / example, example.partition("/")[0]
     project = yaml.safe_load((folder / "Pulumi.yaml").read_text())["name"]
-    keys = ("sshPrivateKey", "md5-fra1-t1")
-    config = {f"{project}:{key}": {"secure": crypter.encrypt("as good as any")} for key in keys}
+    keys = ("sshPrivateKey", "md5-fra1-t1", "transferSecret")
+    config = {
+        f"{project}:{key}": {"secure": crypter.encrypt("as good as any, and long enough for all")}
+        for key in keys
+    }
     file = tmp_path / "config.yaml"
     file.write_text(yaml.safe_dump({"encryptionsalt": crypter.salt, "config": config}))
     monkeypatch.delenv("PULUMI_CONFIG_PASSPHRASE", raising=False)

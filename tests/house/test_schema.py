@@ -19,15 +19,24 @@ from loopback_iac.components import (
     AnycastEdge,
     BareMetalHost,
     HetznerHost,
+    HiddenPrimary,
     IonosHost,
     ProviderFailoverVip,
     args,
     cloud_args,
+    dns_args,
 )
 
 DOOR = Path(__file__).parents[2] / "components"
 GOLDEN = DOOR / "schema.json"
-HOSTED = [AnycastEdge, BareMetalHost, HetznerHost, IonosHost, ProviderFailoverVip]
+HOSTED = [
+    AnycastEdge,
+    BareMetalHost,
+    HetznerHost,
+    HiddenPrimary,
+    IonosHost,
+    ProviderFailoverVip,
+]
 COMPONENTS = tuple(kind.__name__ for kind in HOSTED)
 LOCAL = "#/types/"
 PYTHON = re.compile(r"(?<=```python\n).*?(?=```)", re.DOTALL)
@@ -61,12 +70,12 @@ def camel(name: str) -> str:
 # the way back is not unique (`ipv4`, `local_v4`), so the names are looked up where they are written
 PYTHON_NAMES = {
     camel(name): name
-    for kind in (vars(args) | vars(cloud_args)).values()
+    for kind in (vars(args) | vars(cloud_args) | vars(dns_args)).values()
     if typing.is_typeddict(kind)
     for name in kind.__annotations__
 } | {
     camel(name): name
-    for name in ("address", "bgp_tunnels", "card", "host", "hosts", "pops", "vips")
+    for name in ("address", "bgp_tunnels", "card", "host", "hosts", "pops", "vips", "zones")
 }
 
 

@@ -1,0 +1,168 @@
+"""Zones and the name servers that hold them: what is asked of Knot and NSD, and what they answer.
+
+Knot takes a broken zone file for no reason to stop: it serves the old zone on, and says so in its
+log alone. So every file is read by Knot before the swap, and a reload is waited for.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import socket
+import struct
+from typing import TYPE_CHECKING
+
+from .programs import run
+from .refusal import RefusedError
+
+if TYPE_CHECKING:
+    from .bundle import HostSet
+
+KNOT, NSD = "/etc/knot/knot.conf", "/etc/nsd/nsd.conf"
+ZONES = "/etc/loopback/zones"
+_ZONE = re.compile(re.escape(ZONES) + r"/([a-z0-9_][a-z0-9_.-]*\.)zone")
+_LISTEN = re.compile(r"^ +(?:listen: \[([^]]*)\]|ip-address: (\S+))$", re.MULTILINE)
+# signing a large zone anew takes as long as that; the apply's own limit lies above it
+LOAD_S = 100
+PATIENCE_S = 1.0
+# RFC 1035 4.1.1: an answer, authoritative, and the code in the last four bits
+_QR, _AA, _RCODE = 0x8000, 0x0400, 0x000F
+_SOA, _IN = 6, 1
+
+
+def zone_of(path: str) -> str | None:
+    """The zone's name, with its final dot, when `path` is a zone file."""
+    found = _ZONE.fullmatch(path)
+    return found.group(1) if found else None
+
+
+def zones_of(kept: HostSet) -> list[str]:
+    """Zones that a set declares, sorted."""
+    return sorted(zone for zone in map(zone_of, kept.files) if zone)
+
+
+def check_knot(stage: str, staged: HostSet) -> str | None:
+    """Have Knot read the staged configuration and every zone of it.
+
+    Out: its complaint, or None.
+    """
+    copy = f"{stage}/knot.conf"
+    with open(copy, "w", encoding="utf-8") as stream:
+        stream.write(staged.files[KNOT].text.replace(ZONES, stage + ZONES))
+    words = ["conf-check", *(["zone-check"] if zones_of(staged) else [])]
+    for word in words:
+        outcome = run("knotc", "-c", copy, word, timeout_s=LOAD_S)
+        if outcome.code:
+            return outcome.complaint.replace(stage, "")
+    return None
+
+
+def head_of(text: str) -> str:
+    """What Knot takes in at its start only: all that stands before its keys."""
+    return text.partition("\nkey:\n")[0]
+
+
+def load_zone(zone: str) -> None:
+    """Have Knot read one zone again, and wait until it is signed.
+
+    Raises: RefusedError; Knot serves the zone as it was.
+    """
+    outcome = run("knotc", "-b", "-t", str(LOAD_S), "zone-reload", zone, timeout_s=LOAD_S + 5)
+    if outcome.code:
+        lines = run("journalctl", "-u", "knot", "-n", "40", "--no-pager", "-o", "cat").out
+        said = [line for line in lines.splitlines() if f"[{zone}]" in line][-4:]
+        raise RefusedError(
+            f"knot did not load {zone}: {outcome.complaint}\n    " + "\n    ".join(said),
+            fix="correct the zone; the one before is served on",
+        )
+
+
+def check_answers(kept: HostSet) -> list[str]:
+    """What the name server of a set does not answer, as sentences.
+
+    A primary has to answer for every zone; others may still wait for theirs.
+    """
+    text = next(kept.files[path].text for path in (KNOT, NSD) if path in kept.files)
+    mine = [address for address in listen_addresses(text) if _is_own(address)]
+    missing = []
+    for address in mine:
+        for zone in zones_of(kept) or ["."]:
+            word = ask_soa(address, zone)
+            if word is None:
+                missing.append(f"an answer at {address} port 53")
+                break
+            if zones_of(kept) and word != "served":
+                missing.append(f"{zone} at {address} ({word})")
+    return missing
+
+
+def listen_addresses(text: str) -> list[str]:
+    """Addresses that a configuration of ours binds, in its order."""
+    found = []
+    for listed, one in _LISTEN.findall(text):
+        found += [part.split("@")[0] for part in listed.split(", ")] if listed else [one]
+    return found
+
+
+def _is_own(address: str) -> bool:
+    """Whether it stands on the host: others may come later."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((address, 0))
+        except OSError:
+            return False
+    return True
+
+
+def ask_soa(address: str, zone: str, timeout_s: float = PATIENCE_S) -> str | None:
+    """Ask one name server for the SOA of one zone, over UDP.
+
+    Out: `served` for an authoritative answer that has it, else what was said; None for silence.
+    """
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    number = secrets.randbelow(1 << 16)
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as line:
+            line.settimeout(timeout_s)
+            line.connect((address, 53))
+            line.send(render_question(number, zone))
+            return parse_answer(number, line.recv(4096))
+    except OSError:
+        return None
+
+
+def render_question(number: int, zone: str) -> bytes:
+    """A query for a SOA, RFC 1035 4.1."""
+    labels = [label.encode("ascii") for label in zone.split(".") if label]
+    name = b"".join(bytes([len(label)]) + label for label in labels) + b"\0"
+    return struct.pack("!6H", number, 0, 1, 0, 0, 0) + name + struct.pack("!2H", _SOA, _IN)
+
+
+def parse_answer(number: int, told: bytes) -> str | None:
+    """Out: as `ask_soa`; None for what is no answer to this question."""
+    if len(told) < 12:
+        return None
+    ident, flags, _, answers, _, _ = struct.unpack("!6H", told[:12])
+    if ident != number or not flags & _QR:
+        return None
+    if flags & _RCODE:
+        return f"rcode {flags & _RCODE}"
+    return "served" if flags & _AA and answers else "no authoritative answer"
+
+
+def report_zones(kept: HostSet | None) -> dict[str, dict[str, object]]:
+    """By zone of a primary: its serial, and the DS records that its parent has to have."""
+    if kept is None or not zones_of(kept) or not os.path.exists("/run/knot/knot.sock"):
+        return {}
+    return {zone: _report_zone(zone) for zone in zones_of(kept)}
+
+
+def _report_zone(zone: str) -> dict[str, object]:
+    read = run("knotc", "-t", "5", "zone-read", zone, "@", "SOA").out.split()
+    serial = read[6] if len(read) > 6 and read[6].isdigit() else None
+    lines = run("keymgr", zone, "ds").out.splitlines()
+    # SHA-256 (RFC 4509); the others name the same keys
+    ds = [line.split(" DS ", 1)[-1] for line in lines if line.split()[-2:-1] == ["2"]]
+    return {"serial": int(serial) if serial else None, "ds": sorted(ds)}

@@ -1,0 +1,81 @@
+"""What an operator writes of zones and name servers: args as in args.py, under the same rules."""
+
+from collections.abc import Mapping, Sequence
+from typing import NotRequired, TypedDict
+
+import pulumi
+
+from loopback_iac.components.host_args import HostRef
+
+
+class ZoneArgs(TypedDict):
+    """One zone: its records, or its zone file. A SOA may be left out."""
+
+    records: NotRequired[Mapping[str, Mapping[str, Sequence[str]]]]
+    """Values by owner and type, e.g. `{"www": {"A": ["203.0.113.10"]}}`; `@` is the zone itself."""
+    text: NotRequired[str]
+    """Its zone file (RFC 1035), instead of records. Records with TTLs of their own go here."""
+    default_ttl_s: NotRequired[int]
+    """TTL of records in seconds. Default 3600."""
+    parent: NotRequired[str]
+    """Name under `parents` of the parent that takes its DS records. Default: carried by hand."""
+
+
+class NameServerArgs(TypedDict):
+    """A host that answers for every zone of the primary; it belongs to no AnycastEdge."""
+
+    host: pulumi.Input[HostRef]
+    """The machine: output `host` of any kind of host."""
+    software: NotRequired[str]
+    """`knot` (default) or `nsd`: two programs do not share their faults."""
+    addresses: NotRequired[Sequence[str]]
+    """Other addresses that lead to the host: it answers there as soon as they stand on it."""
+
+
+class ParentArgs(TypedDict):
+    """A parent zone of one's own that takes DS records by dynamic update (RFC 2136)."""
+
+    addresses: Sequence[str]
+    """Addresses of its primary."""
+    secret: pulumi.Input[str]
+    """Of the TSIG key `loopback-ds-NAME`, hmac-sha256, in base64 (secret)."""
+
+
+class SigningArgs(TypedDict):
+    """Times of keys and signatures; the algorithm is ECDSA P-256, denial is NSEC."""
+
+    rrsig_lifetime_s: NotRequired[int]
+    """How long a signature holds. Default 21 days."""
+    rrsig_refresh_s: NotRequired[int]
+    """What is left of a signature when it is made anew. Default 9 days."""
+    zsk_lifetime_s: NotRequired[int]
+    """Age at which a zone's signing key is replaced. Default 30 days."""
+    ksk_lifetime_s: NotRequired[int]
+    """Age at which the key that the parent names is replaced; 0: by hand. Default 365 days."""
+    dnskey_ttl_s: NotRequired[int]
+    """TTL of the keys. Default 3600."""
+    propagation_delay_s: NotRequired[int]
+    """How long the slowest name server may need to have a change. Default 300."""
+
+
+class HiddenPrimaryArgs(TypedDict):
+    """A host that signs zones and hands them to name servers, and to nobody else."""
+
+    host: pulumi.Input[HostRef]
+    """Its machine: output `host` of any kind of host."""
+    admin_sources: Sequence[str]
+    """Networks SSH may come from. May not be empty."""
+    zones: Mapping[str, ZoneArgs]
+    """Zones by name, e.g. `example.net`."""
+    servers: Mapping[str, NameServerArgs]
+    """Name servers by name, two at least; each says its name to who asks (NSID)."""
+    transfer_secret: pulumi.Input[str]
+    """At least 32 characters (secret); the key of each name server is made from it."""
+    catalog: NotRequired[str]
+    """Name of the zone that lists the zones (RFC 9432). Default `catalog.invalid`."""
+    signing: NotRequired[SigningArgs]
+    """Times of keys and signatures."""
+    responses_per_s: NotRequired[int]
+    """Answers in a second to one network of clients and kind of answer. Default 200; 0: any."""
+    parents: NotRequired[Mapping[str, ParentArgs]]
+    """Parents of one's own, by name."""

@@ -1,0 +1,147 @@
+"""HiddenPrimary: zones declared once, signed by a host that nobody sees, answered by others."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any, ClassVar
+
+import pulumi
+
+from loopback_iac.components.boundary import refuse_as_pulumi
+from loopback_iac.components.converge import ConvergedHost, Delivery, Values, describe_host, seal
+from loopback_iac.components.dns_args import HiddenPrimaryArgs
+from loopback_iac.components.hosts import public_facts
+from loopback_iac.dns import parse_primary_zones, render_primary_zones
+from loopback_iac.model import Host, InputRejected, Primary, Problem, parse_hosts, parse_primary
+from loopback_iac.model.name_server import transfer_mark
+from loopback_iac.model.primary import PRIMARY
+from loopback_iac.render import HostFiles, render_name_server, render_primary, transfer_secret
+from loopback_iac.render.primary import DS_KEY
+
+SECRET_LENGTH = 32
+
+
+class PrimaryHost(ConvergedHost):
+    """The host that signs: Knot, with the declared zones and the keys it made."""
+
+    kind = PRIMARY
+
+
+class NameServerHost(ConvergedHost):
+    """A host that answers, with Knot."""
+
+    kind = "nameserver"
+    software: ClassVar[str] = "knot"
+
+
+class NsdHost(NameServerHost):
+    """A host that answers, with NSD."""
+
+    software: ClassVar[str] = "nsd"
+
+
+_HOSTS: dict[str, type[NameServerHost]] = {"knot": NameServerHost, "nsd": NsdHost}
+
+
+class HiddenPrimary(pulumi.ComponentResource):
+    """Signed zones on name servers of one's own: declared here, keys and signatures by Knot."""
+
+    zones: pulumi.Output[Sequence[str]]
+    """Names of the zones."""
+    hosts: pulumi.Output[Mapping[str, Any]]
+    """By host: role, address, SSH port, user and host key, and the digest it was converged to."""
+
+    def __init__(
+        self, name: str, args: HiddenPrimaryArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        """Declare the hosts, converge the primary, then one name server after the other."""
+        primary = refuse_as_pulumi(lambda: parse_primary(name, args))
+        zones = refuse_as_pulumi(lambda: render_primary_zones(parse_primary_zones(primary)))
+        facts = {"name_service": _facts(primary)}
+        super().__init__("loopback-iac:index:HiddenPrimary", name, facts, opts)
+        late: dict[str, pulumi.Input[Any]] = {PRIMARY: args["host"]}
+        late |= {server: args["servers"][server]["host"] for server in primary.servers}
+        child = pulumi.ResourceOptions(parent=self)
+        self.primary = PrimaryHost(f"{name}-{PRIMARY}", PRIMARY, late[PRIMARY], [], child)
+        self.server = {
+            server: _HOSTS[told.software](f"{name}-{server}", server, late[server], [], child)
+            for server, told in primary.servers.items()
+        }
+        known = pulumi.Output.all(**{n: public_facts(ref) for n, ref in late.items()}).apply(
+            lambda trees: refuse_as_pulumi(lambda: parse_hosts(name, trees))
+        )
+        self._converge(primary, zones, args, known)
+        self.zones = pulumi.Output.from_input([zone.removesuffix(".") for zone in primary.zones])
+        every: dict[str, ConvergedHost] = {PRIMARY: self.primary, **self.server}
+        self.hosts = pulumi.Output.all(**{n: describe_host(h) for n, h in every.items()})
+        self.register_outputs(facts | {"zones": self.zones, "hosts": self.hosts})
+
+    def _converge(
+        self,
+        primary: Primary,
+        zones: Mapping[str, str],
+        args: HiddenPrimaryArgs,
+        known: pulumi.Output[dict[str, Host]],
+    ) -> None:
+        given = pulumi.Output.from_input(args["transfer_secret"])
+        secret: pulumi.Output[str] = pulumi.Output.secret(given.apply(checked_secret))
+
+        def keys(*servers: str) -> dict[str, pulumi.Input[str]]:
+            return {
+                transfer_mark(n): secret.apply(partial(transfer_secret, server=n)) for n in servers
+            }
+
+        # a name that is not in the program's map would have been refused as it was parsed
+        parents = dict(args.get("parents") or {})
+        ds: dict[str, pulumi.Input[str]] = {
+            f"{DS_KEY}-{n}": parents[n]["secret"] for n in primary.parents
+        }
+        files = known.apply(
+            lambda hosts: refuse_as_pulumi(lambda: render_primary(primary, hosts, zones))
+        )
+        signed = self.primary.converge(
+            _delivery(primary, files, seal(keys(*primary.servers) | ds)), []
+        )
+        before: list[pulumi.Resource] = [signed]
+        for name, server in self.server.items():
+            files = known.apply(partial(render_name_server, primary, name))
+            before = [server.converge(_delivery(primary, files, seal(keys(name))), before)]
+
+
+def _delivery(primary: Primary, files: pulumi.Output[HostFiles], values: Values) -> Delivery:
+    return {
+        "files": files,
+        "values": [values],
+        "admin_sources": [str(network) for network in primary.admin_sources],
+        "drain_s": 0,
+    }
+
+
+def _facts(primary: Primary) -> dict[str, Any]:
+    """What policies and the state see; all of it is known in a plan, none of it is a secret."""
+    return {
+        "zones": {
+            zone.removesuffix("."): {"parent": source.parent, "signed": True}
+            for zone, source in primary.zones.items()
+        },
+        "servers": {name: server.software for name, server in primary.servers.items()},
+        "signing": primary.signing.model_dump(),
+        "transfers": {"tsig": "hmac-sha256", "tls": False},
+    }
+
+
+def checked_secret(given: str) -> str:
+    """The secret that transfer keys are made from.
+
+    Raises: RejectedInputs, without showing it, when it is short enough to be guessed.
+    """
+
+    def checked() -> str:
+        if len(given) < SECRET_LENGTH:
+            fix = "for example `openssl rand -hex 32`"
+            need = f"{SECRET_LENGTH} characters"
+            got = f"{len(given)} characters could be guessed"
+            problem = Problem("transfer_secret", got, need, fix, "transfer-secret-short")
+            raise InputRejected("transfer_secret", (problem,))
+        return given
+
+    return refuse_as_pulumi(checked)

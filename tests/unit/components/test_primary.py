@@ -1,0 +1,119 @@
+"""What HiddenPrimary declares and refuses; tests/accept runs what it renders."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pulumi
+import pytest
+
+from loopback_iac.components import HiddenPrimary
+from loopback_iac.components.boundary import RejectedInputs
+from loopback_iac.components.primary import checked_secret
+from loopback_iac.render import transfer_secret
+from tests.unit.components.recording import Cloud
+
+SECRET = "0123456789abcdef" * 2
+KEYS = {
+    "primary": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGm3O6QVKcmWbx9fGxPnNqJtPBkYpU1Gxq1SVN5jyjyc",
+    "fra1": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGm3O6QVKcmWbx9fGxPnNqJtPBkYpU1Gxq1SVN5jyjyd",
+    "par1": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGm3O6QVKcmWbx9fGxPnNqJtPBkYpU1Gxq1SVN5jyjye",
+}
+
+
+def answer(args: Any, count: int) -> tuple[str, dict[str, Any]]:
+    """As a host that was enrolled."""
+    return f"c{count}", {"stdout": json.dumps({"wireguard": {}})}
+
+
+def ref(name: str, number: int) -> dict[str, Any]:
+    return {"ipv4": f"198.18.32.{number}", "host_key": KEYS[name], "ssh_agent_socket": "/run/a"}
+
+
+def args(**more: Any) -> dict[str, Any]:
+    return {
+        "host": ref("primary", 53),
+        "admin_sources": ["198.51.100.0/28"],
+        "transfer_secret": SECRET,
+        "servers": {
+            "fra1": {"host": ref("fra1", 11)},
+            "par1": {"host": ref("par1", 12), "software": "nsd"},
+        },
+        "zones": {"example.net": {"records": {"@": {"NS": ["a.example.", "b.example."]}}}},
+        **more,
+    }
+
+
+@pytest.fixture(scope="module")
+def cloud(declare, hosts):
+    def program():
+        made = HiddenPrimary("dns", args(transfer_secret=pulumi.Output.secret(SECRET)))
+        pulumi.Output.all(made.zones, made.hosts).apply(
+            lambda both: hosts.update(zones=both[0], hosts=both[1])
+        )
+
+    return declare(Cloud(answer), program)
+
+
+def bundle(cloud: Cloud, host: str) -> dict[str, Any]:
+    return json.loads(cloud.made[f"dns-{host}-apply"].inputs["stdin"]["value"])
+
+
+def test_three_commands_for_each_host_and_none_for_a_record(cloud, hosts):
+    commands = {f"dns-{h}-{s}" for h in KEYS for s in ("enroll", "apply", "confirm")}
+    assert set(cloud.made) == commands | {f"dns-{host}" for host in KEYS} | {"dns"}
+    assert hosts["zones"] == ["example.net"]
+    assert {name: host["role"] for name, host in hosts["hosts"].items()} == {
+        "primary": "primary",
+        "fra1": "nameserver",
+        "par1": "nameserver",
+    }
+
+
+def test_each_host_installs_what_it_runs_and_no_more(cloud):
+    def packages(host):
+        return json.loads(cloud.made[f"dns-{host}-enroll"].inputs["stdin"])["packages"]
+
+    assert packages("fra1") == ["knot", "python3"]
+    assert packages("par1") == ["nsd", "python3"]
+    assert "knot" in packages("primary")
+
+
+def test_a_name_server_has_its_own_key_and_the_primary_all_of_them(cloud):
+    own = {f"tsig-{name}": transfer_secret(SECRET, name) for name in ("fra1", "par1")}
+    assert bundle(cloud, "primary")["secrets"] == own
+    assert bundle(cloud, "fra1")["secrets"] == {"tsig-fra1": own["tsig-fra1"]}
+    assert bundle(cloud, "par1")["secrets"] == {"tsig-par1": own["tsig-par1"]}
+    assert len(base64.b64decode(own["tsig-fra1"])) == 32
+
+
+def test_no_secret_stands_in_a_plain_input(cloud):
+    secrets = [SECRET, *bundle(cloud, "primary")["secrets"].values()]
+    for name, resource in cloud.made.items():
+        for key, value in resource.inputs.items():
+            wrapped = isinstance(value, dict) and "value" in value
+            assert wrapped or not any(s in str(value) for s in secrets), f"{name}.{key}"
+
+
+def test_the_zone_stands_on_the_primary_alone(cloud):
+    path = "/etc/loopback/zones/example.net.zone"
+    text = bundle(cloud, "primary")["files"][path]["text"]
+    assert "@ IN SOA a.example. hostmaster.example.net. " in text
+    assert all(path not in bundle(cloud, name)["files"] for name in ("fra1", "par1"))
+
+
+def test_a_secret_that_could_be_guessed_is_refused_without_showing_it():
+    with pytest.raises(RejectedInputs) as refused:
+        checked_secret("hunter2")
+    assert "transfer-secret-short" in str(refused.value)
+    assert "hunter2" not in str(refused.value)
+    assert checked_secret(SECRET) == SECRET
+
+
+def test_a_broken_zone_is_refused_before_anything_is_declared(loop):
+    wrong = args(zones={"example.net": {"records": {"@": {"NS": ["a.example."], "A": ["nine"]}}}})
+    with pytest.raises(RejectedInputs) as refused:
+        HiddenPrimary("dns", wrong)
+    assert "zones.example.net.records.@.A" in str(refused.value)
