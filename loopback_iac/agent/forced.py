@@ -25,6 +25,8 @@ _SHAPES: dict[str, tuple[tuple[re.Pattern[str], ...], ...]] = {
     "confirm": ((_HOST, _INSTANCE, _DIGEST),),
     "release": ((_HOST, _INSTANCE, _DIGEST), (_HOST, _DIGEST)),
     "report": ((),),
+    "backup-keys": ((),),
+    "restore-keys": ((),),
     "rollback": ((),),
     "drain": ((), (_SECONDS,)),
     "undrain": ((),),

@@ -21,6 +21,7 @@ _USAGE = """usage: loopback-agent VERB [WORDS]
   blackhole add|remove ADDRESS         give one own address up, so that the rest serves on
   update [SECONDS]                     update held packages, out of traffic meanwhile
   hand-over MEMBER                     on an arbiter: give the addresses to this member
+  backup-keys | restore-keys           of zones: certificate, or decrypted backup, on stdin
   report                               what is active, what is wrong (JSON)
   routes | watch | metrics | arbitrate | hold | heal | recover | converge | updating | ssh
                                        called by the system
@@ -261,6 +262,20 @@ def _hand_over(words: Words) -> dict[str, Any]:
     return hand_over(words["word"])
 
 
+def _backup_keys(_: Words) -> None:
+    from .zonekeys import backup_keys
+
+    backup_keys(sys.stdin.buffer.read())
+
+
+def _restore_keys(_: Words) -> dict[str, Any]:
+    from .state import alone
+    from .zonekeys import restore_keys
+
+    with alone():
+        return restore_keys(sys.stdin.buffer.read())
+
+
 def _heal(_: Words) -> None:
     from .heal import heal
 
@@ -292,6 +307,8 @@ _VERBS = {
     "arbitrate": _arbitrate,
     "hold": _hold,
     "hand-over": _hand_over,
+    "backup-keys": _backup_keys,
+    "restore-keys": _restore_keys,
     "heal": _heal,
     "report": _report,
 }

@@ -38,7 +38,7 @@ PACKAGES = {
     "arbiter": ("ca-certificates", "python3"),
     "knot": ("knot", "python3"),
     "nsd": ("nsd", "python3"),
-    "primary": ("iproute2", "knot", "nftables", "python3"),
+    "primary": ("iproute2", "knot", "nftables", "openssl", "python3"),
 }
 
 

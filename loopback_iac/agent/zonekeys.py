@@ -1,0 +1,126 @@
+"""The keys of zones, carried off the host in a form that only their owner reads, and back.
+
+Whoever has them can sign for the zones, so they leave Knot's own database in memory only, and the
+host as a CMS message (RFC 5652) for a certificate whose private key was never here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import shutil
+import sys
+import tarfile
+from typing import TYPE_CHECKING, Any
+
+from .programs import must, run
+from .refusal import RefusedError
+from .sets import read_set
+from .state import RUN, read_state
+from .zones import LOAD_S, zones_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# knotd writes there as its own user; both are in memory
+_KNOT = "/run/knot/loopback-keys"
+_OWN = f"{RUN}/keys"
+_WORDS = ("+backupdir", _KNOT, "+keysonly", "+nozonefile")
+_MOST_BYTES = 64_000_000
+
+
+def backup_keys(certificate: bytes) -> None:
+    """Write every key to stdout, encrypted.
+
+    In:  PEM of the certificate that may read it.
+    Raises: RefusedError when the host signs nothing, or openssl does not take the certificate.
+    """
+    _signed_zones()
+    with _folders():
+        if b"PRIVATE KEY" in certificate:
+            raise RefusedError(
+                "stdin has a private key", fix="send the certificate; the key stays where it is"
+            )
+        _write(f"{_OWN}/reader.pem", certificate)
+        _knotc("zone-backup", *_WORDS)
+        packed = io.BytesIO()
+        with tarfile.open(fileobj=packed, mode="w") as archive:
+            archive.add(_KNOT, arcname=".")
+        _write(f"{_OWN}/keys.tar", packed.getvalue())
+        done = run(
+            *("openssl", "cms", "-encrypt", "-binary", "-aes256", "-outform", "PEM"),
+            *("-in", f"{_OWN}/keys.tar", f"{_OWN}/reader.pem"),
+        )
+        if done.code:
+            raise RefusedError(
+                f"openssl did not encrypt for this certificate: {done.complaint}",
+                fix="send a certificate of an RSA or EC key, in PEM, on stdin",
+            )
+        sys.stdout.write(done.out)
+
+
+def restore_keys(archive: bytes) -> dict[str, Any]:
+    """Put keys back and sign every zone with them.
+
+    In:  the tar file, decrypted.
+    Out: zones that are signed with them.
+    Raises: RefusedError; the keys are as they were unless Knot itself failed half-way.
+    """
+    zones = _signed_zones()
+    with _folders():
+        _unpack(archive)
+        must("chown", "-R", "knot:knot", _KNOT)
+        _knotc("-f", "zone-restore", *_WORDS)
+        for zone in zones:
+            _knotc("zone-sign", zone)
+    return {"format": 1, "restored": zones}
+
+
+def _signed_zones() -> list[str]:
+    kept = read_set(read_state()["active"])
+    zones = zones_of(kept) if kept else []
+    if not zones:
+        raise RefusedError("this host signs no zone", fix="ask the hidden primary")
+    return zones
+
+
+@contextlib.contextmanager
+def _folders() -> Iterator[None]:
+    """Two places in memory, gone afterwards whatever happens."""
+    _drop()
+    os.makedirs(_OWN, mode=0o700)
+    try:
+        yield
+    finally:
+        _drop()
+
+
+def _drop() -> None:
+    for folder in (_OWN, _KNOT):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _unpack(archive: bytes) -> None:
+    if len(archive) > _MOST_BYTES:
+        raise RefusedError(f"{len(archive)} bytes are no backup of keys")
+    os.makedirs(_KNOT, mode=0o700)
+    try:
+        with tarfile.open(fileobj=io.BytesIO(archive)) as packed:
+            packed.extractall(_KNOT, filter="data")
+    except (tarfile.TarError, OSError) as broken:
+        raise RefusedError(
+            f"stdin is no backup of keys: {broken}",
+            fix="decrypt it first: openssl cms -decrypt -inform PEM -inkey KEY.pem",
+        ) from broken
+
+
+def _knotc(*words: str) -> None:
+    done = run("knotc", "-b", "-t", str(LOAD_S), *words, timeout_s=LOAD_S + 5)
+    if done.code:
+        raise RefusedError(f"knotc {' '.join(words[:2])}: {done.complaint}")
+
+
+def _write(path: str, content: bytes) -> None:
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
+        stream.write(content)
