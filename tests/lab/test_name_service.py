@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 RESOLVER = HERE.parents[1] / "tests/accept/resolver.py"
+STACK = HERE.parents[1] / "stacks/dns"
 PLUGINS = HERE.parents[1] / "loopback_iac/lab/plugins"
 AGENT = "/usr/local/sbin/loopback-agent"
 # hosts of the lab that belong to no fleet, and what they are called in the name service
@@ -49,9 +50,10 @@ class NameService:
         end = self.lab.topology.uplink(host)
         return str(end.v4.ip)
 
-    def write(self, **zones: str) -> None:
-        """In: zone files by name, dots of the name as underscores."""
+    def configure(self) -> None:
+        """As an operator would: machines, and which of them does what."""
         document = yaml.safe_load(self.lab.paths.stack_config.read_text())
+        known = {k.partition(":")[2]: v for k, v in document["config"].items()}
         keys = ensure_keys(self.lab.paths, self.lab.topology)
         machines = {
             host: {
@@ -60,9 +62,27 @@ class NameService:
             }
             for host in HOSTS
         }
-        ours = {"machines": machines, "zones": {n.replace("_", "."): t for n, t in zones.items()}}
-        document["config"] |= {f"loopback-edge:{key}": value for key, value in ours.items()}
+        servers = {"fra1": {"machine": "c-fra"}, "par1": {"machine": "svc2", "software": "nsd"}}
+        config = {
+            "machines": machines,
+            "primary": "svc1",
+            "servers": servers,
+            "zones": str(self.zones),
+            "adminSources": known["adminSources"],
+            "sshPrivateKey": known["sshPrivateKey"],
+            "transferSecret": known["fleetSecret"],
+        }
+        document["config"] = {f"loopback-dns:{key}": value for key, value in config.items()}
         (self.folder / "config.yaml").write_text(yaml.safe_dump(document))
+
+    @property
+    def zones(self) -> Path:
+        return self.folder / "zones"
+
+    def write(self, **zones: str) -> None:
+        """In: zone files by name, dots of the name as underscores."""
+        for name, text in zones.items():
+            (self.zones / f"{name.replace('_', '.')}.zone").write_text(text)
 
     def loopback(self, *words: str) -> tuple[int, str, dict[str, Any]]:
         argv = ["loopback", *words, "-C", str(self.folder), "--json"]
@@ -133,13 +153,13 @@ def until(fact: Callable[[], bool]) -> None:
 @pytest.fixture(scope="module")
 def service(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NameService]:
     made = NameService(lab, tmp_path_factory.mktemp("names"))
-    project = {
-        "name": "loopback-edge",
-        "runtime": {"name": "python", "options": {"virtualenv": str(HERE.parents[1] / ".venv")}},
-        "main": str(HERE / "name_service"),
-        "plugins": {"providers": [{"name": "command", "path": str(PLUGINS / "command")}]},
-    }
+    project = yaml.safe_load((STACK / "Pulumi.yaml").read_text())
+    project |= {"main": str(STACK)}
+    project["runtime"]["options"]["virtualenv"] = str(HERE.parents[1] / ".venv")
+    project["plugins"] = {"providers": [{"name": "command", "path": str(PLUGINS / "command")}]}
     (made.folder / "Pulumi.yaml").write_text(yaml.safe_dump(project))
+    made.zones.mkdir()
+    made.configure()
     made.write(example_net=ZONE)
     try:
         assert {"dns-primary-confirm", "dns-fra1-confirm", "dns-par1-confirm"} <= made.up()
@@ -184,6 +204,17 @@ def test_a_zone_that_knot_refuses_changes_nothing(service):
     assert service.report()["active"] == standing
     assert service.report()["pending"] is None
     until(service.served("svc2", "www.example.net.", "203.0.113.11"))
+
+
+def test_drift_names_a_zone_that_somebody_altered(service):
+    path = "/etc/loopback/zones/example.net.zone"
+    code, _, told = service.loopback("drift")
+    assert (code, told["differences"]) == (0, [])
+    service.says("svc1", "sed", "-i", "s/203.0.113.11/203.0.113.66/", path)
+    code, _, told = service.loopback("drift")
+    assert code == 1
+    assert [(d["host"], path in str(d)) for d in told["differences"]] == [("primary", True)]
+    service.says("svc1", "sed", "-i", "s/203.0.113.66/203.0.113.11/", path)
 
 
 def test_keys_leave_the_host_encrypted_and_come_back(service, tmp_path):

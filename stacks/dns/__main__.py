@@ -1,0 +1,40 @@
+"""Zones of a folder, signed by a hidden primary and answered by name servers of one's own."""
+
+from pathlib import Path
+
+import pulumi
+
+from loopback_iac.components import BareMetalHost, HiddenPrimary
+
+config = pulumi.Config()
+machines = config.require_object("machines")  # name -> address, host key, who owns it
+servers = config.require_object("servers")  # name -> software, and the name of its machine if other
+folder = Path(__file__).parent / (config.get("zones") or "zones")
+
+
+def host(name: str) -> pulumi.Output:
+    """A machine that already runs Debian 13."""
+    key = config.require_secret("sshPrivateKey")
+    return BareMetalHost(name, {**machines[name], "ssh_private_key": key}).host
+
+
+def server(name: str) -> dict:
+    """A name server."""
+    told = dict(servers[name])
+    return {"host": host(told.pop("machine", name)), **told}
+
+
+dns = HiddenPrimary(
+    "dns",
+    {
+        "host": host(config.require("primary")),
+        "admin_sources": config.require_object("adminSources"),
+        "transfer_secret": config.require_secret("transferSecret"),
+        "signing": config.get_object("signing") or {},
+        "servers": {name: server(name) for name in servers},
+        # example.net.zone is the zone example.net
+        "zones": {file.stem: {"text": file.read_text()} for file in folder.glob("*.zone")},
+    },
+)
+pulumi.export("zones", dns.zones)
+pulumi.export("hosts", dns.hosts)
