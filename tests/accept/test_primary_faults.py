@@ -195,3 +195,19 @@ def test_who_has_the_wrong_key_gets_nothing_and_says_nothing(travel):
     wait_for(lambda: "tsig error (Bad Signature)" in travel.servers["par1"].log, 30)
     told = travel.servers["par1"].ask(ZONE, "SOA")
     assert (told["rcode"], told["answer"]) == ("REFUSED", [])
+
+
+def test_a_zone_that_is_not_what_was_digested_is_refused_by_knot(travel):
+    """Altered on its way: the primary hands out a zone under the digest of another."""
+    path = travel.primary.ground / "etc/knot/knot.conf"
+    text = path.read_text().replace("dnssec-signing: on", "dnssec-signing: off")
+    text = text.replace("zonemd-generate: zonemd-sha384", "zonemd-generate: none")
+    path.write_text(text.replace("zonefile-load: difference-no-serial", "zonefile-load: whole"))
+    travel.put(ZONE, travel.zone_text(ZONE) + f"@ ZONEMD 1 1 1 {'00' * 48}\n")
+    for machine in (travel.primary, *travel.servers.values()):
+        machine.start()
+    wait_for(lambda: travel.primary.serial(ZONE) > 0, 30)
+    travel.primary.knotc("zone-notify")
+    travel.wait_served(ZONE, "par1")
+    wait_for(lambda: "ZONEMD" in travel.servers["fra1"].log, 30)
+    assert travel.servers["fra1"].answer(ZONE, "SOA") == []
