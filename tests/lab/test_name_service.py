@@ -13,8 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-
-from loopback_iac.lab.keys import ensure_keys
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_ssh_private_key,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,6 +29,8 @@ RESOLVER = HERE.parents[1] / "tests/accept/resolver.py"
 STACK = HERE.parents[1] / "stacks/dns"
 PLUGINS = HERE.parents[1] / "loopback_iac/lab/plugins"
 AGENT = "/usr/local/sbin/loopback-agent"
+AUTHORIZED = "/root/.ssh/authorized_keys"
+OPEN_SSH = "systemctl unmask ssh && ssh-keygen -A && mkdir -p -m 0700 /root/.ssh &&"
 # hosts of the lab that belong to no fleet, and what they are called in the name service
 HOSTS = {"svc1": "primary", "c-fra": "fra1", "svc2": "par1"}
 ZONE = """\
@@ -54,13 +59,8 @@ class NameService:
         """As an operator would: machines, and which of them does what."""
         document = yaml.safe_load(self.lab.paths.stack_config.read_text())
         known = {k.partition(":")[2]: v for k, v in document["config"].items()}
-        keys = ensure_keys(self.lab.paths, self.lab.topology)
         machines = {
-            host: {
-                "ipv4": self.address(host),
-                "host_key": " ".join(keys.host_keys[host].public.split()[:2]),
-            }
-            for host in HOSTS
+            host: {"ipv4": self.address(host), "host_key": self.open_ssh(host)} for host in HOSTS
         }
         servers = {"fra1": {"machine": "c-fra"}, "par1": {"machine": "svc2", "software": "nsd"}}
         config = {
@@ -74,6 +74,19 @@ class NameService:
         }
         document["config"] = {f"loopback-dns:{key}": value for key, value in config.items()}
         (self.folder / "config.yaml").write_text(yaml.safe_dump(document))
+
+    def open_ssh(self, host: str) -> str:
+        """A host that nobody managed until now gets what a hoster installs; out: its host key."""
+        private = load_ssh_private_key(self.lab.paths.operator_key.read_bytes(), password=None)
+        public = private.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
+        self.says(host, "sh", "-c", f"{OPEN_SSH} echo {public.decode()} > {AUTHORIZED}")
+        self.says(host, "systemctl", "start", "ssh")
+        found = self.says(host, "cat", "/etc/ssh/ssh_host_ed25519_key.pub")
+        return " ".join(found.split()[:2])
+
+    def close_ssh(self, host: str) -> None:
+        self.says(host, "systemctl", "stop", "ssh")
+        self.says(host, "rm", AUTHORIZED)
 
     @property
     def zones(self) -> Path:
@@ -170,6 +183,7 @@ def service(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Name
         for host in HOSTS:
             found = made.lab.exec(host, ["systemctl", "is-active", "knot", "nsd"]).stdout.split()
             assert "active" not in found
+            made.close_ssh(host)
 
 
 def test_both_name_servers_answer_and_the_primary_is_not_there(service):
@@ -185,7 +199,7 @@ def test_both_name_servers_answer_and_the_primary_is_not_there(service):
 
 def test_zones_change_come_and_go_by_the_primary_alone(service):
     service.write(example_net=ZONE.replace("203.0.113.10", "203.0.113.11"), example_org=OTHER)
-    assert service.up() == {"dns", "dns-primary", "dns-primary-apply", "dns-primary-confirm"}
+    assert service.up() == {"dns", "dns-primary-apply", "dns-primary-confirm"}
     for host in ("c-fra", "svc2"):
         until(service.served(host, "www.example.net.", "203.0.113.11"))
         until(lambda host=host: service.ask(host, "example.org.", "SOA")["rcode"] == "NOERROR")
