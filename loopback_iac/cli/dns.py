@@ -1,4 +1,4 @@
-"""`loopback dns`: zones as files: checked, converted, compared. No server is asked here."""
+"""`loopback dns`: zones as files: checked, converted, compared. Asking servers: dns_check.py."""
 
 from __future__ import annotations
 
@@ -38,6 +38,8 @@ YAML = (".yaml", ".yml")
 
 def register(parent: typer.Typer) -> None:
     """Add `dns` to `parent`."""
+    from loopback_iac.cli import dns_check  # noqa: F401, PLC0415  # adds its verbs to `app`
+
     parent.add_typer(app, name="dns")
 
 
@@ -55,7 +57,7 @@ def check_zone_file(
     from loopback_iac.dns import check_hygiene, check_operator, check_zone  # noqa: PLC0415 - loads slowly
     from loopback_iac.model import InputRejected  # noqa: PLC0415 - as above
 
-    read = _read(file, zone)
+    read = read_zone(file, zone)
     found = list(check_zone(read.zone, read.places))
     for word in operator or []:
         name, _, mode = word.partition(":")
@@ -90,7 +92,7 @@ def convert(file: ZoneFile, *, to: Target, zone: ZoneName = None) -> None:
 
     if to not in ("zonefile", "octodns"):
         refuse(f"--to {to}: got {to!r}, need zonefile or octodns", 2)
-    read = _read(file, zone)
+    read = read_zone(file, zone)
     try:
         text = render_octodns(read.zone) if to == "octodns" else render_zone_file(read.zone)
     except InputRejected as cause:
@@ -111,7 +113,7 @@ def diff(
     """Print what changes by RRset; exit 1 while a danger of it is not acknowledged."""
     from loopback_iac.dns import check_change, difference, render_difference  # noqa: PLC0415 - as above
 
-    found = difference(_read(old, zone).zone, _read(new, zone).zone)
+    found = difference(read_zone(old, zone).zone, read_zone(new, zone).zone)
     problems = check_change(found, acknowledge or (), max_share_percent)
     if as_json:
         tree = {"counts": found.counts(), "dangers": [*map(_tree, problems)]}
@@ -122,7 +124,7 @@ def diff(
         _end(f"{old} -> {new}", problems)
 
 
-def _read(file: Path, zone: str | None) -> ReadZone:
+def read_zone(file: Path, zone: str | None) -> ReadZone:
     """A zone from a file of either format; $INCLUDE stays within the file's folder."""
     from loopback_iac.dns import read_octodns, read_zone_file  # noqa: PLC0415 - as above
     from loopback_iac.model import InputRejected  # noqa: PLC0415 - as above

@@ -84,8 +84,12 @@ def _general(text: str, origin: str) -> str:
 
 def text_of(name: dns.name.Name) -> str:
     """The one text of a name: lower case, all escaped that some server does not read bare."""
-    parts = [_UNSAFE.sub(_escaped, label).decode() for label in name.canonicalize().labels[:-1]]
-    return ".".join(parts) + "."
+    return ".".join(map(label_text, name.labels[:-1])) + "."
+
+
+def label_text(label: bytes) -> str:
+    """One label as `text_of` writes it."""
+    return _UNSAFE.sub(_escaped, label.lower()).decode()
 
 
 def is_plainly_written(name: dns.name.Name) -> bool:

@@ -1,0 +1,140 @@
+"""Whether the DS of a zone may be published: every server proves first that it serves it signed.
+
+One server without signatures, or without proofs of what does not exist, is a server whose answers
+no validating resolver takes once the DS is there. So every address is held to it, over UDP and TCP.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from loopback_iac.dns.rdata import render_rdata
+from loopback_iac.dns.served.denial import prove_denial
+from loopback_iac.dns.served.message import Message, Reply
+from loopback_iac.dns.served.signatures import Keys, Served, group_records, make_ds, prove_keys
+from loopback_iac.dns.served.view import (
+    MISSING_NAME,
+    MISSING_TYPE,
+    Finding,
+    Look,
+    View,
+    is_older,
+    read_answer,
+    read_refusal,
+    serial_of,
+)
+
+
+@dataclass(frozen=True)
+class Gate:
+    """What was found; `ds` is empty as long as anything was."""
+
+    findings: tuple[Finding, ...]
+    ds: tuple[bytes, ...]
+
+    @property
+    def open(self) -> bool:
+        """Whether the DS may be published."""
+        return bool(self.ds) and not self.findings
+
+    def records(self, zone: str) -> list[str]:
+        """The DS as lines of the parent's zone file; none while the gate is closed."""
+        return [f"{zone} IN DS {render_rdata('DS', wire)}" for wire in self.ds if self.open]
+
+
+def check_ds_gate(zone: str, views: Sequence[View], now: int) -> Gate:
+    """Hold each address, over each transport, to DNSKEY, its signatures and proofs of absence.
+
+    Out: findings name the server that fails; a gate over no server at all is closed.
+    """
+    found: list[Finding] = []
+    sets: dict[frozenset[bytes], list[View]] = {}
+    for view in sorted(views, key=lambda view: view.server):
+        for way, look in sorted(view.looks.items()):
+            for rule, kind, got, need in _check_look(zone, look, now, way):
+                where = str(view.server), view.server.place
+                found.append(Finding(*where, rule, zone, kind, got, need, (way,)))
+            keys = read_answer(look.dnskey, (zone, "DNSKEY"))
+            if isinstance(keys, Served):
+                sets.setdefault(frozenset(keys.rdata), []).append(view)
+    found += _check_agreement(zone, sets)
+    found += _check_serials(zone, views)
+    ds = make_ds(zone, sorted(next(iter(sets)))) if len(sets) == 1 else ()
+    if sets and not ds and len(sets) == 1:
+        need = "a key with the SEP bit (flags 257), as a signer makes for the DS"
+        found.append(Finding("", "", "ds-no-key", zone, "DNSKEY", "none", need))
+    return Gate(tuple(sorted(found)), () if found else ds)
+
+
+def _check_look(zone: str, look: Look, now: int, way: str) -> Iterator[tuple[str, str, str, str]]:
+    refused = read_refusal(look.soa)
+    if refused is not None:
+        yield f"{way}-silent", "SOA", refused.why, "an answer with authority"
+        return
+    served = read_answer(look.dnskey, (zone, "DNSKEY"))
+    if not isinstance(served, Served):
+        got = served.why if served else "no DNSKEY"
+        yield "dnskey-unproven", "DNSKEY", got, "the zone's DNSKEY set"
+        return
+    entry = [wire for wire in served.rdata if wire[1] & 1]  # those that a DS will name
+    seal = Keys(zone, entry).check(zone, "DNSKEY", served, now)
+    if seal.rule:
+        yield "dnskey-unproven", "DNSKEY", seal.why, "a signature by a key with the SEP bit"
+    _, keys = prove_keys(zone, served, None, now)
+    soa = read_answer(look.soa, (zone, "SOA"))
+    if isinstance(soa, Served):
+        seal = keys.check(zone, "SOA", soa, now)
+        if seal.rule:
+            yield seal.rule, "SOA", seal.why, "a signature that holds"
+    yield from _check_denial(zone, MISSING_TYPE, look.nodata, keys, now)
+    yield from _check_denial(f"{MISSING_NAME}.{zone}", "A", look.nxdomain, keys, now)
+
+
+def _check_denial(
+    owner: str, kind: str, reply: Reply, keys: Keys, now: int
+) -> Iterator[tuple[str, str, str, str]]:
+    need = "a signed proof that it does not exist (NSEC or NSEC3)"
+    refused = read_refusal(reply)
+    if refused is not None or not isinstance(reply, Message):
+        why = refused.why if refused else "nothing"
+        yield "denial-unproven", kind, f"{owner} {kind}: {why}", need
+        return
+    answer = group_records(reply.answer)
+    if answer:  # a wildcard of the zone's own name: what is not there cannot be asked for
+        for (at, found), served in answer.items():
+            seal = keys.check(at, found, served, now)
+            if seal.rule:
+                yield seal.rule, found, f"{at} {found}: {seal.why}", "a signature that holds"
+        return
+    why = prove_denial(group_records(reply.authority), owner, kind, keys, now)
+    if why:
+        yield "denial-unproven", kind, f"{owner} {kind}: {why}", need
+
+
+def _check_agreement(zone: str, sets: dict[frozenset[bytes], list[View]]) -> Iterator[Finding]:
+    if len(sets) < 2:
+        return
+    most = max(sorted(sets, key=sorted), key=lambda one: len(sets[one]))
+    alone = len(sets[most]) > sum(map(len, sets.values())) / 2
+    for keys, views in sets.items():
+        if alone and keys == most:
+            continue
+        for view in views:
+            got = f"{len(keys)} keys, {len(keys ^ most)} unlike others'"
+            where = str(view.server), view.server.place
+            yield Finding(*where, "dnskey-differs", zone, "DNSKEY", got, "one set everywhere")
+
+
+def _check_serials(zone: str, views: Sequence[View]) -> Iterator[Finding]:
+    """A server that lags may lack the very keys that the DS is to name in a moment."""
+    known = [
+        (view, way, serial)
+        for view in views
+        for way, look in view.looks.items()
+        if (serial := serial_of(look.soa, zone)) is not None
+    ]
+    for view, way, serial in known:
+        newer = [other for _, _, other in known if is_older(serial, other)]
+        if newer:
+            where = str(view.server), view.server.place
+            texts = f"serial {serial}", f"serial {max(newer)}"
+            yield Finding(*where, "serial-behind", zone, "SOA", *texts, (way,))

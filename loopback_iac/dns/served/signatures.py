@@ -1,0 +1,256 @@
+"""Signatures of what servers say: by which key, over which octets, until when.
+
+The octets that are signed are those that zones are held in, so they are only put in a row; the
+arithmetic is dnspython's and cryptography's.
+
+Sources: RFC 4034 3.1.8.1 and 6 (what is signed), RFC 4035 5.3 (how it is checked), RFC 9904 3
+(algorithms that are trusted).
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+import dns.dnssec
+import dns.exception
+import dns.rdtypes.ANY.DNSKEY
+import dns.rdtypes.ANY.DS
+from cryptography.exceptions import InvalidSignature
+from dns.dnssecalgs import get_algorithm_cls_from_dnskey
+from dns.dnssecalgs.base import GenericPublicKey
+
+from loopback_iac.dns import names, rdata
+from loopback_iac.dns.served.message import Record, type_number, type_text
+from loopback_iac.dns.zone import Key
+
+ZONE_KEY, SEP, REVOKED = 0x0100, 0x0001, 0x0080  # flags of a DNSKEY: RFC 4034 2.1.1, RFC 5011 7
+ALGORITHMS = frozenset({8, 13, 14, 15})
+MAX_TRIED = 8  # signatures of one RRset, keys of one tag: more is an attack on whoever checks
+DIGESTS = {2: "SHA256", 4: "SHA384"}  # of a DS; SHA-1 proves nothing any more
+
+MISSING, WRONG, EXPIRED, EARLY = (
+    "signature-missing",
+    "signature-wrong",
+    "signature-expired",
+    "signature-early",
+)
+
+
+class Served(NamedTuple):
+    """An RRset as a server has it, with its signatures; `rdata` sorted and without doubles."""
+
+    ttl_s: int
+    rdata: tuple[bytes, ...]
+    signatures: tuple[bytes, ...] = ()
+
+
+class Signature(NamedTuple):
+    """The fields of a RRSIG; `head` is what is signed of them."""
+
+    covers: int
+    algorithm: int
+    labels: int
+    original_ttl_s: int
+    expires: int
+    begins: int
+    tag: int
+    signer: bytes
+    head: bytes
+    octets: bytes
+
+
+class Seal(NamedTuple):
+    """What the signatures of an RRset came to; `rule` is empty when one of them holds."""
+
+    rule: str
+    why: str = ""
+    expires: int = 0
+    original_ttl_s: int = 0
+    expanded: bool = False
+    """The data is that of a wildcard, signed under its name."""
+
+
+def group_records(records: Iterable[Record]) -> dict[Key, Served]:
+    """Records as RRsets with their signatures; where TTLs differ, the shortest counts."""
+    found: dict[Key, tuple[int, set[bytes]]] = {}
+    signed: dict[Key, list[bytes]] = {}
+    for owner, kind, ttl_s, wire in records:
+        if kind == "RRSIG":
+            covered = _covered(wire)
+            if covered:
+                signed.setdefault((owner, covered), []).append(wire)
+            continue
+        held = found.get((owner, kind))
+        if held is None:
+            found[owner, kind] = (ttl_s, {wire})
+        else:
+            held[1].add(wire)
+            if ttl_s < held[0]:
+                found[owner, kind] = (ttl_s, held[1])
+    return {
+        key: Served(ttl_s, tuple(sorted(wires)), tuple(signed.get(key, ())))
+        for key, (ttl_s, wires) in found.items()
+    }
+
+
+def _covered(wire: bytes) -> str:
+    return type_text(int.from_bytes(wire[:2])) if len(wire) > 18 else ""
+
+
+def parse_signature(wire: bytes) -> Signature:
+    """The fields of a RRSIG's data, as `parse_message` leaves it."""
+    end = _name_end(wire, 18)
+    number = int.from_bytes
+    return Signature(
+        number(wire[0:2]),
+        wire[2],
+        wire[3],
+        number(wire[4:8]),
+        number(wire[8:12]),
+        number(wire[12:16]),
+        number(wire[16:18]),
+        wire[18:end],
+        wire[:end],
+        wire[end:],
+    )
+
+
+def _name_end(wire: bytes, at: int) -> int:
+    while size := wire[at]:
+        at += 1 + size
+    return at + 1
+
+
+def read_keys(wires: Iterable[bytes]) -> Iterator[dns.rdtypes.ANY.DNSKEY.DNSKEY]:
+    """The zone's keys of a DNSKEY set that may be used; others are passed over."""
+    for wire in wires:
+        try:
+            key = rdata.opened("DNSKEY", wire)
+        except (dns.exception.DNSException, ValueError):
+            continue
+        if not isinstance(key, dns.rdtypes.ANY.DNSKEY.DNSKEY) or key.protocol != 3:
+            continue
+        if key.flags & ZONE_KEY and not key.flags & REVOKED and key.algorithm in ALGORITHMS:
+            yield key
+
+
+class Keys:
+    """Keys of one zone; what they were asked before is remembered, for servers say the same."""
+
+    def __init__(self, zone: str, wires: Iterable[bytes]) -> None:
+        self.zone = zone
+        self.signer = names.name_wire(zone)
+        self.known: dict[tuple[int, int], list[GenericPublicKey]] = {}
+        self.tried: dict[tuple[bytes, bytes], bool] = {}
+        for key in read_keys(wires):
+            place = dns.dnssec.key_id(key), int(key.algorithm)
+            try:
+                public = get_algorithm_cls_from_dnskey(key).public_cls.from_dnskey(key)
+            except (dns.exception.DNSException, ValueError):
+                continue
+            self.known.setdefault(place, []).append(public)
+
+    def __bool__(self) -> bool:
+        """Whether there is any."""
+        return bool(self.known)
+
+    def check(self, owner: str, kind: str, served: Served, now: int) -> Seal:
+        """Whether one of an RRset's signatures holds.
+
+        In: `now`: seconds since the epoch.
+        Out: the one that holds longest, or what is wrong with the one that came closest.
+        """
+        worst = Seal(MISSING, "no signature")
+        best: Seal | None = None
+        for wire in served.signatures[:MAX_TRIED]:
+            seal = self._check_one(owner, kind, served, parse_signature(wire), now)
+            if not seal.rule and (best is None or seal.expires > best.expires):
+                best = seal
+            elif worst.rule in (MISSING, WRONG) and seal.rule:
+                worst = seal
+        return best or worst
+
+    def _check_one(self, owner: str, kind: str, served: Served, sig: Signature, now: int) -> Seal:
+        labels = names.labels(owner)
+        count = len(labels) - (labels[:1] == ["*"])
+        if sig.covers != type_number(kind) or sig.signer != self.signer or sig.labels > count:
+            return Seal(WRONG, "a signature that is of something else")
+        publics = self.known.get((sig.tag, sig.algorithm))
+        if not publics:
+            return Seal(WRONG, f"signed by key {sig.tag}, which the zone does not have")
+        signed_owner = owner
+        if sig.labels < count:
+            for _ in range(count - sig.labels):
+                signed_owner = names.parent(signed_owner)
+            signed_owner = f"*.{signed_owner}" if signed_owner != "." else "*."
+        octets = sig.head + _signed_octets(signed_owner, kind, served, sig.original_ttl_s)
+        if not any(self._verify(public, octets, sig.octets) for public in publics[:MAX_TRIED]):
+            return Seal(WRONG, f"the data is not what key {sig.tag} signed")
+        rule, why = "", ""
+        if sig.expires < now:
+            rule, why = EXPIRED, "the signature has expired"
+        elif sig.begins > now:
+            rule, why = EARLY, "the signature is not valid yet"
+        return Seal(rule, why, sig.expires, sig.original_ttl_s, sig.labels < count)
+
+    def _verify(self, public: GenericPublicKey, octets: bytes, signature: bytes) -> bool:
+        key = (octets, signature)
+        known = self.tried.get(key)
+        if known:
+            return True
+        try:
+            public.verify(signature, octets)
+        except (InvalidSignature, ValueError):
+            return False
+        self.tried[key] = True
+        return True
+
+
+def _signed_octets(owner: str, kind: str, served: Served, ttl_s: int) -> bytes:
+    head = names.name_wire(owner) + type_number(kind).to_bytes(2) + b"\0\1" + ttl_s.to_bytes(4)
+    return b"".join(head + len(wire).to_bytes(2) + wire for wire in served.rdata)
+
+
+def matching_keys(zone: str, ds: Iterable[bytes], dnskey: Iterable[bytes]) -> dict[bytes, bytes]:
+    """DS data -> the DNSKEY data that it is the digest of; what matches none is left out.
+
+    Sources: RFC 4034 5.1.4, RFC 4509, RFC 6605 2.
+    """
+    keys = list(read_keys(dnskey))
+    found: dict[bytes, bytes] = {}
+    for wire in ds:
+        try:
+            given = rdata.opened("DS", wire)
+        except (dns.exception.DNSException, ValueError):
+            continue
+        if not isinstance(given, dns.rdtypes.ANY.DS.DS) or given.digest_type not in DIGESTS:
+            continue
+        for key in keys:
+            made = dns.dnssec.make_ds(zone, key, DIGESTS[given.digest_type], validating=True)
+            if made == given:
+                found[wire] = key.to_digestable()
+    return found
+
+
+def make_ds(zone: str, dnskey: Iterable[bytes]) -> tuple[bytes, ...]:
+    """The DS (SHA-256) of each key of a set that is meant for one: those with the SEP bit."""
+    return tuple(
+        sorted(
+            dns.dnssec.make_ds(zone, key, "SHA256").to_digestable()
+            for key in read_keys(dnskey)
+            if key.flags & SEP
+        )
+    )
+
+
+def prove_keys(
+    zone: str, served: Served | None, anchors: Mapping[bytes, bytes] | None, now: int
+) -> tuple[Seal, Keys]:
+    """Whether a server's DNSKEY set is signed by a key that an anchor names, or by one of its own.
+
+    In: `anchors`: as `matching_keys` gives them; None: none is known.
+    Out: what its signature came to, and all keys of the set.
+    """
+    if served is None:
+        return Seal(MISSING, "no DNSKEY"), Keys(zone, ())
+    entry = served.rdata if anchors is None else tuple(anchors.values())
+    return Keys(zone, entry).check(zone, "DNSKEY", served, now), Keys(zone, served.rdata)
