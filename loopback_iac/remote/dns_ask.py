@@ -91,7 +91,7 @@ class _Line(asyncio.DatagramProtocol):
     def error_received(self, exc: Exception) -> None:
         for _, future in self.waiting.values():
             if not future.done():
-                future.set_result(Silence(_why(exc)))
+                future.set_result(Silence(why_silent(exc)))
 
 
 async def ask_udp(server: Server, keys: Iterable[Key], limits: Limits) -> dict[Key, Reply]:
@@ -102,7 +102,7 @@ async def ask_udp(server: Server, keys: Iterable[Key], limits: Limits) -> dict[K
             _Line, remote_addr=(server.address, server.port)
         )
     except OSError as cause:
-        return dict.fromkeys(keys, Silence(_why(cause)))
+        return dict.fromkeys(keys, Silence(why_silent(cause)))
     found: dict[Key, Reply] = {}
     left = iter(list(keys))
     ident = secrets.randbelow(1 << 16)
@@ -160,12 +160,12 @@ async def _work_tcp(
                         line = await asyncio.open_connection(server.address, server.port)
                     found[key] = await _exchange(line, key)
             except (OSError, EOFError, TimeoutError) as cause:
-                found[key] = Silence(_why(cause))
+                found[key] = Silence(why_silent(cause))
                 fresh = line is None
                 _close(line)
                 line = None
                 if fresh and turn == limits.tries - 1:
-                    dead.append(_why(cause))
+                    dead.append(why_silent(cause))
             if not _silent(found[key]):
                 break
     _close(line)
@@ -188,14 +188,14 @@ def _close(line: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None) -> No
         line[1].close()
 
 
-def _why(cause: BaseException) -> str:
+def why_silent(cause: BaseException) -> str:
     """What a person reads of a failed exchange; the same on every run."""
     if isinstance(cause, TimeoutError):
         return "no answer in time"
     if isinstance(cause, ConnectionRefusedError):
         return "connection refused"
     if isinstance(cause, EOFError):
-        return "it ends the connection without an answer"
+        return "it ends the connection"
     if isinstance(cause, OSError) and cause.strerror:
         return cause.strerror.lower()
     return type(cause).__name__

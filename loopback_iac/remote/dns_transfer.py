@@ -28,6 +28,7 @@ from loopback_iac.dns.served.message import (
     Silence,
     parse_message,
 )
+from loopback_iac.remote.dns_ask import why_silent
 
 if TYPE_CHECKING:
     from loopback_iac.dns.served.view import Server
@@ -90,16 +91,9 @@ def _why(cause: Exception) -> str:
             return str(cause)
         case MalformedMessage():
             return f"it answers what is no DNS: {cause}"
-        case TimeoutError():
-            return "it did not end in time"
-        case ConnectionRefusedError():
-            return "connection refused"
-        case EOFError():
-            return "it was cut off"
-        case OSError():
-            return (cause.strerror or type(cause).__name__).lower()
-        case _:
-            return f"its TSIG does not hold ({type(cause).__name__})"
+        case TimeoutError() | ConnectionRefusedError() | EOFError() | OSError():
+            return why_silent(cause)
+    return f"its TSIG does not hold ({type(cause).__name__})"
 
 
 class _Refused(Exception):  # noqa: N818  # says why; made into a Silence

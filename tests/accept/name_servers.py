@@ -66,6 +66,7 @@ class Daemon:
     name: str
     port: int
     words: list[str]
+    zone: str = ZONE
     process: subprocess.Popen[bytes] | None = None
     options: dict[str, str] = field(default_factory=dict)
 
@@ -104,7 +105,7 @@ class Daemon:
 
     def serial(self) -> int | None:
         """Of the SOA it answers, signed when it is to sign."""
-        said = self.ask(ZONE, "SOA")
+        said = self.ask(self.zone, "SOA")
         if said is None or not said.answer:
             return None
         kinds = {rrset.rdtype for rrset in said.answer}
@@ -147,9 +148,9 @@ def knot(image: Image, name: str, text: str, *, sign: dict[str, str] | None = No
     return daemon
 
 
-def nsd(image: Image, name: str, text: str, *, transfers: bool = True) -> Daemon:
+def nsd(image: Image, name: str, text: str, *, transfers: bool = True, zone: str = ZONE) -> Daemon:
     """A NSD that serves a file as it is."""
-    daemon = Daemon(image, name, free_port(), [])
+    daemon = Daemon(image, name, free_port(), [], zone=zone)
     home = f"/dns/{name}"
     daemon.words = ["nsd", "-d", "-c", f"{home}/nsd.conf"]
     image.empty(home)
@@ -162,7 +163,7 @@ def nsd(image: Image, name: str, text: str, *, transfers: bool = True) -> Daemon
         f"    cookie-secret-file: {home}/cookies\n    rrl-ratelimit: 0\n"
         f"remote-control:\n    control-enable: no\n"
         f"key:\n    name: audit\n    algorithm: hmac-sha256\n    secret: {SECRET}\n"
-        f"zone:\n    name: {ZONE}\n    zonefile: zone\n{allow}",
+        f"zone:\n    name: {zone}\n    zonefile: zone\n{allow}",
     )
     daemon.write("zone", text)
     return daemon

@@ -171,7 +171,7 @@ def _check_key_sets(
     current = {
         place_of(view): view.server
         for view, sight in zip(views, sights, strict=True)
-        if newest in sight.serials.values() and place_of(view) in trust.sets
+        if newest in sight.serials.values() and place_of(view) in trust.proven
     }
     sets = [trust.sets[place] for place in current]
     if len(set(sets)) <= 1:

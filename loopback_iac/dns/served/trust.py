@@ -3,14 +3,14 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from loopback_iac.dns.served.message import Reply, Silence
+from loopback_iac.dns.served.message import Reply
 from loopback_iac.dns.served.signatures import (
     Keys,
     Served,
     matching_keys,
     prove_keys,
 )
-from loopback_iac.dns.served.view import Finding, View, read_answer
+from loopback_iac.dns.served.view import Finding, View, read_answer, read_refusal
 
 BY_DS = "DS"
 AGREED = "none: no DS is known; the keys are those that all servers asked agree on"
@@ -26,6 +26,8 @@ class Trust(NamedTuple):
     keys: Mapping[tuple[str, int], Keys] | None
     sets: Mapping[tuple[str, int], frozenset[bytes]]
     """The DNSKEY set of each server that gave one."""
+    proven: frozenset[tuple[str, int]] = frozenset()
+    """Servers whose set a trusted key signed."""
 
 
 def find_trust(
@@ -34,13 +36,13 @@ def find_trust(
     """Whose signatures count at each server.
 
     In: `ds`: those of the parent, or given by hand; `signed`: whether the zone is to be signed;
-        None: it is when there is a DS, or any server has a key.
+        None: it is when there is a DS, or any server has a key or a signature.
     """
     anchors = tuple(ds)
     seen = {place_of(view): _dnskey(view, zone) for view in views}
     held = {place: served for place, served in seen.items() if served is not None}
     if signed is None:
-        signed = bool(anchors or held)
+        signed = bool(anchors or held) or any(_has_signatures(view, zone) for view in views)
     sets = {place: frozenset(served.rdata) for place, served in held.items()}
     if not signed:
         return Trust(UNSIGNED, None, sets), []
@@ -48,7 +50,7 @@ def find_trust(
     found = []
     for view in views:
         place = place_of(view)
-        if all(isinstance(look.soa, Silence) for look in view.looks.values()):
+        if all(read_refusal(look.soa) for look in view.looks.values()):
             continue  # it is silent altogether, which says nothing of its keys
         if place not in held and signed and not held and not anchors:
             continue  # no server has any: said once, of the zone
@@ -61,7 +63,7 @@ def find_trust(
     if not held and not anchors:
         found.append(Finding("", "", "zone-unsigned", zone, "DNSKEY", "no keys", "a signed zone"))
     everywhere = {place: keys.get(place, keys.get(None, Keys(zone, ()))) for place in seen}
-    return Trust(how, everywhere, sets), found
+    return Trust(how, everywhere, sets, frozenset(proven)), found
 
 
 def place_of(view: View) -> tuple[str, int]:
@@ -75,6 +77,11 @@ def _dnskey(view: View, zone: str) -> Served | None:
         if isinstance(found, Served):
             return found
     return None
+
+
+def _has_signatures(view: View, zone: str) -> bool:
+    found = [read_answer(look.soa, (zone, "SOA")) for look in view.looks.values()]
+    return any(isinstance(one, Served) and one.signatures for one in found)
 
 
 _Keyed = dict[tuple[str, int] | None, Keys]

@@ -1,0 +1,490 @@
+"""`loopback dns check` and `ds-gate` on real servers: Knot signs, Knot and NSD serve, some lie."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import time
+from dataclasses import replace
+
+import dns.flags
+import dns.message
+import dns.name
+import dns.query
+import dns.rdataset
+import dns.rrset
+import dns.tsig
+import dns.zone
+import pytest
+
+from loopback_iac.dns import parse_zone_file
+from loopback_iac.dns.rdata import parse_rdata
+from loopback_iac.dns.served import Expected, check_served
+from loopback_iac.dns.served.ds_gate import check_ds_gate
+from loopback_iac.dns.served.signatures import make_ds
+from loopback_iac.dns.served.texts import render_metrics, report_tree
+from loopback_iac.remote.dns_ask import Limits
+from loopback_iac.remote.dns_served import Probe, probe_looks, probe_zone
+from loopback_iac.remote.dns_transfer import parse_tsig
+from tests.accept.name_servers import HOST, KEY_LINE, SECRET, ZONE, Between, knot, nsd, running
+
+TEXT = """\
+$ORIGIN example.net.
+$TTL 3600
+@ SOA ns1 hostmaster 1 3600 900 604800 3600
+@ NS ns1
+@ NS ns2.example.org.
+@ MX 10 mail
+@ CAA 0 issue "ca.example"
+ns1 A 192.0.2.53
+mail A 192.0.2.1
+www A 192.0.2.2
+www AAAA 2001:db8::1
+_sip._tcp SRV 10 5 5060 mail
+alias CNAME www
+*.wild TXT "w"
+a.b.c TXT "deep"
+svc HTTPS 1 . alpn=h2
+child NS ns.child
+child NS ns2.example.org.
+ns.child A 192.0.2.9
+safe NS ns.example.org.
+safe DS 12345 13 2 0123456789ABCDEF0123456789ABCDEF0123456789ABCDEF0123456789ABCDEF
+"""
+DECLARED = parse_zone_file(TEXT)
+OTHERS = {
+    "A": "192.0.2.77",
+    "AAAA": "2001:db8::77",
+    "CAA": '0 issue "other.example"',
+    "CNAME": "mail.example.net.",
+    "DS": "54321 13 2 " + "AB" * 32,
+    "HTTPS": "1 . alpn=h3",
+    "MX": "66 mail.example.net.",
+    "NS": "ns9.example.org.",
+    "SOA": "ns1.example.net. other.example.net. 1 3600 900 604800 3600",
+    "SRV": "10 5 5061 mail.example.net.",
+    "TXT": '"other"',
+}
+LIMITS = Limits(timeout_s=1.0, tries=2)
+SURE = Limits(timeout_s=5.0, tries=4)
+DAY_S = 86_400
+RING = {dns.name.from_text("audit"): dns.tsig.Key("audit", SECRET, "hmac-sha256")}
+
+
+class Fleet:
+    """A signer, and two servers that have what it signed."""
+
+    def __init__(self, image):
+        self.image = image
+        self.signer = knot(image, "signer", TEXT, sign={})
+        self.signer.start()
+        self.signed = transfer(self.signer)
+        self.plain = knot(image, "plain", text_of(self.signed))
+        self.nsd = nsd(image, "nsd", text_of(self.signed))
+
+    @property
+    def ds(self):
+        keys = self.signed.find_rdataset("@", "DNSKEY")
+        return make_ds(ZONE, [one.to_digestable() for one in keys])
+
+    def altered(self, change):
+        """The signed zone after a change, as text."""
+        zone = dns.zone.from_text(text_of(self.signed), ZONE, check_origin=False)
+        change(zone)
+        return text_of(zone)
+
+
+def transfer(daemon):
+    messages = dns.query.xfr(HOST, ZONE, port=daemon.port, keyring=RING, keyname="audit")
+    return dns.zone.from_xfr(messages)
+
+
+def text_of(zone):
+    return zone.to_text(relativize=False, want_origin=True)
+
+
+@pytest.fixture(scope="module")
+def fleet(image):
+    made = Fleet(image)
+    try:
+        with running(made.plain, made.nsd):
+            yield made
+    finally:
+        made.signer.stop()
+
+
+@pytest.fixture(autouse=True)
+def _as_signed(fleet):
+    yield
+    if (fleet.plain.home / "zone").read_text() != text_of(fleet.signed):
+        fleet.plain.reload(text_of(fleet.signed))
+
+
+def check(servers, *, ds=(), way="all", keyed=True, limits=SURE, parent=None, later_s=0, **rest):
+    now = int(time.time())
+    tsig = parse_tsig(KEY_LINE) if keyed is True else keyed or None
+    probe = Probe(DECLARED, now, tsig, way, limits)
+    views, above = probe_zone(probe, [getattr(s, "server", s) for s in servers], parent)
+    return check_served(Expected(DECLARED, now + later_s, tuple(ds), **rest), views, above)
+
+
+def rules(report, name):
+    return {one.rule for one in report.findings if one.server == name}
+
+
+def verdicts(report):
+    return {one.server.name: one.verdict for one in report.servers}
+
+
+@pytest.mark.parametrize("way", ["all", "queries", "transfer"])
+def test_servers_that_have_what_is_declared_are_equal(fleet, way):
+    report = check([fleet.signer, fleet.plain, fleet.nsd], ds=fleet.ds, way=way)
+    assert report.findings == ()
+    assert verdicts(report) == {"signer": "equal", "plain": "equal", "nsd": "equal"}
+    assert report.trust == "DS"
+    assert {one.nsid for one in report.servers} == {"signer", "plain", "nsd"}
+    zonemd = "unknown" if way == "queries" else "holds"
+    assert {one.zonemd for one in report.servers} == {zonemd}
+    assert all(one.signatures > 10 and one.expires for one in report.servers)
+
+
+def test_the_report_is_the_same_each_time_and_whatever_the_order(fleet):
+    fleet.plain.reload(fleet.altered(lambda zone: put(zone, "www", "A")))
+    one, other = check([fleet.plain, fleet.nsd]), check([fleet.nsd, fleet.plain])
+    assert report_tree(one) | {"checked_at": 0} == report_tree(other) | {"checked_at": 0}
+    assert render_metrics(replace(one, checked_at=0)) == render_metrics(
+        replace(other, checked_at=0)
+    )
+
+
+def put(zone, name, kind, text=None, ttl=3600):
+    zone.replace_rdataset(name, dns.rdataset.from_text("IN", kind, ttl, text or OTHERS[kind]))
+
+
+@pytest.mark.parametrize("rrset", DECLARED.rrsets, ids=lambda r: f"{r.owner} {r.type}")
+def test_one_altered_record_is_found_whichever_it_is(fleet, rrset):
+    name = dns.name.from_text(rrset.owner).relativize(dns.name.from_text(ZONE))
+    fleet.plain.reload(fleet.altered(lambda zone: put(zone, name, rrset.type)))
+    report = check([fleet.plain, fleet.nsd], ds=fleet.ds, keyed=False)
+    named = {(one.owner, one.type) for one in report.findings if one.server == "plain"}
+    assert rrset.key in named
+    assert rules(report, "nsd") == set()
+    unsigned = rrset.type == "NS" and rrset.owner != ZONE or rrset.owner == "ns.child.example.net."
+    assert verdicts(report) == {"plain": "diverged" if unsigned else "tampered", "nsd": "equal"}
+    assert verdicts(check([fleet.plain], ds=fleet.ds)) == {"plain": "tampered"}  # by ZONEMD at last
+
+
+def strip(zone):
+    for name in list(zone.nodes):
+        for rdataset in list(zone.nodes[name]):
+            if dns.rdatatype.to_text(rdataset.rdtype) in ("RRSIG", "NSEC", "DNSKEY", "ZONEMD"):
+                zone.nodes[name].rdatasets.remove(rdataset)
+            elif dns.rdatatype.to_text(rdataset.rdtype) in ("CDS", "CDNSKEY"):
+                zone.nodes[name].rdatasets.remove(rdataset)
+
+
+def spoil_zonemd(zone):
+    held = zone.find_rdataset("@", "ZONEMD")[0]
+    put(zone, "@", "ZONEMD", held.replace(digest=bytes(48)).to_text())
+
+
+def drop(zone, name, kind):
+    zone.delete_rdataset(name, kind)
+    zone.delete_rdataset(name, "RRSIG", kind)
+
+
+def shorten(zone):
+    held = zone.find_rdataset("www", "A")
+    zone.replace_rdataset("www", dns.rdataset.from_rdata_list(60, list(held)))
+
+
+FAULTS = {
+    "a record more": (
+        lambda zone: put(zone, "evil", "A"),
+        {"rrset-extra", "signature-missing", "zonemd-wrong"},
+    ),
+    "a record gone": (
+        lambda zone: drop(zone, "www", "A"),
+        {"rrset-missing", "denial-unproven", "zonemd-wrong"},
+    ),
+    "another TTL": (shorten, {"rrset-ttl", "ttl-unsigned", "zonemd-wrong"}),
+    "no signatures": (strip, {"dnskey-unproven", "signature-missing", "denial-unproven"}),
+    "another digest": (spoil_zonemd, {"zonemd-wrong", "signature-wrong"}),
+    "other keys": (
+        lambda zone: put(
+            zone,
+            "@",
+            "DNSKEY",
+            "257 3 13 " + "mdsswUyr3DPW132mOi8V9xESWE8jTo0d" * 2 + "XEs+uIo9Yvk=",
+        ),
+        {"dnskey-unproven"},
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_who_tampers_is_told_from_who_does_not(fleet, fault):
+    change, expected = FAULTS[fault]
+    fleet.plain.reload(fleet.altered(change))
+    report = check([fleet.plain, fleet.nsd], ds=fleet.ds)
+    assert expected <= rules(report, "plain")
+    assert verdicts(report) == {"plain": "tampered", "nsd": "equal"}
+
+
+@pytest.fixture
+def second(fleet):
+    """A signer with the same keys and another zone of the same serial."""
+    daemon = knot(fleet.image, "second", "", sign={})
+    fleet.signer.stop()
+    shutil.copytree(fleet.signer.home / "keys", daemon.home / "keys")
+    fleet.signer.start()
+    daemon.write(
+        "zone",
+        TEXT.replace("192.0.2.2\n", "192.0.2.3\nmore TXT x\n").replace("alias CNAME www\n", ""),
+    )
+    with running(daemon):
+        yield daemon
+
+
+def test_other_data_that_is_rightly_signed_diverges(fleet, second):
+    for keyed in (True, False):
+        report = check([fleet.nsd, second], ds=fleet.ds, keyed=keyed)
+        assert verdicts(report) == {"nsd": "equal", "second": "diverged"}
+        assert {(one.rule, one.owner) for one in report.findings} == {
+            ("rrset-values", "www.example.net."),
+            ("rrset-missing", "alias.example.net."),
+            ("rrset-extra", "more.example.net."),
+        }
+        assert {one.extra for one in report.servers} == {"transfer" if keyed else "walk"}
+
+
+def test_a_secondary_that_stands_still_lags_and_one_that_alters_it_tampers(fleet, second):
+    newer = transfer(second)
+    soa = newer.find_rdataset("@", "SOA")[0]
+    put(newer, "@", "SOA", soa.replace(serial=soa.serial + 5).to_text())
+    earlier = parse_zone_file((second.home / "zone").read_text(), ZONE, title="before")
+    before = transfer(second)
+    fleet.plain.reload(text_of(before))
+    second.reload(TEXT.replace("hostmaster 1 ", "hostmaster 7 "))
+    report = check([fleet.plain, second], ds=fleet.ds, earlier=(("before", earlier),))
+    assert verdicts(report) == {"plain": "lagging", "second": "equal"}
+    assert report.newest == 7
+    assert [one.content for one in report.servers] == ["before", "declared"]
+    zone = dns.zone.from_text(text_of(before), ZONE)
+    put(zone, "www", "A")
+    fleet.plain.reload(text_of(zone))
+    report = check([fleet.plain, second], ds=fleet.ds)
+    assert verdicts(report) == {"plain": "tampered", "second": "equal"}
+    assert "serial-behind" in rules(report, "plain")
+
+
+def test_signatures_that_have_expired_or_soon_will(fleet):
+    soon = check([fleet.nsd], ds=fleet.ds, later_s=15 * DAY_S)
+    assert rules(soon, "nsd") == {"signature-life"}
+    late = check([fleet.nsd], ds=fleet.ds, later_s=22 * DAY_S)
+    assert (
+        {"signature-expired"}
+        <= rules(late, "nsd")
+        <= {"signature-expired", "dnskey-unproven"} | {"denial-unproven", "ds-no-key"}
+    )
+    early = check([fleet.nsd], ds=fleet.ds, later_s=-DAY_S)
+    assert "signature-early" in rules(early, "nsd")
+
+
+def answering(rcode):
+    def meddle(said, way):
+        head = bytearray(said[:12])
+        head[3] = head[3] & 0xF0 | rcode
+        return bytes(head) + said[12:]
+
+    return meddle
+
+
+def without_authority(said, way):
+    return said[:2] + bytes((said[2] & ~4,)) + said[3:]
+
+
+def lying_over_udp(said, way):
+    return said.replace(bytes((192, 0, 2, 2)), bytes((192, 0, 2, 77))) if way == "udp" else said
+
+
+def cut_off(said, way):
+    if way == "tcp":
+        return None
+    return said[:2] + bytes((said[2] | 2,)) + said[3:]
+
+
+BETWEEN = {
+    "refuses": (answering(5), "unreachable", {"udp-silent", "tcp-silent"}, "it answers REFUSED"),
+    "fails": (answering(2), "unreachable", {"udp-silent", "tcp-silent"}, "it answers SERVFAIL"),
+    "is a resolver": (
+        without_authority,
+        "unreachable",
+        {"udp-silent", "tcp-silent"},
+        "its answer is not authoritative",
+    ),
+    "is silent": (
+        lambda said, way: None,
+        "unreachable",
+        {"udp-silent", "tcp-silent"},
+        "no answer in time",
+    ),
+    "speaks no DNS": (
+        lambda said, way: said[:2] + b"\xff" * 30,
+        "unreachable",
+        {"udp-silent", "tcp-silent"},
+        "it answers what is no DNS: 65535 questions",
+    ),
+    "cuts off, with TCP dead": (
+        cut_off,
+        "unreachable",
+        {"udp-silent", "tcp-silent"},
+        "its answer is cut off",
+    ),
+    "has no TCP": (
+        lambda said, way: None if way == "tcp" else said,
+        "faulty",
+        {"tcp-silent", "transfer-refused"},
+        "it ends the connection",
+    ),
+    "has no UDP": (
+        lambda said, way: None if way == "udp" else said,
+        "faulty",
+        {"udp-silent"},
+        "no answer in time",
+    ),
+    "lies over UDP": (
+        lying_over_udp,
+        "tampered",
+        {"rrset-values", "signature-wrong"},
+        "192.0.2.77",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", BETWEEN)
+def test_a_server_that(fleet, fault):
+    meddle, verdict, expected, got = BETWEEN[fault]
+    with Between(fleet.nsd, meddle) as between:
+        report = check([between, fleet.plain], ds=fleet.ds, limits=LIMITS)
+    assert verdicts(report) == {"between": verdict, "plain": "equal"}
+    assert rules(report, "between") == expected
+    assert got in {one.got for one in report.findings}
+    if fault == "lies over UDP":
+        assert {one.by for one in report.findings} == {("udp",)}
+
+
+def test_a_key_that_a_server_does_not_take_is_told(fleet):
+    wrong = parse_tsig("hmac-sha256:audit:" + "AAAA" * 8)
+    report = check([fleet.nsd, fleet.plain], ds=fleet.ds, keyed=wrong)
+    assert rules(report, "nsd") == rules(report, "plain") == {"transfer-refused"}
+    assert {one.extra for one in report.servers} == {"walk"}
+    assert {one.got for one in report.findings} == {"NOTAUTH: BadSignature"}
+
+
+def test_the_wrong_pop_is_told(fleet):
+    server = fleet.nsd.server
+    report = check([server._replace(pop="nsd"), server._replace(pop="par1")], ds=fleet.ds)
+    assert [(one.server, one.rule) for one in report.findings] == [("nsd/par1", "nsid-differs")]
+
+
+PARENT = """\
+$ORIGIN net.
+$TTL 3600
+@ SOA ns.net. h.net. 1 3600 900 604800 3600
+@ NS ns.net.
+ns A 192.0.2.100
+example NS ns1.example.net.
+example NS ns2.example.org.
+ns1.example A 192.0.2.53
+"""
+PARENTS = {
+    "as it should be": ("", "", set()),
+    "with another name server": ("ns2.example.org.", "ns3.example.org.", {"parent-ns"}),
+    "without glue": ("ns1.example A 192.0.2.53\n", "", {"parent-glue"}),
+    "with other glue": ("192.0.2.53", "192.0.2.54", {"parent-glue"}),
+    "with another DS": ("DS", "", {"ds-no-key"}),
+    "with a DS too many": ("DS+", "", {"ds-stray", "ds-cds"}),
+}
+
+
+@pytest.mark.parametrize("fault", PARENTS)
+def test_a_parent(fleet, fault):
+    old, new, expected = PARENTS[fault]
+    ds = [f"example DS {text_ds(one)}\n" for one in fleet.ds]
+    if old.startswith("DS"):
+        ds = [*(ds if old == "DS+" else []), f"example DS 1 13 2 {'00' * 32}\n"]
+        old = ""
+    text = (PARENT.replace(old, new) if old else PARENT) + "".join(ds)
+    parent = nsd(fleet.image, "parent", text, zone="net.")
+    with running(parent):
+        report = check([fleet.nsd], parent=parent.server)
+    assert {one.rule for one in report.findings if not one.server} | (
+        rules(report, "nsd") & {"ds-cds"}
+    ) >= expected
+    assert ({one.rule for one in report.findings} == set()) == (expected == set())
+    assert all("parent was not asked" not in line for line in report.unknown)
+
+
+def text_ds(wire):
+    tag, algorithm, kind = int.from_bytes(wire[:2]), wire[2], wire[3]
+    return f"{tag} {algorithm} {kind} {wire[4:].hex()}"
+
+
+def gate(*servers):
+    views = probe_looks(ZONE, [getattr(s, "server", s) for s in servers], LIMITS)
+    return check_ds_gate(ZONE, views, int(time.time()))
+
+
+def test_the_gate_opens_when_every_server_proves_itself(fleet):
+    found = gate(fleet.signer, fleet.plain, fleet.nsd)
+    assert (found.open, found.ds, found.findings) == (True, fleet.ds, ())
+    (line,) = found.records(ZONE)
+    assert parse_rdata("DS", line.split(" DS ")[1], ".") == fleet.ds[0]
+
+
+def test_the_gate_stays_closed_and_names_who_fails(fleet):
+    fleet.plain.reload(fleet.altered(strip))
+    found = gate(fleet.nsd, fleet.plain)
+    assert (found.open, found.ds, found.records(ZONE)) == (False, (), [])
+    assert {(one.server, one.rule, one.by) for one in found.findings} == {
+        ("plain", "dnskey-unproven", ("tcp",)),
+        ("plain", "dnskey-unproven", ("udp",)),
+    }
+
+
+GATES = {
+    "NSEC without signatures": ("NSEC", "denial-unproven"),
+    "a SOA without signatures": ("SOA", "signature-missing"),
+    "keys without signatures": ("DNSKEY", "dnskey-unproven"),
+}
+
+
+@pytest.mark.parametrize("fault", GATES)
+def test_the_gate_wants(fleet, fault):
+    kind, rule = GATES[fault]
+
+    def change(zone):
+        for name in list(zone.nodes):
+            with contextlib.suppress(KeyError):
+                zone.delete_rdataset(name, "RRSIG", kind)
+
+    fleet.plain.reload(fleet.altered(change))
+    found = gate(fleet.nsd, fleet.plain)
+    assert not found.open
+    assert {(one.server, one.rule) for one in found.findings} >= {("plain", rule)}
+    assert {one.server for one in found.findings} == {"plain"}
+
+
+def test_the_gate_wants_udp_and_tcp_and_one_set_of_keys(fleet):
+    with Between(fleet.nsd, lambda said, way: None if way == "tcp" else said) as between:
+        found = gate(fleet.nsd, between)
+    assert not found.open
+    assert {(one.server, one.rule, one.by) for one in found.findings} == {
+        ("between", "tcp-silent", ("tcp",))
+    }
+    stranger = knot(fleet.image, "stranger", TEXT, sign={})
+    with running(stranger):
+        found = gate(fleet.nsd, fleet.plain, stranger)
+    assert not found.open
+    assert {(one.server, one.rule) for one in found.findings} == {("stranger", "dnskey-differs")}
