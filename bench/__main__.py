@@ -8,7 +8,19 @@ from __future__ import annotations
 import signal
 import sys
 
-from bench import bare, drills, engine, grow, migrate, prove, scale, ten, throughput, zone
+from bench import (
+    bare,
+    drills,
+    engine,
+    grow,
+    migrate,
+    prove,
+    scale,
+    served,
+    ten,
+    throughput,
+    zone,
+)
 
 MEASUREMENTS = {
     "engine": engine.main,
@@ -21,6 +33,7 @@ MEASUREMENTS = {
     "scale": scale.main,
     "zone": zone.main,
     "prove": prove.main,
+    "served": served.main,
 }
 
 # whoever is told to end takes the lab down first

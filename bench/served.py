@@ -1,0 +1,135 @@
+"""A signed zone of 10,000 RRsets on one server, one record of it altered: how long, and is it seen.
+
+Beside it `octodns-report` of the same records on the same server, in the same run, in turns. It
+asks with a resolver, compares servers with each other, and looks at no signature, no TTL and no
+record that nobody declared; both start from a file of the zone, and both starts are counted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import json
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+from bench.rivals import ensure_environment
+from bench.zone import NAME, records
+from loopback_iac.dns import parse_zone, render_octodns, render_zone_file
+from loopback_iac.lab.image import ensure_image
+from tests.accept.name_servers import HOST, KEY_LINE, Daemon, knot, nsd, running
+from tests.accept.parsers import Image
+from tests.accept.test_dns_check import text_of, transfer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HERE = Path(__file__).parent
+ALTERED = "10.99.99.99"
+SOA = "ns1 hostmaster 1 3600 900 604800 3600"
+WAYS = ("queries", "transfer", "all")
+
+
+def main(count: int = 10_000, runs: int = 3) -> None:
+    """Print the table: seconds of whole commands, the median and the spread; who saw what."""
+    given = records(count - 1, ours=True)
+    given["@"] = given["@"] | {"SOA": [SOA]}
+    zone = parse_zone("bench", {"name": NAME, "records": given})
+    with tempfile.TemporaryDirectory() as name, machine_image() as image:
+        folder = Path(name)
+        (folder / "zone").write_text(render_zone_file(zone))
+        (folder / f"{NAME}yaml").write_text(render_octodns(zone))
+        (folder / "key").write_text(KEY_LINE)
+        (folder / "octodns.yaml").write_text(
+            f"providers:\n  own:\n    class: octodns.provider.yaml.YamlProvider\n"
+            f"    directory: {folder}\nzones:\n  {NAME}:\n    sources: [own]\n    targets: [own]\n"
+        )
+        signer = knot(image, "signer", (folder / "zone").read_text(), sign={})
+        with running(signer):
+            signed = text_of(transfer(signer))
+        altered = re.sub(r"(?m)^(h5000\S* .* A) \S+$", rf"\1 {ALTERED}", signed)
+        if altered == signed:
+            raise SystemExit("nothing was altered")
+        for made in (knot(image, "knot", altered), nsd(image, "nsd", altered)):
+            with running(made):
+                compare(made, folder, len(zone.rrsets), runs)
+
+
+def compare(server: Daemon, folder: Path, count: int, runs: int) -> None:
+    """One server: every way, in turns."""
+    found: dict[str, list[tuple[float, str]]] = {}
+    for _ in range(runs):
+        for way in WAYS:
+            found.setdefault(f"loopback dns check --by {way}", []).append(ours(server, folder, way))
+        found.setdefault("octodns-report --concurrency 64", []).append(theirs(server, folder))
+    title = f"{count:,} RRsets, one altered, {server.name}; seconds, median of {runs}"
+    table = Table(title, "median", "least", "most", "seen")
+    for what, rows in found.items():
+        times = [seconds for seconds, _ in rows]
+        told = {seen for _, seen in rows}
+        figures = [f"{f(times):.2f}" for f in (statistics.median, min, max)]
+        table.add_row(what, *figures, "; ".join(sorted(told)))
+    Console(width=140).print(table)
+
+
+def ours(server: Daemon, folder: Path, way: str) -> tuple[float, str]:
+    """Seconds, and which records it named."""
+    words = [str(Path(sys.executable).parent / "loopback"), "dns", "check", str(folder / "zone")]
+    words += ["--server", f"{server.name}={HOST}:{server.port}", "--by", way, "--json"]
+    begun = time.perf_counter()
+    done = run([*words, "--tsig-file", str(folder / "key")])
+    seconds = time.perf_counter() - begun
+    report = json.loads(done)
+    named = sorted({f"{one['owner']} {one['type']}" for one in report["findings"]})
+    return seconds, f"{report['servers'][0]['verdict']}: {', '.join(named)}"
+
+
+def theirs(server: Daemon, folder: Path) -> tuple[float, str]:
+    """Seconds, and how many records it called inconsistent; asked alone, as a server is."""
+    words = [str(ensure_environment("octodns") / "python"), str(HERE / "peers/octodns/report.py")]
+    words += [str(server.port), "--config-file", str(folder / "octodns.yaml"), "--zone", NAME]
+    words += ["--source", "own", "--concurrency", "64", "--timeout", "5", HOST]
+    begun = time.perf_counter()
+    done = run(words)
+    seconds = time.perf_counter() - begun
+    rows = list(csv.reader(io.StringIO(done)))
+    wrong = [row for row in rows[1:] if row and row[-1] != "True"]
+    return seconds, f"{len(rows) - 1} records asked, {len(wrong)} called inconsistent"
+
+
+def run(words: list[str]) -> str:
+    done: Any = subprocess.run(words, capture_output=True, text=True, check=False, cwd=HERE.parent)
+    if done.returncode not in (0, 1) or not done.stdout:
+        raise SystemExit(done.stderr[-1500:])
+    return str(done.stdout)
+
+
+@contextlib.contextmanager
+def machine_image() -> Iterator[Image]:
+    """A writable layer over the hosts' image, gone afterwards."""
+    lower, _ = ensure_image()
+    with tempfile.TemporaryDirectory() as ground:
+        subprocess.run(["mount", "-t", "tmpfs", "tmpfs", ground], check=True)
+        try:
+            for name in ("up", "wk", "root"):
+                (Path(ground) / name).mkdir()
+            root = f"{ground}/root"
+            layers = f"lowerdir={lower},upperdir={ground}/up,workdir={ground}/wk"
+            words = ["mount", "-t", "overlay", "overlay", "-o", layers, root]
+            subprocess.run(words, check=True)
+            try:
+                yield Image(Path(root))
+            finally:
+                subprocess.run(["umount", root], check=True)
+        finally:
+            subprocess.run(["umount", ground], check=True)
