@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import random
 import shutil
 import time
 from dataclasses import replace
@@ -16,7 +18,9 @@ import dns.rrset
 import dns.tsig
 import dns.zone
 import pytest
+from typer.testing import CliRunner
 
+from loopback_iac.cli import app
 from loopback_iac.dns import parse_zone_file
 from loopback_iac.dns.rdata import parse_rdata
 from loopback_iac.dns.served import Expected, check_served
@@ -436,6 +440,74 @@ def text_ds(wire):
 def gate(*servers):
     views = probe_looks(ZONE, [getattr(s, "server", s) for s in servers], LIMITS)
     return check_ds_gate(ZONE, views, int(time.time()))
+
+
+def test_nsec3_denies_as_well_and_cannot_be_walked(fleet):
+    signer = knot(fleet.image, "hashed", TEXT, sign={"nsec3": "on"})
+    with running(signer):
+        report = check([signer], keyed=False)
+        assert report.findings == ()
+        assert any("no NSEC chain" in line for line in report.unknown)
+        assert check([signer]).findings == ()
+        assert gate(signer).open
+
+
+def test_damaged_answers_never_end_in_anything_but_a_report(fleet):
+    chance = random.Random(20261121)  # noqa: S311  # damage, no secret
+
+    def damaged(said, way):
+        octets = bytearray(said)
+        for _ in range(chance.choice((0, 1, 3))):
+            octets[chance.randrange(12, len(octets))] = chance.randrange(256)
+        return bytes(
+            octets[: chance.randrange(12, len(octets))] if chance.random() < 0.1 else octets
+        )
+
+    for _ in range(8):
+        with Between(fleet.nsd, damaged) as between:
+            report = check([between, fleet.plain], ds=fleet.ds, limits=LIMITS)
+        assert verdicts(report)["between"] != "equal"
+        assert json.dumps(report_tree(report))
+
+
+def test_the_verb_ends_and_prints_as_it_says(fleet, tmp_path):
+    (tmp_path / "zone").write_text(TEXT)
+    (tmp_path / "key").write_text(KEY_LINE)
+    words = ["check", tmp_path / "zone", "--ds", text_ds(fleet.ds[0])]
+    words += ["--server", f"nsd={HOST}:{fleet.nsd.port}", "--server"]
+    plain = f"plain/plain={HOST}:{fleet.plain.port}"
+    metrics = tmp_path / "dns.prom"
+    done = run_verb(*words, plain, "--tsig-file", tmp_path / "key", "--textfile", metrics)
+    assert (done.exit_code, done.stdout.count("equal"), done.stdout.count("holds")) == (0, 2, 2)
+    assert 'verdict="equal"} 1' in metrics.read_text()
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+    fleet.plain.reload(fleet.altered(lambda zone: put(zone, "www", "A")))
+    done = run_verb(*words, plain, "--tsig-file", "-", "--json", stdin=KEY_LINE)
+    found = json.loads(done.stdout)
+    assert (done.exit_code, found["equal"], found["trust"]) == (1, False, "DS")
+    assert [one["verdict"] for one in found["servers"]] == ["equal", "tampered"]
+    assert {one["address"] for one in found["findings"]} == {f"{HOST}:{fleet.plain.port}"}
+    assert SECRET not in done.output
+    done = run_verb(*words, plain)
+    assert "www.example.net. A: 192.0.2.77; expected 192.0.2.2 by tcp, udp" in done.stderr
+
+
+def test_the_gates_verb_prints_the_ds_or_who_fails(fleet):
+    servers = ["--server", f"nsd={HOST}:{fleet.nsd.port}", "--server"]
+    servers.append(f"plain={HOST}:{fleet.plain.port}")
+    done = run_verb("ds-gate", "example.net", *servers)
+    assert (done.exit_code, done.stdout) == (0, f"example.net. IN DS {text_ds(fleet.ds[0])}\n")
+    fleet.plain.reload(fleet.altered(strip))
+    done = run_verb("ds-gate", "example.net", *servers)
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "rule: dnskey-unproven" in done.stderr
+    assert "nsd " not in done.stderr
+    done = run_verb("ds-gate", "example.net", *servers, "--json")
+    assert (json.loads(done.stdout)["open"], json.loads(done.stdout)["ds"]) == (False, [])
+
+
+def run_verb(*words, stdin=None):
+    return CliRunner().invoke(app, ["dns", *map(str, words)], input=stdin)
 
 
 def test_the_gate_opens_when_every_server_proves_itself(fleet):

@@ -142,7 +142,7 @@ class _Nsec3:
         for (owner, kind), served in proofs.items():
             if kind == "NSEC3":
                 self.salt, self.iterations, after, bitmap = read_nsec3(served.rdata[0])
-                self.at[names.labels(owner)[0].upper()] = (after, bitmap)
+                self.at[owner.partition(".")[0].upper()] = (after, bitmap)
         self.zone = keys.zone
 
     def _hash(self, name: str) -> str:
@@ -213,7 +213,7 @@ def find_promised(found: dict[Key, Served], missing: Iterable[Key], zone: str) -
     In: `found`: the whole zone.
     """
     chain3 = {
-        names.labels(owner)[0].upper(): served.rdata[0]
+        owner.partition(".")[0].upper(): served.rdata[0]
         for (owner, kind), served in found.items()
         if kind == "NSEC3"
     }

@@ -125,37 +125,49 @@ class _Reader:
 
     def __init__(self, octets: bytes) -> None:
         self.octets = octets
-        self.seen: dict[int, str] = {}
+        self.seen: dict[int, tuple[str, int]] = {}
+        self.depth = 0
         self.nsid, self.extended_rcode, self.tsig_at = "", 0, 0
 
     def name(self, start: int) -> tuple[str, int]:
         """The name at a place, and where it ends there."""
-        known = self.seen.get(start)
-        if known is not None and self.octets[start] >= 0xC0:
-            return known, start + 2
-        octets, parts, size, at, end = self.octets, [], 1, start, -1
-        jumps = 0
+        octets, parts, size, at = self.octets, [], 1, start
+        rest, more, end = "", 0, 0
         while length := octets[at]:
             if length >= 0xC0:
-                end = at + 2 if end < 0 else end
-                target = (length & 0x3F) << 8 | octets[at + 1]
-                jumps += 1
-                if target >= at or jumps > MAX_POINTERS:
-                    raise MalformedMessage("a name that points forward")
-                at = target
-                continue
+                rest, more, end = *self._pointed(at), at + 2
+                break
             if length > 63:
                 raise MalformedMessage("a label of no known kind")
             label = octets[at + 1 : at + 1 + length]
             size += length + 1
-            if len(label) < length or size > 255:
+            if len(label) < length:
                 raise MalformedMessage("a name that does not end")
             parts.append(_label(label))
             at += length + 1
-        text = ".".join(parts) + "."
-        if end >= 0:
-            self.seen[start] = text
-        return text, at + 1 if end < 0 else end
+        size += more - 1 if end else 0
+        if size > 255:
+            raise MalformedMessage("a name of more than 255 octets")
+        text = ".".join(parts) + "." if parts or not end else rest
+        if parts and rest not in ("", "."):
+            text += rest
+        self.seen[start] = text, size
+        return text, end or at + 1
+
+    def _pointed(self, at: int) -> tuple[str, int]:
+        """The name that a pointer leads to, and its octets; it leads back, so it ends."""
+        target = (self.octets[at] & 0x3F) << 8 | self.octets[at + 1]
+        if target >= at:
+            raise MalformedMessage("a name that points forward")
+        known = self.seen.get(target)
+        if known is None:
+            self.depth += 1
+            if self.depth > MAX_POINTERS:
+                raise MalformedMessage("a name of too many pointers")
+            text, _ = self.name(target)
+            self.depth -= 1
+            known = text, self.seen[target][1]
+        return known
 
     def records(self, at: int, count: int) -> tuple[list[Record], int]:
         """A section's records without OPT and TSIG, and where it ends."""

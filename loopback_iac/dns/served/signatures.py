@@ -8,6 +8,7 @@ Sources: RFC 4034 3.1.8.1 and 6 (what is signed), RFC 4035 5.3 (how it is checke
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 import dns.dnssec
@@ -134,20 +135,15 @@ def read_keys(wires: Iterable[bytes]) -> Iterator[dns.rdtypes.ANY.DNSKEY.DNSKEY]
 
 
 class Keys:
-    """Keys of one zone; what they were asked before is remembered, for servers say the same."""
+    """Keys of one zone."""
 
     def __init__(self, zone: str, wires: Iterable[bytes]) -> None:
         self.zone = zone
         self.signer = names.name_wire(zone)
-        self.known: dict[tuple[int, int], list[GenericPublicKey]] = {}
-        self.tried: dict[tuple[bytes, bytes], bool] = {}
+        self.known: dict[tuple[int, int], list[bytes]] = {}
         for key in read_keys(wires):
             place = dns.dnssec.key_id(key), int(key.algorithm)
-            try:
-                public = get_algorithm_cls_from_dnskey(key).public_cls.from_dnskey(key)
-            except (dns.exception.DNSException, ValueError):
-                continue
-            self.known.setdefault(place, []).append(public)
+            self.known.setdefault(place, []).append(key.to_digestable())
 
     def __bool__(self) -> bool:
         """Whether there is any."""
@@ -183,7 +179,7 @@ class Keys:
                 signed_owner = names.parent(signed_owner)
             signed_owner = f"*.{signed_owner}" if signed_owner != "." else "*."
         octets = sig.head + _signed_octets(signed_owner, kind, served, sig.original_ttl_s)
-        if not any(self._verify(public, octets, sig.octets) for public in publics[:MAX_TRIED]):
+        if not any(_holds(wire, octets, sig.octets) for wire in publics[:MAX_TRIED]):
             return Seal(WRONG, f"the data is not what key {sig.tag} signed")
         rule, why = "", ""
         if sig.expires < now:
@@ -192,17 +188,29 @@ class Keys:
             rule, why = EARLY, "the signature is not valid yet"
         return Seal(rule, why, sig.expires, sig.original_ttl_s, sig.labels < count)
 
-    def _verify(self, public: GenericPublicKey, octets: bytes, signature: bytes) -> bool:
-        key = (octets, signature)
-        known = self.tried.get(key)
-        if known:
-            return True
+
+@lru_cache(maxsize=1024)
+def _public(wire: bytes) -> GenericPublicKey | None:
+    """The key of a DNSKEY's data; None when it is none that can be computed with."""
+    for key in read_keys((wire,)):
         try:
-            public.verify(signature, octets)
-        except (InvalidSignature, ValueError):
-            return False
-        self.tried[key] = True
-        return True
+            return get_algorithm_cls_from_dnskey(key).public_cls.from_dnskey(key)
+        except (dns.exception.DNSException, ValueError):
+            continue
+    return None
+
+
+@lru_cache(maxsize=1 << 17)
+def _holds(key: bytes, octets: bytes, signature: bytes) -> bool:
+    """Whether a key signed octets; remembered, for many servers say the same."""
+    public = _public(key)
+    if public is None:
+        return False
+    try:
+        public.verify(signature, octets)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
 
 
 def _signed_octets(owner: str, kind: str, served: Served, ttl_s: int) -> bytes:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import dns.dnssec
@@ -15,10 +17,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loopback_iac.dns.served import RULES, Expected, Keys, Silence, check_served, group_records
+from loopback_iac.dns.names import name_wire
+from loopback_iac.dns.served import (
+    RULES,
+    Expected,
+    Keys,
+    MalformedMessage,
+    Silence,
+    check_served,
+    group_records,
+    parse_message,
+)
 from loopback_iac.dns.served.denial import find_promised, prove_denial
-from loopback_iac.dns.served.message import Record
+from loopback_iac.dns.served.ds_gate import check_ds_gate
+from loopback_iac.dns.served.message import FIXED, HEADER, Record, type_number
 from loopback_iac.dns.served.rules import VERDICTS
+from loopback_iac.dns.served.signatures import make_ds
 from loopback_iac.dns.served.texts import render_metrics, report_tree
 from loopback_iac.dns.served.view import is_older
 from loopback_iac.dns.served.zonemd import check_zonemd
@@ -170,6 +184,40 @@ def test_an_unsigned_zone_is_compared_all_the_same():
         for one in plain
     )
     assert check(other).servers[0].verdict == "diverged"
+
+
+def octets_of(found) -> bytes:
+    """Records as the answer of a server, names written out."""
+    head = HEADER.pack(1, 0x8400, 0, len(found), 0, 0)
+    return head + b"".join(
+        name_wire(one.owner)
+        + FIXED.pack(type_number(one.type), 1, one.ttl_s, len(one.wire))
+        + one.wire
+        for one in found
+    )
+
+
+@given(
+    harm=st.lists(st.tuples(st.integers(12, 1 << 16), st.integers(0, 255)), min_size=1, max_size=6),
+    ds=st.booleans(),
+)
+def test_whatever_can_be_read_is_judged(harm, ds):
+    octets = bytearray(octets_of(signed()))
+    for at, octet in harm:
+        octets[12 + at % (len(octets) - 12)] = octet
+    try:
+        answer = parse_message(bytes(octets)).answer
+    except MalformedMessage:
+        return
+    anchors = make_ds(ORIGIN, [one.wire for one in signed() if one.type == "DNSKEY"])
+    expected = Expected(DECLARED, now(), anchors if ds else ())
+    asked = {rrset.key: answer_to(answer, *rrset.key) for rrset in DECLARED.rrsets}
+    view = replace(view_of(answer), answers=asked)
+    report = check_served(expected, [view])
+    assert json.dumps(report_tree(report))
+    assert render_metrics(report)
+    gate = check_ds_gate(ORIGIN, [view], now())
+    assert gate.open != bool(gate.findings)
 
 
 def test_every_rule_and_verdict_stands_in_the_page():
