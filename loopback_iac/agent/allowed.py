@@ -85,7 +85,7 @@ def parse_place(path: str, role: str) -> Place:
     if place is None and unit and unit.group(1) not in OWN_UNITS:
         place = Place("unit", ROLES)
     if place is None and _DROP_IN.fullmatch(path):
-        place = Place("drop-in", BOTH)
+        place = Place("drop-in", (*BOTH, NAMESERVER))
     if place is None:
         raise RefusedError(
             f"{path} is not a path this agent writes",

@@ -7,12 +7,13 @@ from loopback_iac.model.name_server import transfer_key, transfer_mark
 from loopback_iac.model.primary import PRIMARY
 from loopback_iac.render.files import File, HostFiles, secret_mark
 from loopback_iac.render.host import packages_of
-from loopback_iac.render.primary import addresses_of, shared
+from loopback_iac.render.primary import UNITS, addresses_of, shared
 from loopback_iac.render.text import render_text
 
 CONFIGURATION = {"knot": "/etc/knot/knot.conf", "nsd": "/etc/nsd/nsd.conf"}
 STATE = {"knot": "/var/lib/knot", "nsd": "/var/lib/nsd"}
 NSD_RUN = "/run/nsd"
+ASK = {"knot": "/usr/sbin/knotc zone-refresh", "nsd": "/usr/sbin/nsd-control transfer"}
 
 
 def render_name_server(primary: Primary, name: str, hosts: Mapping[str, Host]) -> HostFiles:
@@ -38,5 +39,10 @@ def render_name_server(primary: Primary, name: str, hosts: Mapping[str, Host]) -
         text = render_text("knot-secondary.conf", listen=bound, via=via, **values)
     else:
         text = render_text("nsd.conf", listen=listen, run=NSD_RUN, **values)
-    files = {CONFIGURATION[software]: File(text, "0640", group=software)}
+    files = {
+        CONFIGURATION[software]: File(text, "0640", group=software),
+        f"{UNITS}/{software}.service.d/loopback.conf": File(
+            render_text("name-server.drop-in", ask=ASK[software])
+        ),
+    }
     return HostFiles(files=files, packages=packages_of(software))

@@ -211,6 +211,22 @@ def test_zones_change_come_and_go_by_the_primary_alone(service):
         assert service.served(host, "www.example.net.", "203.0.113.11")()
 
 
+def test_who_was_down_has_the_change_when_it_comes_back(service):
+    """Nobody tells it again; the zone's own refresh would be ten minutes away."""
+    daemons = {"c-fra": "knot", "svc2": "nsd"}
+    for host, daemon in daemons.items():
+        service.says(host, "systemctl", "stop", daemon)
+    service.write(example_net=ZONE.replace("203.0.113.10", "203.0.113.12"))
+    service.up()
+    for host, daemon in daemons.items():
+        service.says(host, "systemctl", "start", daemon)
+        until(service.served(host, "www.example.net.", "203.0.113.12"))
+    service.write(example_net=ZONE.replace("203.0.113.10", "203.0.113.11"))
+    service.up()
+    until(service.served("svc2", "www.example.net.", "203.0.113.11"))
+    until(service.served("c-fra", "www.example.net.", "203.0.113.11"))
+
+
 def test_a_zone_that_knot_refuses_changes_nothing(service):
     path = "/etc/loopback/zones/example.net.zone"
     before = service.says("svc1", "cat", path)
