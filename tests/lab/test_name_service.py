@@ -197,18 +197,12 @@ def test_both_name_servers_answer_and_the_primary_is_not_there(service):
     assert [line.split()[1:3] for line in zone["ds"]] == [["13", "2"]]
 
 
-def test_zones_change_come_and_go_by_the_primary_alone(service):
+def test_zones_change_and_come_by_the_primary_alone(service):
     service.write(example_net=ZONE.replace("203.0.113.10", "203.0.113.11"), example_org=OTHER)
     assert service.up() == {"dns", "dns-primary-apply", "dns-primary-confirm"}
     for host in ("c-fra", "svc2"):
         until(service.served(host, "www.example.net.", "203.0.113.11"))
         until(lambda host=host: service.ask(host, "example.org.", "SOA")["rcode"] == "NOERROR")
-    assert service.up() == set()
-    (service.zones / "example.org.zone").unlink()
-    service.up()
-    for host in ("c-fra", "svc2"):
-        until(lambda host=host: service.ask(host, "example.org.", "SOA")["rcode"] == "REFUSED")
-        assert service.served(host, "www.example.net.", "203.0.113.11")()
 
 
 def test_who_was_down_has_the_change_when_it_comes_back(service):
@@ -217,14 +211,12 @@ def test_who_was_down_has_the_change_when_it_comes_back(service):
     for host, daemon in daemons.items():
         service.says(host, "systemctl", "stop", daemon)
     service.write(example_net=ZONE.replace("203.0.113.10", "203.0.113.12"))
+    (service.zones / "example.org.zone").unlink()
     service.up()
     for host, daemon in daemons.items():
         service.says(host, "systemctl", "start", daemon)
         until(service.served(host, "www.example.net.", "203.0.113.12"))
-    service.write(example_net=ZONE.replace("203.0.113.10", "203.0.113.11"))
-    service.up()
-    until(service.served("svc2", "www.example.net.", "203.0.113.11"))
-    until(service.served("c-fra", "www.example.net.", "203.0.113.11"))
+        until(lambda host=host: service.ask(host, "example.org.", "SOA")["rcode"] == "REFUSED")
 
 
 def test_a_zone_that_knot_refuses_changes_nothing(service):
@@ -238,18 +230,18 @@ def test_a_zone_that_knot_refuses_changes_nothing(service):
     assert service.says("svc1", "cat", path) == before
     assert service.report()["active"] == standing
     assert service.report()["pending"] is None
-    until(service.served("svc2", "www.example.net.", "203.0.113.11"))
+    until(service.served("svc2", "www.example.net.", "203.0.113.12"))
 
 
 def test_drift_names_a_zone_that_somebody_altered(service):
     path = "/etc/loopback/zones/example.net.zone"
     code, _, told = service.loopback("drift")
     assert (code, told["differences"]) == (0, [])
-    service.says("svc1", "sed", "-i", "s/203.0.113.11/203.0.113.66/", path)
+    service.says("svc1", "sed", "-i", "s/203.0.113.12/203.0.113.66/", path)
     code, _, told = service.loopback("drift")
     assert code == 1
     assert [(d["host"], path in str(d)) for d in told["differences"]] == [("primary", True)]
-    service.says("svc1", "sed", "-i", "s/203.0.113.66/203.0.113.11/", path)
+    service.says("svc1", "sed", "-i", "s/203.0.113.66/203.0.113.12/", path)
 
 
 def test_keys_leave_the_host_encrypted_and_come_back(service, tmp_path):
@@ -283,6 +275,6 @@ def test_without_the_primary_name_servers_answer_on(service):
     service.says("svc1", "systemctl", "stop", "knot")
     try:
         for host in ("c-fra", "svc2"):
-            assert service.served(host, "www.example.net.", "203.0.113.11")()
+            assert service.served(host, "www.example.net.", "203.0.113.12")()
     finally:
         service.says("svc1", "systemctl", "start", "knot")
