@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import secrets
 import socket
 import struct
 import subprocess
@@ -49,13 +50,17 @@ policy:
 
 
 def free_port() -> int:
-    """A port that neither transport uses now."""
+    """A port that neither transport uses now, and that nobody is given unasked."""
     while True:
-        with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
-            tcp.bind((HOST, 0))
-            with contextlib.suppress(OSError):
-                udp.bind((HOST, tcp.getsockname()[1]))
-                return tcp.getsockname()[1]
+        port = 15_000 + secrets.randbelow(15_000)  # below the range of ports for clients
+        with (
+            contextlib.suppress(OSError),
+            socket.socket() as tcp,
+            socket.socket(type=socket.SOCK_DGRAM) as udp,
+        ):
+            tcp.bind((HOST, port))
+            udp.bind((HOST, port))
+            return port
 
 
 @dataclass

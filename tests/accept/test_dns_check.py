@@ -1,143 +1,51 @@
-"""`loopback dns check` and `ds-gate` on real servers: Knot signs, Knot and NSD serve, some lie."""
+"""`loopback dns check` on real servers: Knot signs, Knot and NSD serve, some lie."""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import random
 import shutil
-import time
 from dataclasses import replace
 
-import dns.flags
-import dns.message
 import dns.name
-import dns.query
 import dns.rdataset
-import dns.rrset
-import dns.tsig
 import dns.zone
 import pytest
-from typer.testing import CliRunner
 
-from loopback_iac.cli import app
 from loopback_iac.dns import parse_zone_file
-from loopback_iac.dns.rdata import parse_rdata
-from loopback_iac.dns.served import Expected, check_served
-from loopback_iac.dns.served.ds_gate import check_ds_gate
-from loopback_iac.dns.served.signatures import make_ds
 from loopback_iac.dns.served.texts import render_metrics, report_tree
-from loopback_iac.remote.dns_ask import Limits
-from loopback_iac.remote.dns_served import Probe, probe_looks, probe_zone
 from loopback_iac.remote.dns_transfer import parse_tsig
 from tests.accept.name_servers import HOST, KEY_LINE, SECRET, ZONE, Between, knot, nsd, running
+from tests.accept.served_zone import (
+    DECLARED,
+    LIMITS,
+    TEXT,
+    check,
+    gate,
+    put,
+    rules,
+    run_verb,
+    signed_fleet,
+    strip,
+    text_ds,
+    text_of,
+    transfer,
+    verdicts,
+)
 
-TEXT = """\
-$ORIGIN example.net.
-$TTL 3600
-@ SOA ns1 hostmaster 1 3600 900 604800 3600
-@ NS ns1
-@ NS ns2.example.org.
-@ MX 10 mail
-@ CAA 0 issue "ca.example"
-ns1 A 192.0.2.53
-mail A 192.0.2.1
-www A 192.0.2.2
-www AAAA 2001:db8::1
-_sip._tcp SRV 10 5 5060 mail
-alias CNAME www
-*.wild TXT "w"
-a.b.c TXT "deep"
-svc HTTPS 1 . alpn=h2
-child NS ns.child
-child NS ns2.example.org.
-ns.child A 192.0.2.9
-safe NS ns.example.org.
-safe DS 12345 13 2 0123456789ABCDEF0123456789ABCDEF0123456789ABCDEF0123456789ABCDEF
-"""
-DECLARED = parse_zone_file(TEXT)
-OTHERS = {
-    "A": "192.0.2.77",
-    "AAAA": "2001:db8::77",
-    "CAA": '0 issue "other.example"',
-    "CNAME": "mail.example.net.",
-    "DS": "54321 13 2 " + "AB" * 32,
-    "HTTPS": "1 . alpn=h3",
-    "MX": "66 mail.example.net.",
-    "NS": "ns9.example.org.",
-    "SOA": "ns1.example.net. other.example.net. 1 3600 900 604800 3600",
-    "SRV": "10 5 5061 mail.example.net.",
-    "TXT": '"other"',
-}
-LIMITS = Limits(timeout_s=1.0, tries=2)
-SURE = Limits(timeout_s=5.0, tries=4)
 DAY_S = 86_400
-RING = {dns.name.from_text("audit"): dns.tsig.Key("audit", SECRET, "hmac-sha256")}
-
-
-class Fleet:
-    """A signer, and two servers that have what it signed."""
-
-    def __init__(self, image):
-        self.image = image
-        self.signer = knot(image, "signer", TEXT, sign={})
-        self.signer.start()
-        self.signed = transfer(self.signer)
-        self.plain = knot(image, "plain", text_of(self.signed))
-        self.nsd = nsd(image, "nsd", text_of(self.signed))
-
-    @property
-    def ds(self):
-        keys = self.signed.find_rdataset("@", "DNSKEY")
-        return make_ds(ZONE, [one.to_digestable() for one in keys])
-
-    def altered(self, change):
-        """The signed zone after a change, as text."""
-        zone = dns.zone.from_text(text_of(self.signed), ZONE, check_origin=False)
-        change(zone)
-        return text_of(zone)
-
-
-def transfer(daemon):
-    messages = dns.query.xfr(HOST, ZONE, port=daemon.port, keyring=RING, keyname="audit")
-    return dns.zone.from_xfr(messages)
-
-
-def text_of(zone):
-    return zone.to_text(relativize=False, want_origin=True)
 
 
 @pytest.fixture(scope="module")
 def fleet(image):
-    made = Fleet(image)
-    try:
-        with running(made.plain, made.nsd):
-            yield made
-    finally:
-        made.signer.stop()
+    with signed_fleet(image) as made:
+        yield made
 
 
 @pytest.fixture(autouse=True)
 def _as_signed(fleet):
     yield
-    if (fleet.plain.home / "zone").read_text() != text_of(fleet.signed):
-        fleet.plain.reload(text_of(fleet.signed))
-
-
-def check(servers, *, ds=(), way="all", keyed=True, limits=SURE, parent=None, later_s=0, **rest):
-    now = int(time.time())
-    tsig = parse_tsig(KEY_LINE) if keyed is True else keyed or None
-    probe = Probe(DECLARED, now, tsig, way, limits)
-    views, above = probe_zone(probe, [getattr(s, "server", s) for s in servers], parent)
-    return check_served(Expected(DECLARED, now + later_s, tuple(ds), **rest), views, above)
-
-
-def rules(report, name):
-    return {one.rule for one in report.findings if one.server == name}
-
-
-def verdicts(report):
-    return {one.server.name: one.verdict for one in report.servers}
+    fleet.as_signed()
 
 
 @pytest.mark.parametrize("way", ["all", "queries", "transfer"])
@@ -161,10 +69,6 @@ def test_the_report_is_the_same_each_time_and_whatever_the_order(fleet):
     )
 
 
-def put(zone, name, kind, text=None, ttl=3600):
-    zone.replace_rdataset(name, dns.rdataset.from_text("IN", kind, ttl, text or OTHERS[kind]))
-
-
 @pytest.mark.parametrize("rrset", DECLARED.rrsets, ids=lambda r: f"{r.owner} {r.type}")
 def test_one_altered_record_is_found_whichever_it_is(fleet, rrset):
     name = dns.name.from_text(rrset.owner).relativize(dns.name.from_text(ZONE))
@@ -177,16 +81,6 @@ def test_one_altered_record_is_found_whichever_it_is(fleet, rrset):
     unsigned = cut or rrset.owner == "ns.child.example.net."
     assert verdicts(report) == {"plain": "diverged" if unsigned else "tampered", "nsd": "equal"}
     assert verdicts(check([fleet.plain], ds=fleet.ds)) == {"plain": "tampered"}  # by ZONEMD at last
-
-
-SIGNERS = {"RRSIG", "NSEC", "DNSKEY", "ZONEMD", "CDS", "CDNSKEY"}
-
-
-def strip(zone):
-    for name in list(zone.nodes):
-        for rdataset in list(zone.nodes[name]):
-            if dns.rdatatype.to_text(rdataset.rdtype) in SIGNERS:
-                zone.nodes[name].rdatasets.remove(rdataset)
 
 
 def spoil_zonemd(zone):
@@ -432,16 +326,6 @@ def test_a_parent(fleet, fault):
     assert all("parent was not asked" not in line for line in report.unknown)
 
 
-def text_ds(wire):
-    tag, algorithm, kind = int.from_bytes(wire[:2]), wire[2], wire[3]
-    return f"{tag} {algorithm} {kind} {wire[4:].hex()}"
-
-
-def gate(*servers):
-    views = probe_looks(ZONE, [getattr(s, "server", s) for s in servers], LIMITS)
-    return check_ds_gate(ZONE, views, int(time.time()))
-
-
 def test_nsec3_denies_as_well_and_cannot_be_walked(fleet):
     signer = knot(fleet.image, "hashed", TEXT, sign={"nsec3": "on"})
     with running(signer):
@@ -490,75 +374,3 @@ def test_the_verb_ends_and_prints_as_it_says(fleet, tmp_path):
     assert SECRET not in done.output
     done = run_verb(*words, plain)
     assert "www.example.net. A: 192.0.2.77; expected 192.0.2.2 by tcp, udp" in done.stderr
-
-
-def test_the_gates_verb_prints_the_ds_or_who_fails(fleet):
-    servers = ["--server", f"nsd={HOST}:{fleet.nsd.port}", "--server"]
-    servers.append(f"plain={HOST}:{fleet.plain.port}")
-    done = run_verb("ds-gate", "example.net", *servers)
-    assert (done.exit_code, done.stdout) == (0, f"example.net. IN DS {text_ds(fleet.ds[0])}\n")
-    fleet.plain.reload(fleet.altered(strip))
-    done = run_verb("ds-gate", "example.net", *servers)
-    assert (done.exit_code, done.stdout) == (1, "")
-    assert "rule: dnskey-unproven" in done.stderr
-    assert "nsd " not in done.stderr
-    done = run_verb("ds-gate", "example.net", *servers, "--json")
-    assert (json.loads(done.stdout)["open"], json.loads(done.stdout)["ds"]) == (False, [])
-
-
-def run_verb(*words, stdin=None):
-    return CliRunner().invoke(app, ["dns", *map(str, words)], input=stdin)
-
-
-def test_the_gate_opens_when_every_server_proves_itself(fleet):
-    found = gate(fleet.signer, fleet.plain, fleet.nsd)
-    assert (found.open, found.ds, found.findings) == (True, fleet.ds, ())
-    (line,) = found.records(ZONE)
-    assert parse_rdata("DS", line.split(" DS ")[1], ".") == fleet.ds[0]
-
-
-def test_the_gate_stays_closed_and_names_who_fails(fleet):
-    fleet.plain.reload(fleet.altered(strip))
-    found = gate(fleet.nsd, fleet.plain)
-    assert (found.open, found.ds, found.records(ZONE)) == (False, (), [])
-    assert {(one.server, one.rule, one.by) for one in found.findings} == {
-        ("plain", "dnskey-unproven", ("tcp",)),
-        ("plain", "dnskey-unproven", ("udp",)),
-    }
-
-
-GATES = {
-    "NSEC without signatures": ("NSEC", "denial-unproven"),
-    "a SOA without signatures": ("SOA", "signature-missing"),
-    "keys without signatures": ("DNSKEY", "dnskey-unproven"),
-}
-
-
-@pytest.mark.parametrize("fault", GATES)
-def test_the_gate_wants(fleet, fault):
-    kind, rule = GATES[fault]
-
-    def change(zone):
-        for name in list(zone.nodes):
-            with contextlib.suppress(KeyError):
-                zone.delete_rdataset(name, "RRSIG", kind)
-
-    fleet.plain.reload(fleet.altered(change))
-    found = gate(fleet.nsd, fleet.plain)
-    assert not found.open
-    assert {(one.server, one.rule) for one in found.findings} >= {("plain", rule)}
-    assert {one.server for one in found.findings} == {"plain"}
-
-
-def test_the_gate_wants_udp_and_tcp_and_one_set_of_keys(fleet):
-    with Between(fleet.nsd, lambda said, way: None if way == "tcp" else said) as between:
-        found = gate(fleet.nsd, between)
-    assert not found.open
-    assert {(one.server, one.rule, one.by) for one in found.findings} == {
-        ("between", "tcp-silent", ("tcp",))
-    }
-    stranger = knot(fleet.image, "stranger", TEXT, sign={})
-    with running(stranger):
-        found = gate(fleet.nsd, fleet.plain, stranger)
-    assert not found.open
-    assert {(one.server, one.rule) for one in found.findings} == {("stranger", "dnskey-differs")}
