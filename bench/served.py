@@ -13,13 +13,14 @@ import csv
 import io
 import json
 import re
+import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 from rich.console import Console
 from rich.table import Table
@@ -40,6 +41,16 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 ALTERED = "10.99.99.99"
 SOA = "ns1 hostmaster 1 3600 900 604800 3600"
+
+
+class Run(NamedTuple):
+    """One command: its time, that of the processor, what it saw."""
+
+    seconds: float
+    cpu_s: float
+    seen: str
+
+
 WAYS = ("queries", "transfer", "all")
 
 
@@ -79,51 +90,57 @@ def transferred(server: Daemon) -> str:
 
 def compare(server: Daemon, folder: Path, count: int, runs: int) -> None:
     """One server: every way, in turns."""
-    found: dict[str, list[tuple[float, str]]] = {}
+    found: dict[str, list[Run]] = {}
     for _ in range(runs):
         for way in WAYS:
             found.setdefault(f"loopback dns check --by {way}", []).append(ours(server, folder, way))
         found.setdefault("octodns-report --concurrency 64", []).append(theirs(server, folder))
     title = f"{count:,} RRsets, one altered, {server.name}; seconds, median of {runs}"
-    table = Table(title, "median", "least", "most", "seen")
+    table = Table(title, "median", "least", "most", "CPU", "seen")
     for what, rows in found.items():
-        times = [seconds for seconds, _ in rows]
-        told = {seen for _, seen in rows}
+        told = {row.seen for row in rows}
+        times = [row.seconds for row in rows]
         figures = [f"{f(times):.2f}" for f in (statistics.median, min, max)]
+        figures.append(f"{statistics.median(row.cpu_s for row in rows):.2f}")
         table.add_row(what, *figures, "; ".join(sorted(told)))
     Console(width=140).print(table)
 
 
-def ours(server: Daemon, folder: Path, way: str) -> tuple[float, str]:
+def ours(server: Daemon, folder: Path, way: str) -> Run:
     """Seconds, and which records it named."""
     words = [str(Path(sys.executable).parent / "loopback"), "dns", "check", str(folder / "zone")]
     words += ["--server", f"{server.name}={HOST}:{server.port}", "--by", way, "--json"]
-    begun = time.perf_counter()
-    done = run([*words, "--tsig-file", str(folder / "key")])
-    seconds = time.perf_counter() - begun
+    done, seconds, cpu_s = run([*words, "--tsig-file", str(folder / "key")])
     report = json.loads(done)
     named = sorted({f"{one['owner']} {one['type']}" for one in report["findings"]})
-    return seconds, f"{report['servers'][0]['verdict']}: {', '.join(named)}"
+    return Run(seconds, cpu_s, f"{report['servers'][0]['verdict']}: {', '.join(named)}")
 
 
-def theirs(server: Daemon, folder: Path) -> tuple[float, str]:
+def theirs(server: Daemon, folder: Path) -> Run:
     """Seconds, and how many records it called inconsistent; asked alone, as a server is."""
     words = [str(ensure_environment("octodns") / "python"), str(HERE / "peers/octodns/report.py")]
     words += [str(server.port), "--config-file", str(folder / "octodns.yaml"), "--zone", NAME]
     words += ["--source", "own", "--concurrency", "64", "--timeout", "5", HOST]
-    begun = time.perf_counter()
-    done = run(words)
-    seconds = time.perf_counter() - begun
+    done, seconds, cpu_s = run(words)
     rows = list(csv.reader(io.StringIO(done)))
     wrong = [row for row in rows[1:] if row and row[-1] != "True"]
-    return seconds, f"{len(rows) - 1} records asked, {len(wrong)} called inconsistent"
+    seen = f"{len(rows) - 1} records asked, {len(wrong)} called inconsistent"
+    return Run(seconds, cpu_s, seen)
 
 
-def run(words: list[str]) -> str:
-    done: Any = subprocess.run(words, capture_output=True, text=True, check=False, cwd=HERE.parent)
+def run(words: list[str]) -> tuple[str, float, float]:
+    """What a command printed, its seconds, and those of the processor; servers are not in them."""
+    before, begun = spent_s(), time.perf_counter()
+    done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=HERE.parent)
+    seconds = time.perf_counter() - begun
     if done.returncode not in (0, 1) or not done.stdout:
         raise SystemExit(done.stderr[-1500:])
-    return str(done.stdout)
+    return done.stdout, seconds, spent_s() - before
+
+
+def spent_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)  # of those that have ended
+    return used.ru_utime + used.ru_stime
 
 
 @contextlib.contextmanager
