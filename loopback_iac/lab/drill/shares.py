@@ -61,7 +61,7 @@ class Shares:
     ) -> None:
         """Take all of it back: processes go on without a group, and no group is left."""
         self._over.set()
-        if not self._looking.is_alive():
+        if self._looking.ident is None:
             return
         self._looking.join()
         for host in self._seen:
