@@ -36,6 +36,7 @@ class CutOff(Exit):
     """The first move is interrupted while newcomers get their share, and said again."""
 
     cut = False
+    divides = False  # a gentle load needs no shares, and the tests no moves of two minutes
 
     def migrate(self, leaving, coming):
         if not CutOff.cut:
