@@ -17,25 +17,17 @@ import time
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 from bench.wide import tree
+from bench.wide.columns import SIZES, Figures, print_sizes
 
 HERE = Path(__file__).parent
-SIZES = (5, 10, 25, 50)
 SUPPLIERS, COUNTRIES, CARRIERS, OPERATORS = 10, 8, 10, 10
 LOSSES = 2
-Figures = dict[str, Any]
 
 
 def main(runs: int = 3, *sizes: int) -> None:
     """Print the table; a figure of time or memory is the median."""
-    columns = {count: measure(count, runs) for count in sizes or SIZES}
-    table = Table(f"median of {runs}", *(f"{count} PoPs" for count in columns))
-    for what in next(iter(columns.values())):
-        table.add_row(what, *(str(figures[what]) for figures in columns.values()))
-    Console(width=110).print(table)
+    print_sizes({count: measure(count, runs) for count in sizes or SIZES}, runs)
 
 
 def measure(count: int, runs: int) -> Figures:

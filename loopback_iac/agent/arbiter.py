@@ -206,6 +206,9 @@ class Keeper:
             done = self.api.is_done(address.action)
         except ApiError as refused:
             self._note_trouble(refused)
+            if time.monotonic() - address.asked_at_s >= self.provider.moved_within_s:
+                told = f"nobody says whether {address.target} got it: {refused}"
+                self._give_up(text, address, told)
             return
         except MoveFailedError as failed:
             self._give_up(text, address, f"{address.target} does not get it: {failed}")

@@ -263,9 +263,11 @@ def _hand_over(words: Words) -> dict[str, Any]:
 
 
 def _backup_keys(_: Words) -> None:
+    from .state import alone
     from .zonekeys import backup_keys
 
-    backup_keys(sys.stdin.buffer.read())
+    with alone():
+        backup_keys(sys.stdin.buffer.read())
 
 
 def _restore_keys(_: Words) -> dict[str, Any]:

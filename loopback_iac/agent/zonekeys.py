@@ -64,7 +64,7 @@ def restore_keys(archive: bytes) -> dict[str, Any]:
     """Put keys back and sign every zone with them.
 
     In:  the tar file, decrypted.
-    Out: zones that are signed with them.
+    Out: zones that are signed with them, and those that the backup has no key of.
     Raises: RefusedError; the keys are as they were unless Knot itself failed half-way.
     """
     zones = _signed_zones()
@@ -74,7 +74,10 @@ def restore_keys(archive: bytes) -> dict[str, Any]:
         _knotc("-f", "zone-restore", *_WORDS)
         for zone in zones:
             _knotc("zone-sign", zone)
-    return {"format": 1, "restored": zones}
+        held = {name.removesuffix(".pem") for _, _, names in os.walk(_KNOT) for name in names}
+        restored = [z for z in zones if held & set(run("keymgr", z, "list").out.split())]
+    # one that was declared after the backup was made goes on with the keys it has
+    return {"format": 1, "restored": restored, "kept": sorted({*zones} - {*restored})}
 
 
 def _signed_zones() -> list[str]:
@@ -106,7 +109,7 @@ def _unpack(archive: bytes) -> None:
         raise RefusedError(f"{len(archive)} bytes are no backup of keys")
     os.makedirs(_KNOT, mode=0o700)
     try:
-        with tarfile.open(fileobj=io.BytesIO(archive)) as packed:
+        with tarfile.open(fileobj=io.BytesIO(archive), mode="r:") as packed:
             packed.extractall(_KNOT, filter="data")
     except (tarfile.TarError, OSError) as broken:
         raise RefusedError(

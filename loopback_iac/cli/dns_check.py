@@ -202,7 +202,7 @@ def _show(report: Report) -> None:
         serial = "" if one.serial is None else str(one.serial)
         cells = [str(one.server), one.server.place, one.verdict, serial, *told]
         table.add_row(*cells, one.extra.partition(":")[0], one.zonemd)
-    Console(width=140, highlight=False).print(table)
+    Console(width=140, highlight=False, markup=False).print(table)
     STDERR.print(f"trust: {report.trust}", style="cyan", markup=False, soft_wrap=True)
     for line in report.unknown:
         STDERR.print(f"not known: {line}", style="cyan", markup=False, soft_wrap=True)

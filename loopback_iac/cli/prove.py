@@ -29,7 +29,12 @@ if TYPE_CHECKING:
 
 Losses = Annotated[
     int | None,
-    typer.Option("--k", min=0, max=3, help="Losses every service has to survive. Default 1."),
+    typer.Option(
+        "--k",
+        min=0,
+        max=3,
+        help="Losses a service has to survive, unless --demands says of it. Default 1.",
+    ),
 ]
 DemandsFile = Annotated[
     Path | None,

@@ -76,6 +76,6 @@ class HiddenPrimaryArgs(TypedDict):
     signing: NotRequired[SigningArgs]
     """Times of keys and signatures."""
     responses_per_s: NotRequired[int]
-    """Answers in a second to one network of clients and kind of answer. Default 200; 0: any."""
+    """Answers a second to a client or its network, as each program counts. Default 200; 0: any."""
     parents: NotRequired[Mapping[str, ParentArgs]]
     """Parents of one's own, by name."""

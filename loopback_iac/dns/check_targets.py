@@ -83,9 +83,9 @@ def check_targets(zone: Zone) -> Iterator[Problem]:
                 yield from _check_target(zone, rrset, name)
     for kind in ("CNAME", "DNAME", "PTR"):
         for rrset in zone.by_type.get(kind, []):
-            name = names.name_text(rrset.rdata[0])
-            if ADDRESS.fullmatch(name):
-                yield _is_address(rrset, name)
+            for name in map(names.name_text, rrset.rdata):
+                if ADDRESS.fullmatch(name):
+                    yield _is_address(rrset, name)
     yield from _check_glue(zone)
 
 

@@ -134,7 +134,7 @@ def _check_dmarc(rrset: RRset, texts: list[str]) -> Iterator[Problem]:
         return
     tags = [part.partition("=") for part in policies[0].split(";") if part.strip()]
     found = {name.strip(): value.strip() for name, _, value in tags}
-    if found.get("p") not in ("none", "quarantine", "reject"):
+    if found.get("p", "").lower() not in ("none", "quarantine", "reject"):
         yield finding("dmarc-record", rrset, repr(policies[0]), need, fix)
 
 

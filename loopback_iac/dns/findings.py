@@ -27,7 +27,7 @@ ERRORS = {
     "ds-no-delegation": "RFC 4035 2.4: DS stands beside the NS of a delegation",
     "glue-missing": "RFC 9471 2: a name server within what it serves needs its address here",
     "mx-null": "RFC 7505 3: a null MX is 0 . and stands alone",
-    "negative-ttl": "RFC 2308 5: not longer than the SOA's own cache time, at most 3 h",
+    "negative-ttl": "RFC 2308 5: a missing name is remembered for 3 h at most",
     "rrset-too-large": "RFC 1035 4.2.2: an answer has 65,535 octets at most",
     "signer-owned": "RFC 4034 2 to 4, RFC 8976 2: made by the signer, never declared",
     "soa-several": "RFC 1035 5.2: one SOA, at the zone's own name",

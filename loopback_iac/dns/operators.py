@@ -13,6 +13,7 @@ import yaml
 
 from loopback_iac.dns import names
 from loopback_iac.dns.rdata import filled, pack_strings, strings
+from loopback_iac.dns.refusal import Refusal
 from loopback_iac.dns.zone import RRset, Zone
 from loopback_iac.model.fields import Value
 from loopback_iac.model.problem import InputRejected, Problem
@@ -94,7 +95,11 @@ def check_operator(
         if rrset.type == "TXT":
             found += _check_txt(operator, rrset, facts)
     if registered and facts["subzone"].value is False:
-        found += _check_subzone(operator, zone, names.parse_zone_name(registered), facts)
+        try:
+            domain = names.parse_zone_name(registered)
+        except Refusal as cause:
+            raise InputRejected("registered", (cause.at("registered"),)) from None
+        found += _check_subzone(operator, zone, domain, facts)
     if signed and facts["presigned"].value is False:
         got, need = f"{operator} ({mode}) serves no signatures", "an unsigned zone"
         fix = "let it be a secondary, or leave the zone unsigned and its DS out of the parent"

@@ -29,7 +29,7 @@ def parse_primary_zones(primary: Primary) -> dict[str, Zone]:
     signing = Signing(
         rrsig_lifetime_s=times.rrsig_lifetime_s, rrsig_refresh_s=times.rrsig_refresh_s
     )
-    lifetimes: tuple[Problem, ...] = ()
+    lifetimes: dict[Problem, None] = {}
     for name, source in primary.zones.items():
         path = f"zones.{name.removesuffix('.')}"
         try:
@@ -39,7 +39,7 @@ def parse_primary_zones(primary: Primary) -> dict[str, Zone]:
             continue
         problems += check_zone(zone)
         # the same for every zone whose SOA has the same times: told once
-        lifetimes = lifetimes or check_signing(zone, signing)
+        lifetimes |= dict.fromkeys(check_signing(zone, signing))
         zones[name] = zone
     problems += [_below("signing", problem) for problem in lifetimes]
     if problems:

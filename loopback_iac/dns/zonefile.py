@@ -79,6 +79,14 @@ def read_zone_file(
     return ReadZone(make_zone(zone, ttl_s, found), reading.places)
 
 
+def _parse_ttl(text: str) -> int:
+    try:
+        return check_ttl(dns.ttl.from_text(text))
+    except dns.ttl.BadTTL:
+        need, fix = "seconds of 31 bits (RFC 2181 8)", "write seconds in that range"
+        raise Refusal("ttl-range", f"{shown(text)} is no TTL", need, fix) from None
+
+
 def _zone_name(text: str, origin: str | None, title: str, problems: list[Problem]) -> str | None:
     if origin is None:
         found = _ORIGIN.search(text) or _SOA.search(text)
@@ -144,7 +152,7 @@ class _Reading:
             case "$ORIGIN" if len(rest) == 1:
                 return names.parse_name(rest[0], origin)
             case "$TTL" if len(rest) == 1 and _TTL.fullmatch(rest[0]):
-                self.ttl_s = check_ttl(dns.ttl.from_text(rest[0]))
+                self.ttl_s = _parse_ttl(rest[0])
             case "$INCLUDE" if len(rest) in (1, 2):
                 below = names.parse_name(rest[1], origin) if len(rest) == 2 else origin
                 self._include(rest[0].strip('"'), below, name)
@@ -202,7 +210,7 @@ class _Reading:
         while at < last:  # TTL and class, in either order
             word = words[at]
             if ttl_s is None and word[0].isdigit() and _TTL.fullmatch(word):
-                ttl_s = check_ttl(dns.ttl.from_text(word))
+                ttl_s = _parse_ttl(word)
             elif word == "IN" or _CLASS.fullmatch(word):
                 _check_class(word)
             else:

@@ -223,11 +223,24 @@ def parse_failover_machines(
             member: _server_number(f"{name}.{member}", host, given.get(member), problems)
             for member, host in there.items()
         }
+    problems += _check_holders(name, holders)
     if problems:
         raise InputRejected(name, tuple(problems))
     members = {member: (host, holders[member]) for member, host in there.items()}
     group = next(iter(cards.values()), None)
     return FailoverMachines(members=members, arbiter=hosts["arbiter"], group=group)
+
+
+def _check_holders(name: str, holders: Mapping[str, str]) -> list[Problem]:
+    """An address that is moved from a machine to itself is not moved."""
+    found, first = [], dict[str, str]()
+    for member, holder in holders.items():
+        other = first.setdefault(holder, member)
+        if holder and other != member:
+            got = f"{holder} is what {other} is at the provider already"
+            fix = "give each member its own server or card"
+            found.append(Problem(f"{name}.{member}", got, "", fix, "failover-twice"))
+    return found
 
 
 def _parse_cards(

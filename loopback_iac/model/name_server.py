@@ -8,7 +8,7 @@ from pydantic import BeforeValidator
 from loopback_iac.model.fields import AddressList, Given, Value, refuse
 
 _ZONE = re.compile(r"(?:[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)+")
-LONGEST_NAME = 254  # RFC 1035 2.3.4 as text, its final dot included
+LONGEST_NAME = 251  # its final dot included: with `zone` behind it, it becomes a name of a file
 
 
 def _zone_name(value: object) -> object:

@@ -22,7 +22,8 @@ PRIMARY = "primary"
 
 
 ResponseRate = Annotated[Int, Field(ge=0, le=1_000_000)]
-"""Answers in a second to one network of clients (/24, /56) and kind of answer; 0: no limit."""
+"""Answers in a second, as the program counts: NSD per /24 or /64 and kind of answer, Knot per
+address, and multiples of it per network; 0: no limit."""
 
 
 class SigningTimes(Value):
@@ -43,7 +44,7 @@ class Parent(Value):
 
     addresses: AddressList
     secret: Given
-    """Of the TSIG key `loopback-ds`, in base64."""
+    """Of the TSIG key `loopback-ds-NAME`, in base64."""
 
 
 class ZoneSource(Value):
@@ -102,7 +103,7 @@ def parse_primary(name: str, tree: Mapping[str, object]) -> Primary:
     rest = {key: value for key, value in whole.items() if key not in _MAPS}
     settings = collect(_Rest, "", rest, problems, known=Primary)
     problems += _check_parents(parts)
-    problems += _check_servers(parts["servers"])
+    problems += _check_servers(parts["servers"], parts["parents"])
     if settings is not None and settings.catalog in parts["zones"]:
         got = f"{settings.catalog} is the catalog, which the primary makes itself"
         fix = "call the catalog otherwise, or leave it as it is"
@@ -142,7 +143,18 @@ def _parse_map(
 
 def _check_parents(parts: Mapping[str, Mapping[str, Any]]) -> list[Problem]:
     known = ", ".join(parts["parents"]) or "none is declared"
-    return [
+    nowhere = [
+        Problem(
+            f"parents.{name}.addresses",
+            "is empty: there is nobody to give a DS to",
+            "an address of the parent's primary",
+            "write one",
+            "parent-address",
+        )
+        for name, parent in parts["parents"].items()
+        if not parent.addresses
+    ]
+    return nowhere + [
         Problem(
             f"zones.{zone.removesuffix('.')}.parent",
             f"there is no parent {source.parent!r}",
@@ -155,8 +167,14 @@ def _check_parents(parts: Mapping[str, Mapping[str, Any]]) -> list[Problem]:
     ]
 
 
-def _check_servers(servers: Mapping[str, object]) -> list[Problem]:
+def _check_servers(servers: Mapping[str, object], parents: Mapping[str, object]) -> list[Problem]:
     found = []
+    # what the primary calls a parent's key and its two ends
+    taken = {f"{word}-{name}" for name in parents for word in ("ds", "parent", "look")}
+    for name in sorted(taken & servers.keys()):
+        fix = "give the name server another name"
+        got = f"{name!r} is what a parent's key or address is called on the primary"
+        found.append(Problem(f"servers.{name}", got, "", fix, "server-name-taken"))
     if PRIMARY in servers:
         fix = "give the name server another name"
         got = f"{PRIMARY!r} is what the primary's own host is called"

@@ -239,7 +239,12 @@ async def _ask_chain(
         if owner not in own:
             lacking.append(owner)
         found |= own
-    after = [(_successor(owner), "A") for owner in lacking if len(names.labels(owner)[0]) < 63]
+    # one octet more has to be a name still, whatever a server calls its names
+    after = [
+        (_successor(owner), "A")
+        for owner in lacking
+        if len(names.labels(owner)[0]) < 63 and len(names.name_wire(owner)) < 255
+    ]
     proofs = await asking(server, after, probe.limits) if after else {}
     for reply in proofs.values():
         if isinstance(reply, Silence):

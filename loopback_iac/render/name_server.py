@@ -24,7 +24,8 @@ def render_name_server(primary: Primary, name: str, hosts: Mapping[str, Host]) -
     server = primary.servers[name]
     software = server.software
     via, theirs = shared(hosts[name], hosts[PRIMARY])
-    listen = (*server.addresses, *addresses_of(hosts[name]))
+    # who says its own address as well means it once: NSD would not start
+    listen = tuple(dict.fromkeys((*server.addresses, *addresses_of(hosts[name]))))
     values = {
         "name": name,
         "state": STATE[software],
@@ -38,7 +39,7 @@ def render_name_server(primary: Primary, name: str, hosts: Mapping[str, Host]) -
         bound = [f"{address}@53" for address in listen]
         text = render_text("knot-secondary.conf", listen=bound, via=via, **values)
     else:
-        text = render_text("nsd.conf", listen=listen, run=NSD_RUN, **values)
+        text = render_text("nsd.conf", listen=listen, via=via, run=NSD_RUN, **values)
     files = {
         CONFIGURATION[software]: File(text, "0640", group=software),
         f"{UNITS}/{software}.service.d/loopback.conf": File(

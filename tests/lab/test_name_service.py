@@ -19,6 +19,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_ssh_private_key,
 )
 
+from tests.lab.project import change_project, run_project
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -98,18 +100,11 @@ class NameService:
             (self.zones / f"{name.replace('_', '.')}.zone").write_text(text)
 
     def loopback(self, *words: str) -> tuple[int, str, dict[str, Any]]:
-        argv = ["loopback", *words, "-C", str(self.folder), "--json"]
-        argv += ["--config-file", str(self.folder / "config.yaml")]
-        argv += ["--state-dir", str(self.folder / "state")]
-        done = self.lab.exec("ops", argv, timeout_s=240)
-        assert done.stdout, done.stderr
-        return done.returncode, done.stderr, json.loads(done.stdout)
+        return run_project(self.lab, self.folder, *words)
 
     def up(self) -> set[str]:
         """Out: names of what changed."""
-        code, said, result = self.loopback("up", "--yes")
-        assert code == 0, said[-3000:]
-        return {c["urn"].rsplit("::", 1)[1] for c in result["changes"] if c["op"] != "same"}
+        return {name for name, _ in change_project(self.lab, self.folder, "up", "--yes")[1]}
 
     def says(self, host: str, *argv: str) -> str:
         done = self.lab.exec(host, list(argv))

@@ -153,8 +153,9 @@ def _check_serial(view: View, sight: Sighting, newest: int | None, zone: str) ->
 
 def _check_life(zone: Zone, view: View, sight: Sighting) -> Iterator[Finding]:
     """Whether what a secondary keeps serving is signed until it gives up."""
-    soa = next((read_answer(look.soa, (zone.name, "SOA")) for look in view.looks.values()), None)
-    if not isinstance(soa, Served) or not sight.first:
+    looks = (read_answer(look.soa, (zone.name, "SOA")) for look in view.looks.values())
+    soa = next((found for found in looks if isinstance(found, Served)), None)
+    if soa is None or not sight.first:
         return
     expires, (owner, kind) = sight.first
     expire_s = soa_times(RRset(zone.name, "SOA", soa.ttl_s, soa.rdata))[2]

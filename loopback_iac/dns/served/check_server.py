@@ -102,8 +102,9 @@ def look_at(view: View, measure: Measure) -> Sighting:
         if view.transfer is not None:
             why = f"no transfer ({view.transfer.why})"
             sight.unknown.append(f"{why}: ZONEMD, and addresses below delegations, are not known")
-            if view.keyed:
-                lack = Lack("transfer-refused", view.transfer.why, "a transfer with the key given")
+            # without answers a transfer was all that would have shown the zone
+            if view.keyed or not view.answers:
+                lack = Lack("transfer-refused", view.transfer.why, "a transfer of the zone")
                 sight.tell("", (measure.zone.name, "AXFR"), [lack])
     return sight
 

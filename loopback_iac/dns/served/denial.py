@@ -30,6 +30,8 @@ def prove_denial(found: dict[Key, Served], owner: str, kind: str, keys: Keys, no
         seal = keys.check(at, proof, served, now)
         if seal.rule:
             return f"{proof} of {at}: {seal.why}"
+        if seal.expanded:  # RFC 4035 5.4: what a wildcard's NSEC says, it says of the wildcard
+            return f"{proof} of {at}: it is a wildcard's"
     try:
         chain = _Nsec(proofs) if any(key[1] == "NSEC" for key in proofs) else _Nsec3(proofs, keys)
         return _lack(chain, owner, kind, keys.zone)

@@ -75,7 +75,9 @@ def _check_look(zone: str, look: Look, now: int, way: str) -> Iterator[tuple[str
         got = served.why if served else "no DNSKEY"
         yield "dnskey-unproven", "DNSKEY", got, "the zone's DNSKEY set"
         return
-    entry = [wire for wire in served.rdata if wire[1] & 1]  # those that a DS will name
+    entry = [
+        wire for wire in served.rdata if len(wire) > 1 and wire[1] & 1
+    ]  # those that a DS will name
     seal = Keys(zone, entry).check(zone, "DNSKEY", served, now)
     if seal.rule:
         yield "dnskey-unproven", "DNSKEY", seal.why, "a signature by a key with the SEP bit"
@@ -85,6 +87,8 @@ def _check_look(zone: str, look: Look, now: int, way: str) -> Iterator[tuple[str
         seal = keys.check(zone, "SOA", soa, now)
         if seal.rule:
             yield seal.rule, "SOA", seal.why, "a signature that holds"
+    else:
+        yield f"{way}-silent", "SOA", "its answer has no SOA of the zone", "a signed SOA"
     yield from _check_denial(zone, MISSING_TYPE, look.nodata, keys, now)
     yield from _check_denial(f"{MISSING_NAME}.{zone}", "A", look.nxdomain, keys, now)
 

@@ -36,7 +36,10 @@ RULES = {
     "dnskey-differs": Rule(FAULTY, "servers of one serial have one DNSKEY set"),
     "cds-differs": Rule(FAULTY, "CDS and CDNSKEY are of keys in the DNSKEY set (RFC 7344 4.1)"),
     "nsid-differs": Rule(FAULTY, "the server is the PoP that it should be (RFC 5001)"),
-    "transfer-refused": Rule(FAULTY, "a transfer with the key that was given is allowed"),
+    "transfer-refused": Rule(
+        FAULTY,
+        "a transfer with the key that was given, or that alone was to show the zone, is allowed",
+    ),
     "zone-unsigned": Rule(FAULTY, "a zone that is to be signed has keys"),
     "parent-silent": Rule(FAULTY, "the parent's server answers"),
     "parent-ns": Rule(FAULTY, "the parent delegates to the servers declared"),

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from loopback_iac.lab.cloud.book import Shelf
 from loopback_iac.lab.cloud.switches import Fault, Switches, set_switches
+from tests.lab.project import change_project, run_project
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,21 +73,13 @@ class Stack(ABC):
 
     def loopback(self, *words: str) -> tuple[int, str, dict[str, Any]]:
         """Out: exit code, what it said, the result."""
-        argv = ["loopback", *words, "-C", str(self.folder), "--json"]
-        argv += ["--config-file", str(self.folder / "config.yaml")]
-        argv += ["--state-dir", str(self.folder / "state")]
-        done = self.lab.exec("ops", argv, timeout_s=240)
-        assert done.stdout, done.stderr
-        return done.returncode, done.stderr, json.loads(done.stdout)
+        return run_project(self.lab, self.folder, *words)
 
     def up(self) -> list[tuple[str, str]]:
         """What was done to which resource."""
-        code, said, result = self.loopback("up", "--yes")
-        assert code == 0, said[-3000:]
+        result, changes = change_project(self.lab, self.folder, "up", "--yes")
         self.outputs = result["outputs"]
-        return [
-            (c["urn"].rsplit("::", 1)[1], c["op"]) for c in result["changes"] if c["op"] != "same"
-        ]
+        return changes
 
     def switch(self, *faults: Fault) -> None:
         set_switches(Shelf(self.lab.paths), Switches(list(faults), {}))

@@ -15,6 +15,7 @@ import yaml
 
 from loopback_iac.lab.bgp_tunnel import TunnelEnd
 from loopback_iac.lab.paths import LabError
+from tests.lab.project import change_project, run_project
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -105,22 +106,11 @@ class Ordered:
 
     def loopback(self, *words: str) -> tuple[int, str, dict[str, Any]]:
         """Out: exit code, what it said, the result."""
-        argv = ["loopback", *words, "-C", str(self.folder), "--json"]
-        argv += ["--config-file", str(self.folder / "config.yaml")]
-        argv += ["--state-dir", str(self.folder / "state")]
-        done = self.lab.exec("ops", argv, timeout_s=240)
-        assert done.stdout, done.stderr
-        return done.returncode, done.stderr, json.loads(done.stdout)
+        return run_project(self.lab, self.folder, *words)
 
     def changes(self, *words: str) -> list[tuple[str, str]]:
         """What was done to which resource, in the order in which it was."""
-        code, said, result = self.loopback(*words)
-        assert code == 0, said[-3000:]
-        return [
-            (change["urn"].rsplit("::", 1)[1], change["op"])
-            for change in result["changes"]
-            if change["op"] != "same"
-        ]
+        return change_project(self.lab, self.folder, *words)[1]
 
     def outputs(self, name: str) -> dict[str, Any]:
         argv = ["loopback", "output", name, "-C", str(self.folder), "--json"]

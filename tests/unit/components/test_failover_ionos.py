@@ -144,6 +144,7 @@ def test_an_address_that_nobody_could_share_is_refused(more, found):
         ({"failover_ipv4": "198.18.48.8"}, ["failover-card at www.h2.card"]),
         ({"failover_ipv4": None}, ["failover-card at www.h2.card"]),
         ({"nic_id": "../requests"}, ["ionos-id at www.h2.card.nic_id"]),
+        ({"nic_id": "h1"}, ["failover-twice at www.h2"]),
     ],
 )
 def test_cards_of_members_are_of_one_group(changed, found):

@@ -98,6 +98,13 @@ def test_all_rules_are_told_at_once():
     assert found == ["cname-coexistence", "cname-several", "target-missing"]
 
 
+def test_every_target_of_a_name_is_looked_at_and_words_of_a_policy_have_no_case():
+    both = zones.zone({"4": {"PTR": ["h.example.org.", "10.2.3.4."]}})
+    assert [problem.rule for problem in check_zone(both)] == ["target-address"]
+    shouted = zones.zone({"_dmarc": {"TXT": "v=DMARC1; p=Reject"}})
+    assert check_zone(shouted) == ()
+
+
 def test_problems_stand_where_their_records_do():
     zone = zones.zone({"x": {"MX": "1 gone"}})
     places = {("x.example.net.", "MX"): "example.net.zone:17"}

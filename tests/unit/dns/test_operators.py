@@ -58,6 +58,11 @@ def test_what_an_operator_cannot_hold_names_it_and_the_record(case):
     assert check_operator(zones.zone(REFUSED[case]), operator, "transfer") == ()  # unknown there
 
 
+def test_a_registered_domain_that_is_no_name_is_refused():
+    with pytest.raises(InputRejected, match="registered"):
+        check_operator(zones.zone(), "hetzner", "api", registered="a..b")
+
+
 def test_zones_below_a_registered_name_and_signed_ones():
     zone = zones.parse_zone("z", {"name": "sub.example.net", "records": {}})
     found = check_operator(zone, "hetzner", registered="example.net")

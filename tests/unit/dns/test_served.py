@@ -36,7 +36,7 @@ from loopback_iac.dns.served.signatures import make_ds
 from loopback_iac.dns.served.texts import render_metrics, report_tree
 from loopback_iac.dns.served.view import is_older
 from loopback_iac.dns.served.zonemd import check_zonemd
-from tests.unit.dns.signed import DECLARED, ORIGIN, answer_to, now, signed, view_of
+from tests.unit.dns.signed import DECLARED, ORIGIN, answer_to, message, now, signed, view_of
 
 PAGE = (Path(__file__).parents[3] / "docs/dns-check.md").read_text()
 
@@ -136,6 +136,44 @@ def test_absence_is_proven_by_the_chain_or_not_at_all(owner, kind, proven):
             break
     else:
         pytest.fail("a proof that needs none of its records is none")
+
+
+def test_a_wildcards_proof_is_no_proof_of_another_name():
+    """An attacker drops a record and gives the wildcard's NSEC in its name: it verifies."""
+    star = "*.wild.example.net."
+    moved = [
+        replaced(one, "x.wild.example.net.")
+        for one in signed()
+        if one.owner == star and (one.type == "NSEC" or one.wire[:2] == b"\0\x2f")
+    ]
+    whole = group_records(moved)
+    assert keys().check("x.wild.example.net.", "NSEC", *whole.values(), now()).rule == ""
+    assert "wildcard" in prove_denial(whole, "x.wild.example.net.", "A", keys(), now())
+
+
+def replaced(one: Record, owner: str) -> Record:
+    return Record(owner, one.type, one.ttl_s, one.wire)
+
+
+def test_where_a_transfer_alone_was_to_show_the_zone_it_is_not_equal():
+    view = replace(view_of(signed()), answers={}, transfer=Silence("REFUSED"), keyed=False)
+    report = check_served(Expected(DECLARED, now()), [view])
+    assert "transfer-refused" in {one.rule for one in report.findings}
+    assert not report.equal
+
+
+def test_a_key_of_one_octet_and_an_answer_without_soa_close_the_gate():
+    whole = view_of(signed())
+    short = Record(ORIGIN, "DNSKEY", 3600, b"\1")
+    for harm in ({"dnskey": message((ORIGIN, "DNSKEY"), answer=[short])}, {"soa": nothing()}):
+        looks = {way: look._replace(**harm) for way, look in whole.looks.items()}
+        gate = check_ds_gate(ORIGIN, [replace(whole, looks=looks)], now())
+        assert not gate.open
+        assert gate.findings
+
+
+def nothing():
+    return message((ORIGIN, "SOA"))
 
 
 def test_what_the_chain_promises_is_missed():
