@@ -16,7 +16,6 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-import yaml
 from rich.console import Console
 from rich.table import Table
 
@@ -24,45 +23,18 @@ from bench.standing import ROOT, standing
 from loopback_iac.lab.drill.causes import count_outcomes, failed_by_cause, tell_unexplained
 from loopback_iac.lab.drill.drills import DRILLS
 from loopback_iac.lab.drill.ground import FAMILIES, Ground, Pace
-from loopback_iac.lab.drill.moves import ROUND, Exit, stage_exit
+from loopback_iac.lab.drill.moves import ROUND, stage_exit
+from loopback_iac.lab.drill.patience import PatientExit, be_patient
 from loopback_iac.lab.drill.runner import await_ready, judge_runs, run_once
-from loopback_iac.lab.stackconfig import PROJECT
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from bench.standing import Standing
     from loopback_iac.lab.drill.runner import Run
 
 METAL_TIMERS, PATIENT_TIMERS = 0, 1
-BFD_MS = 300  # three of them: 0.9 s
-RTT_MS = 50.0  # checks every 100 ms, a connect is tried again after 200 ms
 TOLD = {
     METAL_TIMERS: "BFD 50 ms x 3, workers checked every 20 ms",
     PATIENT_TIMERS: "BFD 300 ms x 3, workers checked every 100 ms",
 }
-
-
-class Patient(Exit):
-    """Newcomers have the timers of those they follow."""
-
-    def __init__(self, ground: Ground, places: Sequence[Sequence[str]]) -> None:
-        super().__init__(ground, places)
-        names = dict.fromkeys(name for place in places for name in place)
-        self.known = {n: {"node_id": i, "rtt_ms": RTT_MS} for i, n in enumerate(names, 1)}
-
-
-def be_patient(fleet: Standing) -> None:
-    """Timers that a pause of this machine fits into."""
-    file = fleet.lab.paths.stack_config
-    tree = yaml.safe_load(file.read_text())
-    config = tree["config"]
-    for ups in config[f"{PROJECT}:links"].values():
-        for up in ups.values():
-            up["bfd_interval_ms"] = BFD_MS
-    for worker in config[f"{PROJECT}:workers"].values():
-        worker["rtt_ms"] = RTT_MS
-    file.write_text(yaml.safe_dump(tree, sort_keys=False))
 
 
 def main(rate: int = 500, timers: int = PATIENT_TIMERS, tries: int = 1, long: int = 60) -> None:
@@ -70,8 +42,8 @@ def main(rate: int = 500, timers: int = PATIENT_TIMERS, tries: int = 1, long: in
     pace, drill = Pace(rate=rate, streams=long // len(FAMILIES)), DRILLS["migration"]
     with standing("demo") as fleet:
         if timers == PATIENT_TIMERS:
-            be_patient(fleet)
-            drill = replace(drill, stage=partial(stage_exit, ROUND, kind=Patient))
+            be_patient(fleet.lab.paths)
+            drill = replace(drill, stage=partial(stage_exit, ROUND, kind=PatientExit))
         _, done = fleet.run(["loopback", "up", "-C", str(ROOT), "--yes"])
         if done.returncode:
             raise SystemExit(done.stderr)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from loopback_iac.lab import InstancePaths, Lab, bring_up, leftovers, take_down
+from loopback_iac.lab.drill.patience import be_patient
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -155,7 +156,8 @@ class Deployed:
 
 @pytest.fixture(scope="session")
 def fleet(lab: Lab) -> Deployed:
-    """The deployed fleet; whoever changes it puts it back."""
+    """The deployed fleet, with patient timers; whoever changes it puts it back."""
+    be_patient(lab.paths)
     deployed = Deployed(lab)
     done = deployed.loopback("up", "--yes")
     assert done.returncode == 0, done.stderr

@@ -18,7 +18,8 @@ from loopback_iac.lab.drill.causes import tell_unexplained
 from loopback_iac.lab.drill.checks import SERVED_AGAIN
 from loopback_iac.lab.drill.drills import DRILLS
 from loopback_iac.lab.drill.ground import Ground, Pace
-from loopback_iac.lab.drill.moves import METAL, ONLY_THEY, Exit, migrate_argv, stage_exit
+from loopback_iac.lab.drill.moves import METAL, ONLY_THEY, migrate_argv, stage_exit
+from loopback_iac.lab.drill.patience import PatientExit
 from loopback_iac.lab.drill.runner import await_ready, judge_runs, run_once
 
 LOOPBACK = Path(sys.executable).parent / "loopback"
@@ -32,7 +33,7 @@ def workers_of(lab) -> dict[str, dict]:
     return yaml.safe_load(lab.paths.stack_config.read_text())["config"]["loopback-edge:workers"]
 
 
-class CutOff(Exit):
+class CutOff(PatientExit):
     """The first move is interrupted while newcomers get their share, and said again."""
 
     cut = False
