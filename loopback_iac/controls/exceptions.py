@@ -4,21 +4,17 @@ One function decides whether an exception is active, for the pack, reports and p
 alike. What is malformed or past is inactive, so the control fails again.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from loopback_iac.controls.record import Control, load_controls
 from loopback_iac.controls.result import Finding, Outcome
 from loopback_iac.model.fields import Line, Value
+from loopback_iac.model.origin import Day
 from loopback_iac.model.problem import Problem
 from loopback_iac.model.structure import collect, plain
-
-if TYPE_CHECKING:
-    from loopback_iac.model.origin import Day
 
 LONGEST_DAYS = 180
 LONGEST_CRITICAL_DAYS = 30

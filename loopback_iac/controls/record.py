@@ -1,18 +1,14 @@
 """A control as a record: what it says and why; the laws it serves stand in data of their own."""
 
-from __future__ import annotations
-
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import yaml
 from pydantic import Field
 
 from loopback_iac.model.fields import Int, Line, LineList, Several, Value
-
-if TYPE_CHECKING:
-    from loopback_iac.model.origin import Day
+from loopback_iac.model.origin import Day
 
 HERE = Path(__file__).parent
 Severity = Literal["critical", "high", "medium", "low"]

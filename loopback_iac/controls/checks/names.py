@@ -13,6 +13,7 @@ from loopback_iac.controls.tree import ABSENT, UNKNOWN, Counted, at, each, items
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from loopback_iac.controls.result import Finding
     from loopback_iac.controls.stack import Resource, Stack
 
 HETZNER_ZONE = "hcloud:index/zone:Zone"
