@@ -55,9 +55,17 @@ class Ledger:
 
     findings: list[Finding] = field(default_factory=list)
     exceptions: dict[str, Exceptional] = field(default_factory=dict)
+    inputs: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    """By URN; the stack is judged after its resources."""
+
+    def see(self, args: ResourceValidationArgs) -> None:
+        """Keep what goes into a resource, once."""
+        if args.urn not in self.inputs:
+            self.inputs[args.urn] = read_resource(args).facts
 
     def clear(self) -> None:
         """The next run begins."""
+        self.inputs.clear()
         self.findings.clear()
         self.exceptions.clear()
 
@@ -96,6 +104,7 @@ class Projection:
 
     def validate_resource(self, args: ResourceValidationArgs, report: ReportViolation) -> None:
         """One resource, before it is created or changed."""
+        self.ledger.see(args)
         if args.resource_type not in CHECKS.checks[self.control.id].kinds:
             return
         config = plain(dict(args.get_config()))
@@ -115,7 +124,9 @@ class Projection:
         """
         config = plain(dict(args.get_config()))
         settings = self.control.settings(config)
-        found = check_control(self.control, read_stack(args, self.today()), settings)
+        found = check_control(
+            self.control, read_stack(args, self.today(), self.ledger.inputs), settings
+        )
         late = self._tell(found, config, report)
         if late and self.control.severity == "critical":
             unknown = UnknownValueError(UNKNOWN_OBJECT_VALUE, late)

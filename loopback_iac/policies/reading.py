@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from loopback_iac.controls import Resource, Stack
-from loopback_iac.controls.tree import MARK, SECRET
+from loopback_iac.controls.tree import ABSENT, MARK, SECRET, UNKNOWN, at
 from loopback_iac.policies.memo import as_sent, once
 
 if TYPE_CHECKING:
@@ -25,11 +26,19 @@ def read_resource(args: ResourceValidationArgs) -> Resource:
     return found
 
 
-def read_stack(args: StackValidationArgs, today: date) -> Stack:
-    """All resources of a stack with their outputs; of one request it is one."""
+def read_stack(
+    args: StackValidationArgs, today: date, inputs: Mapping[str, Mapping[str, Any]]
+) -> Stack:
+    """
+    All resources of a stack; of one request it is one.
+
+    In: inputs by URN, as they were seen before: a plan knows them where it does not know outputs.
+    """
 
     def read() -> Stack:
-        return Stack(tuple(_resource(each, each.resource_type) for each in args.resources), today)
+        found = (_resource(each, each.resource_type) for each in args.resources)
+        merged = (replace(r, facts=_merge(inputs.get(r.urn, {}), r.facts)) for r in found)
+        return Stack(tuple(merged), today)
 
     found = once("stack", args.resources[0].props if args.resources else args, read)
     assert isinstance(found, Stack)  # noqa: S101  # as above
@@ -45,6 +54,12 @@ def plain(value: Any) -> Any:  # noqa: ANN401  # any tree of JSON
         bare = value if isinstance(value, list | tuple) else value[TARGET]  # type: ignore[call-overload]
         return [plain(each) for each in bare]
     return value
+
+
+def _merge(inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Outputs, and what was put in where nothing is known to have come out."""
+    left = {k: v for k, v in inputs.items() if at(outputs, k) in (ABSENT, UNKNOWN)}
+    return {**outputs, **left} if left else outputs
 
 
 def _resource(each: Any, kind: str) -> Resource:  # noqa: ANN401  # args of a policy, or a resource

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from loopback_iac.controls.checks.bgp import rendered
 from loopback_iac.controls.checks.redundancy import HETZNER, IONOS
 from loopback_iac.controls.evaluate import CHECKS
-from loopback_iac.controls.result import Finding
+from loopback_iac.controls.result import Finding, Outcome
 from loopback_iac.controls.stack import EDGE_POP, failed, passed, unsure
 from loopback_iac.controls.tree import ABSENT, UNKNOWN, at
 
@@ -30,18 +30,33 @@ def check_time(stack: Stack, settings: Mapping[str, Any]) -> Iterator[Finding]:
             yield text
             continue
         sources = re.findall(r"^(?:server|pool) (\S+)", text, re.MULTILINE)
-        if len(set(sources)) < settings["sources"]:
+        if not sources:
+            told = "the program names no time_servers: the host's own chrony.conf decides"
+            yield Finding(Outcome.MANUAL, told, pop.label, pop.name)
+        elif len(set(sources)) < settings["sources"]:
             told = f"{len(set(sources))} sources of time; needed: {settings['sources']}"
             yield failed(pop, told)
         else:
             yield passed(pop)
 
 
-@CHECKS.stack("ACC-03")
-def check_logins(stack: Stack, _: Mapping[str, Any]) -> Iterator[Finding]:
-    """SSH takes keys only: ordered servers are given one, PoPs refuse everything else."""
-    for server in stack.of(HETZNER, IONOS):
-        yield _of_server(server)
+@CHECKS.resource("ACC-03", HETZNER, IONOS)
+def check_logins(server: Resource, _: Mapping[str, Any]) -> Iterator[Finding]:
+    """Hetzner mails a root password to whoever gave no key; IONOS takes one as `imagePassword`."""
+    keys = at(server.facts, "sshKeys")
+    if at(server.facts, "imagePassword") is not ABSENT:
+        yield failed(server, "it is ordered with a root password")
+    elif keys is UNKNOWN:
+        yield unsure(server, ["sshKeys"])
+    elif keys is ABSENT or not keys:
+        yield failed(server, "it is ordered without an SSH key, so with a password")
+    else:
+        yield passed(server)
+
+
+@CHECKS.stack("ACC-05")
+def check_sshd(stack: Stack, _: Mapping[str, Any]) -> Iterator[Finding]:
+    """sshd of PoPs takes no password."""
     for pop, text in rendered(stack, EDGE_POP, SSHD):
         if isinstance(text, Finding):
             yield text
@@ -52,15 +67,3 @@ def check_logins(stack: Stack, _: Mapping[str, Any]) -> Iterator[Finding]:
             yield failed(pop, f"sshd is not told: {', '.join(missing)}")
         else:
             yield passed(pop)
-
-
-def _of_server(server: Resource) -> Finding:
-    """Hetzner mails a root password to whoever gave no key; IONOS takes one as `imagePassword`."""
-    keys = at(server.facts, "sshKeys")
-    if at(server.facts, "imagePassword") is not ABSENT:
-        return failed(server, "it is ordered with a root password")
-    if keys is UNKNOWN:
-        return unsure(server, ["sshKeys"])
-    if keys is ABSENT or not keys:
-        return failed(server, "it is ordered without an SSH key, so with a password")
-    return passed(server)

@@ -155,8 +155,8 @@ FAILING = {
     "ACC-03": [
         [("h1", "sshKeys", [])],
         [("i1", "imagePassword", secret(CANARY))],
-        [("edge-fra1", SSHD, without("PasswordAuthentication no"))],
     ],
+    "ACC-05": [[("edge-fra1", SSHD, without("PasswordAuthentication no"))]],
     "SEC-01": [
         [("apply", "stdin", CANARY)],
         [("apply", "connection", {"host": "a", "hostKey": "k", "privateKey": CANARY})],
@@ -240,6 +240,7 @@ OPEN = {
     "ACC-01": ("wall", "rules|0|sourceIps", UNKNOWN),
     "ACC-02": ("h1", "firewallIds", UNKNOWN),
     "ACC-03": ("h1", "sshKeys", UNKNOWN),
+    "ACC-05": ("edge-fra1", SSHD, UNKNOWN),
     "SEC-01": ("apply", "stdin", UNKNOWN),
     "BAK-01": ("store", "backups", UNKNOWN),
     "PRO-01": ("h1", "deleteProtection", UNKNOWN),
