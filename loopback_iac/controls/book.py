@@ -73,10 +73,7 @@ def render_ci() -> str:
 
 
 def _row(control: Control) -> str:
-    if control.manual:
-        default = "left to people"
-    else:
-        default = "refuses" if control.mandatory else "tells"
+    default = "left to people" if control.manual else "refuses" if control.mandatory else "tells"
     anchor = f"[{control.id}](#{control.id.lower()})"
     return f"| {anchor} | {control.title} | {control.severity} | {default} | {control.level} |"
 

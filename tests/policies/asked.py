@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pulumi.runtime.proto import analyzer_pb2
 from pulumi_policy import EnforcementLevel
 from pulumi_policy import policy as sdk
 
-from loopback_iac.controls import Resource
 from loopback_iac.policies import policies
+
+if TYPE_CHECKING:
+    from loopback_iac.controls import Resource
 
 TODAY = date(2026, 11, 21)
 LEVELS = analyzer_pb2.EnforcementLevel

@@ -91,9 +91,9 @@ def test_with_the_memo_the_pack_sees_which_values_are_secrets(remembering):
     assert CANARY not in message
 
 
-# without the memo nobody tells what is secret; with it, the test above does
-@pytest.mark.parametrize("control", sorted(FAILING.keys() - {"SEC-01"}))
-def test_what_fails_is_reported_at_its_level_with_its_urn_and_without_a_value(control):
+@pytest.mark.parametrize("control", sorted(FAILING))
+def test_what_fails_is_reported_at_its_level_and_without_a_value(control, remembering):
+    assert remembering()
     stack = build_stack(*FAILING[control][0])
     found = review(servicer(configured()), stack.resources)
     record = CONTROLS[control]

@@ -14,6 +14,7 @@ NFTABLES = "files|/etc/loopback/nftables.conf"
 CHRONY = "files|/etc/chrony/conf.d/loopback.conf"
 SSHD = "files|/etc/ssh/sshd_config.d/10-loopback.conf"
 KNOT = "files|/etc/knot/knot.conf"
+LAST = "\n}\n\nprotocol bgp"
 ZONE = "files|/etc/loopback/zones/example.net.zone"
 
 
@@ -43,7 +44,7 @@ FAILING = {
         [("edge", "fleet|pools|web|workers|w2|drained", True)],
         [("w2", "host|provider", "metal"), ("w1", "host|country", "ES")],
     ],
-    "RED-05": [[("w1", "host|failure_domains", ["feed"]), ("w2", "host|failure_domains", ["feed"])]],
+    "RED-05": [[(name, "host|failure_domains", ["feed"]) for name in ("w1", "w2")]],
     "RED-06": [
         [("h1", "placementGroupId", ABSENT)],
         [("i2", "availabilityZone", "ZONE_1")],
@@ -111,7 +112,7 @@ FAILING = {
     "BGP-06": [[("edge", UP.format("par1", "t2", "role"), None)]],
     "BGP-07": [
         [("edge-fra1", BIRD, swap(" && net ~ OWN4 then", " then", 1))],
-        [("edge-fra1", BIRD, swap("  reject;\n}\n\nprotocol bgp", "  accept;\n}\n\nprotocol bgp", 1))],
+        [("edge-fra1", BIRD, swap(f"  reject;{LAST}", f"  accept;{LAST}", 1))],
     ],
     "BGP-08": [[("edge", "fleet|prefixes|v6|services", [])]],
     "BGP-09": [
