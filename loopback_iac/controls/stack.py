@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from loopback_iac.controls.result import Finding, Outcome
-from loopback_iac.controls.tree import ABSENT, UNKNOWN, Counted, Tree, at, need
+from loopback_iac.controls.tree import ABSENT, UNKNOWN, Counted, Tree, UndecidedError, at, need
 from loopback_iac.proof import EDGE, HOSTS, PLANNED, read_stack
 from loopback_iac.proof import Stack as Places
+from loopback_iac.proof.stack import SAID
 
 if TYPE_CHECKING:
     from datetime import date
@@ -83,7 +84,7 @@ class Stack:
     @cached_property
     def places(self) -> Places:
         """Where machines stand and whose they are, by the name of host, PoP and worker alike."""
-        trees = [(r, planned(r.facts)) for r in self.of(EDGE, *HOSTS)]
+        trees = [(r, _host(planned(r.facts))) for r in self.of(EDGE, *HOSTS)]
         return read_stack(
             # half a fleet would be proved as a whole one
             {"type": r.kind, "name": r.name, "inputs": {} if _late_fleet(r, tree) else tree}
@@ -107,6 +108,17 @@ class Stack:
             elif text := getattr(place, field_name):
                 values.add(text)
         return Counted(frozenset(values), tuple(late))
+
+
+def _host(tree: dict[str, Any]) -> dict[str, Any]:
+    """Where the whole output `host` comes late, each fact of it does that is not said elsewhere."""
+    if tree.get("host") != PLANNED:
+        return tree
+    said = {**tree, **(tree.get("machine") or {})}
+    said.setdefault("site", said.get("location"))
+    late = {key: PLANNED for key in SAID if said.get(key) is None}
+    domains = [*(said.get("failure_domains") or ()), PLANNED]
+    return tree | {"host": late | {"failure_domains": domains}}
 
 
 def _late_fleet(resource: Resource, tree: Tree) -> bool:
@@ -147,13 +159,21 @@ def failed(resource: Resource, text: str, subject: str = "") -> Finding:
 
 def unsure(resource: Resource, late: Iterable[str], subject: str = "") -> Finding:
     """What decides is not known yet."""
-    text = f"known after up only: {', '.join(late)}"
+    text = f"not known here: {', '.join(late)}"
     return Finding(Outcome.OPEN, text, resource.label, resource.name, subject)
 
 
 def inapplicable(reason: str) -> Finding:
     """There is nothing it is about, and why."""
     return Finding(Outcome.NOT_APPLICABLE, reason)
+
+
+def settled(resource: Resource, subject: str, look: Callable[[], Finding]) -> Finding:
+    """What `look` finds, or that it cannot tell yet; what comes after is looked at all the same."""
+    try:
+        return look()
+    except UndecidedError as cause:
+        return unsure(resource, [f"{cause.path} of {subject}"], subject)
 
 
 def judge(resource: Resource, found: Counted, count: int, text: str, subject: str = "") -> Finding:

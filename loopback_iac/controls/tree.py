@@ -26,6 +26,7 @@ SENTINELS = frozenset(
         "e48ece36-62e2-4504-bad9-02848725956a",
         "dd056dcd-154b-4c76-9bd3-c8f88648b5ff",
         "(known after apply)",  # as the trees of a plan of our own engine show it
+        "[secret]",  # what `pulumi policy analyze` shows of what it cannot decrypt
     }
 )
 
@@ -33,7 +34,7 @@ SENTINELS = frozenset(
 class Access(Enum):
     """What a look at a fact finds where it finds no value."""
 
-    UNKNOWN = "known after up only"
+    UNKNOWN = "not known here"
     ABSENT = "absent"
 
 
@@ -134,5 +135,6 @@ def _open(value: object) -> object:
     if value is None:
         return ABSENT
     if isinstance(value, Mapping) and value.get(MARK) == SECRET:
-        return _open(value.get("value"))
+        # an exported state has the ciphertext alone
+        return _open(value["value"]) if "value" in value else UNKNOWN
     return value

@@ -115,7 +115,7 @@ def test_what_is_open_neither_blocks_nor_passes_and_is_told(control):
         assert any(name == record.name for name, *_ in found)
     else:
         reasons = not_applicable(servicer(configured()), stack.resources)
-        assert reasons[record.name].startswith("open: known after up only")
+        assert reasons[record.name].startswith("open: not known here")
 
 
 def test_in_ci_an_open_critical_control_blocks():

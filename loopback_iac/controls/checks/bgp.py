@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from loopback_iac.controls.evaluate import CHECKS
 from loopback_iac.controls.result import Finding, Outcome
-from loopback_iac.controls.stack import EDGE_POP, failed, inapplicable, passed, unsure
-from loopback_iac.controls.tree import ABSENT, UNKNOWN, Tree, at, each, items
+from loopback_iac.controls.stack import EDGE_POP, failed, inapplicable, passed, settled, unsure
+from loopback_iac.controls.tree import ABSENT, UNKNOWN, Tree, at, each, items, need
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -29,10 +29,13 @@ def check_sessions(stack: Stack, _: Mapping[str, Any]) -> Iterator[Finding]:
     """Every session has TCP-MD5 and GTSM, or the program says why it has not."""
     for edge, subject, up in _upstreams(stack):
         waived, far = at(up, "md5_waived_because"), at(up, "multihop_because")
-        if at(up, "md5") is not True and waived is ABSENT:
+        keyed, near = at(up, "md5"), at(up, "ttl_security")
+        if keyed in (False, ABSENT) and waived is ABSENT:
             yield failed(edge, f"{subject}: neither TCP-MD5 nor a reason why not", subject)
-        elif at(up, "ttl_security") is not True and far is ABSENT:
+        elif near in (False, ABSENT) and far is ABSENT:
             yield failed(edge, f"{subject}: no ttl security, and no reason why not", subject)
+        elif UNKNOWN in (waived, far, keyed, near):
+            yield unsure(edge, [f"how {subject} is protected"], subject)
         elif waived is not ABSENT:
             yield inapplicable(f"{subject} has no TCP-MD5, with the reason the program gives")
         else:
@@ -62,10 +65,15 @@ def check_roas(stack: Stack, _: Mapping[str, Any]) -> Iterator[Finding]:
                 yield Finding(Outcome.MANUAL, text, edge.label, edge.name, f"prefix {name}")
             for origin_name, origin in origins:
                 subject = f"prefix {name}, origin {origin_name}"
-                wrong = _roa_wrong(origin, str(at(prefix, "cidr")))
-                yield (
-                    failed(edge, f"{subject}: {wrong}", subject) if wrong else passed(edge, subject)
-                )
+
+                def look(
+                    origin: Tree = origin, prefix: Tree = prefix, subject: str = subject
+                ) -> Finding:
+                    wrong = _roa_wrong(origin, str(need(prefix, "cidr")))
+                    text = f"{subject}: {wrong}"
+                    return failed(edge, text, subject) if wrong else passed(edge, subject)  # noqa: B023  # asked before the next fleet
+
+                yield settled(edge, subject, look)
 
 
 @CHECKS.stack("BGP-04")
@@ -99,7 +107,9 @@ def check_roles(stack: Stack, _: Mapping[str, Any]) -> Iterator[Finding]:
     """Every session with another network has a role (RFC 9234)."""
     for edge, subject, up in _upstreams(stack):
         tunnel = at(up, "tunnel", "router")
-        if at(up, "kind") == "internal" or tunnel not in (ABSENT, "carrier"):
+        if UNKNOWN in (at(up, "kind"), at(up, "role"), tunnel):
+            yield unsure(edge, [f"what {subject} is"], subject)
+        elif at(up, "kind") == "internal" or tunnel not in (ABSENT, "carrier"):
             yield inapplicable(f"{subject} is a router of one's own")
         elif at(up, "role") is ABSENT:
             yield failed(edge, f"{subject}: no role", subject)
@@ -133,7 +143,9 @@ def check_gates(stack: Stack, _: Mapping[str, Any]) -> Iterator[Finding]:
     for edge, fleet in stack.fleets:
         for name, prefix in items(fleet, "prefixes"):
             subject = f"prefix {name}"
-            if not list(each(prefix, "services")):
+            if at(prefix, "services") is UNKNOWN:
+                yield unsure(edge, [f"services of {subject}"], subject)
+            elif not list(each(prefix, "services")):
                 yield failed(
                     edge, f"{subject}: announced whatever happens to what it serves", subject
                 )
@@ -196,13 +208,13 @@ def _upstreams(stack: Stack) -> Iterator[tuple[Resource, str, Tree]]:
 
 def _roa_wrong(origin: Tree, cidr: str) -> str:
     """RFC 9319: a ROA longer than what is announced invites forged origins of its parts."""
-    if at(origin, "announced_by") == "provider":
+    if need(origin, "announced_by") == "provider":
         return ""
-    roa = at(origin, "roa")
+    roa = need(origin, "roa")
     if roa is ABSENT:
         return "no ROA was seen"
-    if at(roa, "asn") != at(origin, "asn"):
+    if need(roa, "asn") != need(origin, "asn"):
         return "its ROA names another AS"
     length = int(cidr.rpartition("/")[2])
-    most = at(roa, "max_length")
+    most = need(roa, "max_length")
     return "its ROA allows longer prefixes" if most is not ABSENT and most > length else ""

@@ -35,8 +35,9 @@ def check_default_deny(stack: Stack, settings: Mapping[str, Any]) -> Iterator[Fi
     denied, late = set(), False
     for policy in stack.of(NETWORK_POLICY, CILIUM_POLICY):
         space = at(policy.facts, "metadata", "namespace")
-        late = late or space is UNKNOWN
-        if isinstance(space, str) and _denies(policy):
+        denies = _denies(policy)
+        late = late or space is UNKNOWN or denies is UNKNOWN
+        if isinstance(space, str) and denies is True:
             denied.add(space)
     for namespace in stack.of(NAMESPACE):
         name = at(namespace.facts, "metadata", "name")
@@ -45,7 +46,7 @@ def check_default_deny(stack: Stack, settings: Mapping[str, Any]) -> Iterator[Fi
         elif name in denied:
             yield passed(namespace)
         elif name is UNKNOWN or late:
-            yield unsure(namespace, ["names of namespaces"])
+            yield unsure(namespace, ["what policies there are"])
         else:
             yield failed(namespace, "no policy denies by default what leaves it")
 
@@ -112,14 +113,17 @@ def check_images(workload: Resource, settings: Mapping[str, Any]) -> Iterator[Fi
                 yield passed(workload, subject)
 
 
-def _denies(policy: Resource) -> bool:
+def _denies(policy: Resource) -> Any:  # noqa: ANN401  # true, false or UNKNOWN
     """Chosen are all pods, and what leaves them is governed; what is allowed then is a list."""
     spec = at(policy.facts, "spec")
     if policy.kind == CILIUM_POLICY:
-        return at(spec, "endpointSelector") == {} and at(spec, "egress") is not ABSENT
-    types = at(spec, "policyTypes")
-    everybody = at(spec, "podSelector") in ({}, {"matchLabels": {}})
-    return everybody and isinstance(types, list | tuple) and "Egress" in types
+        chosen, egress = at(spec, "endpointSelector"), at(spec, "egress")
+        return UNKNOWN if UNKNOWN in (chosen, egress) else chosen == {} and egress is not ABSENT
+    types, chosen = at(spec, "policyTypes"), at(spec, "podSelector")
+    told = list(each(types)) if isinstance(types, list | tuple) else [types]
+    if chosen is UNKNOWN or UNKNOWN in told:
+        return UNKNOWN
+    return chosen in ({}, {"matchLabels": {}}) and "Egress" in told
 
 
 def _gateways(policy: Resource) -> Iterator[tuple[str, Any]]:

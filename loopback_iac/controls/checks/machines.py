@@ -72,9 +72,11 @@ def check_labels(resource: Resource, settings: Mapping[str, Any]) -> Iterator[Fi
     if at(resource.facts, "labels") is UNKNOWN:
         yield unsure(resource, ["labels"])
         return
-    labels = _labels(resource)
-    missing = [name for name in settings["labels"] if name not in labels]
-    if missing:
+    missing = [name for name in settings["labels"] if _label(resource, name) is ABSENT]
+    late = [name for name in settings["labels"] if _label(resource, name) is UNKNOWN]
+    if late and not missing:
+        yield unsure(resource, ["labels"])
+    elif missing:
         yield failed(resource, f"labels missing: {', '.join(missing)}")
     else:
         yield passed(resource)
@@ -107,9 +109,12 @@ def _country(resource: Resource) -> Any:  # noqa: ANN401  # a country, or Access
 
 
 def _label(resource: Resource, name: str) -> Any:  # noqa: ANN401  # a text, or Access
-    if at(resource.facts, "labels") is UNKNOWN:
-        return UNKNOWN
-    return at(_labels(resource), name)
+    found = at(resource.facts, "labels")
+    told = at(_labels(resource), name)
+    if told is ABSENT and isinstance(found, list | tuple):
+        late = any(UNKNOWN in (at(pair), at(pair, "key")) for pair in found)
+        return UNKNOWN if late else ABSENT
+    return UNKNOWN if found is UNKNOWN else told
 
 
 def _labels(resource: Resource) -> dict[str, Any]:

@@ -74,6 +74,8 @@ def check_signed(stack: Stack, _: Mapping[str, Any]) -> Iterator[Finding]:
                 yield _said(resource, signed, subject)
             elif copy.operator == "hetzner" and at(resource.facts, "mode") == "secondary":
                 yield passed(resource, subject)
+            elif copy.operator == "hetzner" and at(resource.facts, "mode") is UNKNOWN:
+                yield unsure(resource, [f"mode of {subject}"], subject)
             elif copy.operator == "cloudflare":
                 yield _at_cloudflare(resource, signing, subject)
             else:

@@ -5,14 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from loopback_iac.controls.evaluate import CHECKS
-from loopback_iac.controls.stack import failed, inapplicable, judge, passed, planned, unsure
-from loopback_iac.controls.tree import ABSENT, UNKNOWN, Counted, Tree, at, each, items
+from loopback_iac.controls.stack import (
+    failed,
+    inapplicable,
+    judge,
+    passed,
+    planned,
+    settled,
+    unsure,
+)
+from loopback_iac.controls.tree import ABSENT, UNKNOWN, Counted, Tree, at, each, items, need
 from loopback_iac.model import InputRejected
 from loopback_iac.proof import EDGE, parse_demands_tree, prove_redundancy
 from loopback_iac.proof.wording import unmet_texts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from loopback_iac.controls.result import Finding
     from loopback_iac.controls.stack import Resource, Stack
@@ -28,9 +36,15 @@ def check_pops(stack: Stack, settings: Mapping[str, Any]) -> Iterator[Finding]:
     """Each prefix is announced by several PoPs."""
     for edge, fleet in stack.fleets:
         for name, prefix in items(fleet, "prefixes"):
-            pops = announcing(fleet, prefix)
-            text = f"prefix {name} is announced by {len(pops)} PoP: {', '.join(sorted(pops))}"
-            yield judge(edge, Counted(pops), settings["pops"], text, f"prefix {name}")
+            subject = f"prefix {name}"
+
+            def look(prefix: Tree = prefix, subject: str = subject) -> Finding:
+                pops = announcing(fleet, prefix)  # noqa: B023  # asked before the next fleet
+                told = ", ".join(sorted(pops.values))
+                text = f"{subject} is announced by {len(pops.values)} PoP: {told}"
+                return judge(edge, pops, settings["pops"], text, subject)  # noqa: B023  # as above
+
+            yield settled(edge, subject, look)
 
 
 @CHECKS.stack("RED-02")
@@ -73,12 +87,14 @@ def check_failure_domains(stack: Stack, _: Mapping[str, Any]) -> Iterator[Findin
     for edge, fleet in stack.fleets:
         for pool, facts in items(fleet, "pools"):
             subject = f"pool {pool}"
-            serving = sorted(_serving(facts))
+            serving, doubtful = _serving(facts)
             places = {name: stack.places.places.get(name) for name in serving}
             late = [name for name, place in places.items() if place and place.unknown]
             silent = [name for name in serving if not _domains(places[name])]
             shared = set.intersection(*(_domains(p) for p in places.values())) if serving else set()
-            if shared:
+            if shared and doubtful:
+                yield unsure(edge, [f"whether {name} serves" for name in doubtful], subject)
+            elif shared:
                 told = f"{', '.join(serving)} all stand in {', '.join(sorted(shared))}"
                 yield failed(edge, f"pool {pool}: {told}; who loses that loses the pool", subject)
             elif late:
@@ -119,9 +135,15 @@ def check_upstreams(stack: Stack, settings: Mapping[str, Any]) -> Iterator[Findi
     """Each prefix reaches the Internet through several AS numbers."""
     for edge, fleet in stack.fleets:
         for name, prefix in items(fleet, "prefixes"):
-            asns = frozenset(_carriers(fleet, prefix))
-            text = f"prefix {name} leaves through {', '.join(sorted(asns)) or 'no carrier'} alone"
-            yield judge(edge, Counted(asns), settings["upstreams"], text, f"prefix {name}")
+            subject = f"prefix {name}"
+
+            def look(prefix: Tree = prefix, subject: str = subject) -> Finding:
+                asns = _carriers(fleet, prefix)  # noqa: B023  # asked before the next fleet
+                told = ", ".join(sorted(asns.values)) or "no carrier"
+                text = f"{subject} leaves through {told} alone"
+                return judge(edge, asns, settings["upstreams"], text, subject)  # noqa: B023  # as above
+
+            yield settled(edge, subject, look)
 
 
 @CHECKS.stack("RED-08")
@@ -156,18 +178,27 @@ def check_families(stack: Stack, _: Mapping[str, Any]) -> Iterator[Finding]:
     """Every VIP has an address of both families."""
     for edge, fleet in stack.fleets:
         for name, addresses in items(fleet, "vips"):
-            found = {"IPv6" if ":" in str(a) else "IPv4" for a in each(addresses)}
-            text = f"vip {name} has {' and '.join(sorted(found)) or 'no address'} only"
-            yield judge(edge, Counted(frozenset(found)), 2, text, f"vip {name}")
+            subject = f"vip {name}"
+
+            def look(addresses: object = addresses, subject: str = subject) -> Finding:
+                told = list(each(addresses))
+                found = {"IPv6" if ":" in a else "IPv4" for a in told if isinstance(a, str)}
+                late = tuple(f"an address of {subject}" for a in told if a is UNKNOWN)
+                text = f"{subject} has {' and '.join(sorted(found)) or 'no address'} only"
+                return judge(edge, Counted(frozenset(found), late), 2, text, subject)  # noqa: B023  # asked before the next fleet
+
+            yield settled(edge, subject, look)
 
 
-def announcing(fleet: Tree, prefix: Tree) -> frozenset[str]:
+def announcing(fleet: Tree, prefix: Tree) -> Counted:
     """PoPs at which a prefix has an origin; without declared origins, all of them."""
     pops = frozenset(name for name, _ in items(fleet, "pops"))
     origins = [origin for _, origin in items(prefix, "origins")]
     if not origins:
-        return pops
-    return frozenset(str(pop) for origin in origins for pop in each(origin, "pops")) & pops
+        return Counted(pops)
+    named = [pop for origin in origins for pop in each(origin, "pops")]
+    late = tuple("a PoP of its origin" for pop in named if pop is UNKNOWN)
+    return Counted(frozenset(pop for pop in named if isinstance(pop, str)) & pops, late)
 
 
 def _spread(stack: Stack, fact: str, count: int) -> Iterator[Finding]:
@@ -191,10 +222,16 @@ def _late(stack: Stack) -> list[str]:
     return late + [f"facts of {edge.name}" for edge in stack.late_fleets()]
 
 
-def _serving(pool: Tree) -> Iterable[str]:
+def _serving(pool: Tree) -> tuple[list[str], list[str]]:
+    """Workers that take connections, and those of which that is not known yet."""
+    serving, doubtful = [], []
     for name, worker in items(pool, "workers"):
-        if not at(worker, "drained") and at(worker, "weight"):
-            yield name
+        drained, weight = at(worker, "drained"), at(worker, "weight")
+        if UNKNOWN in (drained, weight):
+            doubtful.append(name)
+        elif drained is not True and weight:
+            serving.append(name)
+    return sorted(serving), sorted(doubtful)
 
 
 def _domains(place: Any) -> set[str]:  # noqa: ANN401  # a Place, or none
@@ -205,12 +242,21 @@ def _domains(place: Any) -> set[str]:  # noqa: ANN401  # a Place, or none
     return here | set(place.domains)
 
 
-def _carriers(fleet: Tree, prefix: Tree) -> Iterable[str]:
-    family = 6 if ":" in str(at(prefix, "cidr")) else 4
-    for pop in announcing(fleet, prefix):
-        for _, up in items(fleet, "pops", pop, "upstreams"):
-            if at(up, "kind") != "internal" and family in [int(f) for f in each(up, "families")]:
-                yield f"AS{int(at(up, 'asn'))}"
+def _carriers(fleet: Tree, prefix: Tree) -> Counted:
+    """Carriers by AS number; of what is not known yet, each may be another one."""
+    family = 6 if ":" in str(need(prefix, "cidr")) else 4
+    pops = announcing(fleet, prefix)
+    values, late = set(), list(pops.late)
+    for pop in sorted(pops.values):
+        for name, up in items(fleet, "pops", pop, "upstreams"):
+            families = at(up, "families")
+            spoken = [] if families in (UNKNOWN, ABSENT) else list(each(families))
+            asn, kind = at(up, "asn"), at(up, "kind")
+            if UNKNOWN in (asn, kind, families) or UNKNOWN in spoken:
+                late.append(f"{name} at {pop}")
+            elif kind != "internal" and family in [int(one) for one in spoken]:
+                values.add(f"AS{int(asn)}")
+    return Counted(frozenset(values), tuple(late))
 
 
 def _groups(

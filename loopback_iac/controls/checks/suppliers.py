@@ -35,7 +35,7 @@ def check_register(stack: Stack, settings: Mapping[str, Any]) -> Iterator[Findin
         else:
             yield Finding(Outcome.PASS, subject=name)
     if late:
-        yield Finding(Outcome.OPEN, f"known after up only: {', '.join(late)}")
+        yield Finding(Outcome.OPEN, f"not known here: {', '.join(late)}")
 
 
 @CHECKS.stack("JUR-02")
@@ -52,7 +52,7 @@ def check_control(stack: Stack, settings: Mapping[str, Any]) -> Iterator[Finding
             text = f"{name} is controlled from {country}, and nobody said what for it is allowed"
             yield Finding(Outcome.FAIL, text, subject=name)
     if late:
-        yield Finding(Outcome.OPEN, f"known after up only: {', '.join(late)}")
+        yield Finding(Outcome.OPEN, f"not known here: {', '.join(late)}")
 
 
 def suppliers(stack: Stack) -> tuple[set[str], list[str]]:
