@@ -11,12 +11,12 @@ from loopback_iac.controls.evaluate import CHECKS
 from loopback_iac.controls.result import Finding
 from loopback_iac.controls.stack import CONVERGED, failed, passed, unsure
 from loopback_iac.controls.tree import ABSENT, UNKNOWN, at
-from loopback_iac.dns import Zone, parse_zone_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from loopback_iac.controls.stack import Resource, Stack
+    from loopback_iac.dns import Zone
 
 PRIMARY = next(kind for kind in CONVERGED if kind.endswith(":PrimaryHost"))
 KNOT = "/etc/knot/knot.conf"
@@ -129,6 +129,10 @@ def _zones(stack: Stack) -> Iterator[tuple[Resource, Zone | Finding]]:
 @lru_cache(maxsize=256)
 def _read(text: str, name: str) -> Zone:
     """Three controls read the same zones."""
+    from loopback_iac.dns import (  # noqa: PLC0415  # a stack without zones does not load it
+        parse_zone_file,
+    )
+
     return parse_zone_file(text, name)
 
 
