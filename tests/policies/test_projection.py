@@ -70,6 +70,8 @@ def test_every_control_with_a_check_is_a_policy_with_what_its_record_says():
         assert policy.enforcement_level.value == ("mandatory" if record.mandatory else "advisory")
         assert (control in policy.description, bool(policy.url)) == (True, True)
         assert ("exceptions" in policy.config_schema.properties) == record.exceptable
+        # what changes no resource can strip no secret of its mark
+        assert not getattr(policy, "has_remediation", bool)()
 
 
 def test_the_passing_stack_is_told_nothing_but_what_is_left_to_nobody():
@@ -88,6 +90,11 @@ def test_with_the_memo_the_pack_sees_which_values_are_secrets(remembering):
     ((name, level, message, urn),) = review(servicer(configured()), stack.resources)
     assert (name, level, urn) == ("secrets-are-marked", "ADVISORY", "urn:apply")
     assert "stdin is no Pulumi secret" in message
+    # one mark elsewhere shows that the engine tells them, so none at all here is a finding
+    clear = {"host": "a", "hostKey": "k", "privateKey": CANARY}
+    bare = build_stack(("apply", "stdin", CANARY), ("apply", "connection", clear))
+    found = review(servicer(configured()), bare.resources)
+    assert {name for name, *_ in found} == {"secrets-are-marked"}
     assert CANARY not in message
 
 

@@ -16,7 +16,7 @@ from loopback_iac.proof import EDGE
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from loopback_iac.controls.stack import Resource
+    from loopback_iac.controls.stack import Resource, Stack
 
 COMMAND = "command:remote:Command"
 REMOTE = (COMMAND, "command:remote:CopyToRemote")
@@ -96,22 +96,17 @@ def check_piped(command: Resource, _: Mapping[str, Any]) -> Iterator[Finding]:
         yield unsure(command, late)
 
 
-@CHECKS.resource("SEC-01", *SECRET_FIELDS)
-def check_marks(resource: Resource, _: Mapping[str, Any]) -> Iterator[Finding]:
-    """What is secret is marked as such, so that state and plans hold it encrypted."""
-    for path in SECRET_FIELDS[resource.kind]:
-        name, value = ".".join(path), at(resource.facts, *path)
-        if value is ABSENT or value in ("", {}):
-            continue
-        if not resource.secrets_told:
-            text = f"{name}: whether it is marked is not told here; an exported state tells it"
-            yield Finding(Outcome.MANUAL, text, resource.label, resource.name, name)
-        elif is_marked(resource.facts, *path):
-            yield passed(resource, name)
-        elif value is UNKNOWN:
-            yield unsure(resource, [f"whether {name} is a secret"], name)
-        else:
-            yield failed(resource, f"{name} is no Pulumi secret: it stands in clear", name)
+@CHECKS.stack("SEC-01")
+def check_marks(stack: Stack, _: Mapping[str, Any]) -> Iterator[Finding]:
+    """What is secret is marked as such, so that state and plans hold it encrypted.
+
+    Over the stack, because one mark anywhere shows that the engine tells them at all.
+    """
+    told = any(resource.secrets_told for resource in stack.resources)
+    for resource in stack.of(*SECRET_FIELDS):
+        for path in SECRET_FIELDS[resource.kind]:
+            if at(resource.facts, *path) not in (ABSENT, "", {}):
+                yield _marked(resource, path, told=told)
 
 
 @CHECKS.resource("SPC-01", EDGE)
@@ -131,6 +126,18 @@ def check_documentation(edge: Resource, _: Mapping[str, Any]) -> Iterator[Findin
             yield failed(edge, text, f"prefix {name}")
         else:
             yield passed(edge, f"prefix {name}")
+
+
+def _marked(resource: Resource, path: tuple[str, ...], *, told: bool) -> Finding:
+    name = ".".join(path)
+    if not told:
+        text = f"{name}: whether it is marked is not told here; an exported state tells it"
+        return Finding(Outcome.MANUAL, text, resource.label, resource.name, name)
+    if is_marked(resource.facts, *path):
+        return passed(resource, name)
+    if at(resource.facts, *path) is UNKNOWN:
+        return unsure(resource, [f"whether {name} is a secret"], name)
+    return failed(resource, f"{name} is no Pulumi secret: it stands in clear", name)
 
 
 def documentation_only(prefixes: Iterable[str]) -> list[str]:
