@@ -10,6 +10,7 @@ import sys
 
 from bench import (
     bare,
+    controls,
     drills,
     engine,
     grow,
@@ -29,6 +30,7 @@ MEASUREMENTS = {
     "ten": ten.main,
     "grow": grow.main,
     "bare": bare.main,
+    "controls": controls.main,
     "migrate": migrate.main,
     "scale": scale.main,
     "zone": zone.main,
