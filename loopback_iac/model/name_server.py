@@ -3,9 +3,9 @@
 import re
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 
-from loopback_iac.model.fields import AddressList, Given, Value, refuse
+from loopback_iac.model.fields import AddressList, Given, Int, Value, refuse
 
 _ZONE = re.compile(r"(?:[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)+")
 LONGEST_NAME = 254  # RFC 1035 2.3.4 as text, its final dot included
@@ -31,13 +31,30 @@ CATALOG = "catalog.invalid."
 """RFC 9432 names no place for a catalog; RFC 2606 keeps .invalid out of the public tree."""
 
 
+ResponseRate = Annotated[Int, Field(ge=0, le=1_000_000)]
+"""Answers in a second to one network of clients (/24, /56) and kind of answer; 0: no limit."""
+Software = Literal["knot", "nsd"]
+
+
 class NameServer(Value):
     """A host that answers for every zone; two programs do not share their faults."""
 
     host: Given
-    software: Literal["knot", "nsd"] = "knot"
+    software: Software = "knot"
     addresses: AddressList = ()
     """Others that lead to the host; it answers there as soon as they do."""
+    on_pop: bool = False
+    """It is a PoP of a fleet, which renders and converges it; the primary only knows it."""
+
+
+class NameService(Value):
+    """Name servers on the PoPs of a fleet, at one anycast address, for a primary's zones."""
+
+    vip: str
+    primary: Given
+    transfer_secret: Given
+    catalog: ZoneName = CATALOG
+    responses_per_s: ResponseRate = 200
 
 
 def transfer_key(server: str) -> str:

@@ -1,7 +1,7 @@
 """The hidden primary: one host that signs zones and hands them to its name servers alone."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
 from pydantic import Field
 
@@ -12,17 +12,13 @@ from loopback_iac.model.fields import (
     Int,
     Value,
 )
-from loopback_iac.model.name_server import CATALOG, NameServer, ZoneName
+from loopback_iac.model.name_server import CATALOG, NameServer, ResponseRate, ZoneName
 from loopback_iac.model.problem import InputRejected, Problem
 from loopback_iac.model.structure import check_name, collect, plain
 
 DAY_S = 86_400
 PRIMARY = "primary"
 """What the primary's own host is called among hosts; no name server may be."""
-
-
-ResponseRate = Annotated[Int, Field(ge=0, le=1_000_000)]
-"""Answers in a second to one network of clients (/24, /56) and kind of answer; 0: no limit."""
 
 
 class SigningTimes(Value):
@@ -70,6 +66,11 @@ class Primary(Value):
     signing: SigningTimes = SigningTimes()
     responses_per_s: ResponseRate = 200
     parents: dict[str, Parent] = Field(default_factory=dict)
+
+    @property
+    def own_servers(self) -> dict[str, NameServer]:
+        """Name servers that are converged with the primary; PoPs are their edge's."""
+        return {name: server for name, server in self.servers.items() if not server.on_pop}
 
 
 class _Rest(Value):
@@ -155,8 +156,19 @@ def _check_parents(parts: Mapping[str, Mapping[str, Any]]) -> list[Problem]:
     ]
 
 
-def _check_servers(servers: Mapping[str, object]) -> list[Problem]:
-    found = []
+def _check_servers(servers: Mapping[str, Any]) -> list[Problem]:
+    found = [
+        Problem(
+            f"servers.{name}.{field}",
+            f"{name} is a PoP, and its edge says so of it",
+            "said once",
+            "declare it in the args of the AnycastEdge, and leave it out here",
+            "server-said-twice",
+        )
+        for name, server in servers.items()
+        if server.on_pop
+        for field in sorted(server.model_fields_set & {"software", "addresses"})
+    ]
     if PRIMARY in servers:
         fix = "give the name server another name"
         got = f"{PRIMARY!r} is what the primary's own host is called"
