@@ -100,7 +100,7 @@ def children(pid: int) -> list[int]:
 def test_one_that_is_silent_over_udp_is_only_avoided(made, mark):
     pop = made.pops["fra1"]
     hook = "{ type filter hook input priority 0; udp dport 53 drop; }"
-    done = pop.space.run("nft", f"table inet silence {{ chain input {hook} }}")
+    done = pop.space.run("nft", f"table inet silence {{ chain input {hook}; }}")
     assert done.returncode == 0, done.stderr
     try:
         wait_for(lambda: pop.stand("deprefer"), 40)
