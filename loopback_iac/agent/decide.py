@@ -55,11 +55,11 @@ class Sight(NamedTuple):
     workers: Mapping[str, int] | None
     confirmed: bool
     drain: Drain | None
-    names: Mapping[int, Names] = MappingProxyType({})  # by family
+    names: Mapping[str, Names] = MappingProxyType({})  # by address
 
 
 class Names(NamedTuple):
-    """What the name server of this host said lately, at its address of one family."""
+    """What the name server of this host said lately, at one address."""
 
     running: bool
     zones: int  # in its catalog
@@ -164,8 +164,7 @@ def _target(
     seen = [
         _service_target(name, services[name], memory, sight, here) for name in announcement.services
     ]
-    if announcement.name_service:
-        seen.append(_names_target(sight.names.get(announcement.family), here))
+    seen += [_names_target(sight.names.get(address), here) for address in announcement.names]
     if not seen:
         return 2, "healthy"
     worst_or_best = min if announcement.mode == "all" else max

@@ -9,7 +9,7 @@ from .asking import TRANSPORTS, Asker
 from .decide import Names
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from .watchfile import NameService
 
@@ -21,24 +21,26 @@ _SPENT = "/sys/fs/cgroup/system.slice/{}.service/cpu.stat"
 class Naming:
     """An asker for each address, and how much of the processor the server used of late."""
 
-    def __init__(self, kept: NameService, spent: Callable[[], float | None] | None = None) -> None:
+    def __init__(
+        self,
+        kept: NameService,
+        addresses: Iterable[str],
+        spent: Callable[[], float | None] | None = None,
+    ) -> None:
         self.spent = spent or (lambda: read_spent_s(kept.unit))
-        self.askers = {
-            family: Asker(address, kept.catalog, kept.list_at)
-            for family, address in kept.addresses.items()
-        }
-        self.marks: dict[int, tuple[float, float | None]] = {}
+        self.askers = {a: Asker(a, kept.catalog, kept.list_at) for a in addresses}
+        self.marks: dict[str, tuple[float, float | None]] = {}
         for asker in self.askers.values():
             asker.start()
 
-    def look(self, *, running: bool) -> dict[int, Names]:
-        """What is known now, by family.
+    def look(self, *, running: bool) -> dict[str, Names]:
+        """What is known now, by address.
 
         Raises: RuntimeError when an asker died: systemd starts the watch anew, gates stay.
         """
-        return {f: self._names(f, asker, running=running) for f, asker in self.askers.items()}
+        return {a: self._names(asker, running=running) for a, asker in self.askers.items()}
 
-    def _names(self, family: int, asker: Asker, *, running: bool) -> Names:
+    def _names(self, asker: Asker, *, running: bool) -> Names:
         if not asker.thread.is_alive():
             raise RuntimeError(f"nobody asks the name server at {asker.address} any more")
         now_s, heard = time.monotonic(), asker.heard
@@ -50,16 +52,16 @@ class Naming:
             heard.wrong(now_s),
             heard.late(now_s),
             silent,
-            self._is_busy(family, now_s, silent=len(silent) == len(TRANSPORTS)),
+            self._is_busy(asker.address, now_s, silent=len(silent) == len(TRANSPORTS)),
         )
 
-    def _is_busy(self, family: int, now_s: float, *, silent: bool) -> bool:
+    def _is_busy(self, address: str, now_s: float, *, silent: bool) -> bool:
         """Whether it worked since it fell silent."""
         spent_now_s = self.spent()
         if not silent:
-            self.marks[family] = (now_s, spent_now_s)
+            self.marks[address] = (now_s, spent_now_s)
             return False
-        at_s, spent_s = self.marks.get(family, (0.0, None))
+        at_s, spent_s = self.marks.get(address, (0.0, None))
         if spent_s is None or spent_now_s is None or now_s <= at_s:
             return False
         return spent_now_s - spent_s >= BUSY_SHARE * (now_s - at_s)

@@ -97,7 +97,8 @@ class Keeper:
         self.kept = kept
         self.haproxy, self.bird = Daemon("haproxy"), Daemon("bird")
         self.namer = Daemon(kept.name_service.unit) if kept.name_service else None
-        self.naming = Naming(kept.name_service) if kept.name_service else None
+        asked = [address for each in kept.announcements for address in each.names]
+        self.naming = Naming(kept.name_service, asked) if kept.name_service else None
         found = read_positions(kept)
         self.memories = {name: Memory(position) for name, position in found.items()}
         self.positions = {name: position or CLOSED for name, position in found.items()}
@@ -145,7 +146,7 @@ class Keeper:
             self._names(),
         )
 
-    def _names(self) -> dict[int, Names]:
+    def _names(self) -> dict[str, Names]:
         if self.naming is None or self.namer is None:
             return {}
         return self.naming.look(running=self.namer.look())

@@ -26,7 +26,7 @@ class Announcement(NamedTuple):
     texts: dict[str, str]  # open, deprefer, closed
     services: tuple[str, ...]
     mode: str
-    name_service: bool = False  # gated by the name server's answers, and by no service
+    names: tuple[str, ...] = ()  # addresses in it whose answers about zones gate it
 
 
 class Service(NamedTuple):
@@ -38,10 +38,9 @@ class Service(NamedTuple):
 
 
 class NameService(NamedTuple):
-    """The name server of this host: its unit, and the address by family at which it is asked."""
+    """The name server of this host: its unit, and the zone that lists its zones."""
 
     unit: str
-    addresses: Mapping[int, str]
     catalog: str
     list_at: str  # where it gives the list of its zones
 
@@ -84,6 +83,10 @@ def parse_watch(content: bytes) -> Watch:
             _parse_announcement(name, entry, services)
             for name, entry in sorted(value.get("announcements", {}).items())
         )
+        names = _parse_name_service(value.get("name_service"))
+        for each in announcements:
+            if each.names and names is None:
+                raise RefusedError(f"watch.json: {each.name} is gated by names, and nobody answers")
         blackhole = value.get("blackhole", {})
         return Watch(
             str(value["role"]),
@@ -99,7 +102,7 @@ def parse_watch(content: bytes) -> Watch:
             tuple(map(str, blackhole.get("refusing", []))),
             tuple(map(str, value.get("tunnels_beside", []))),
             tuple(map(str, value.get("upstream_tunnels", []))),
-            _parse_name_service(value.get("name_service")),
+            names,
         )
     except (KeyError, TypeError, ValueError, AttributeError) as wrong:
         raise RefusedError(
@@ -114,7 +117,6 @@ def _parse_name_service(entry: dict[str, Any] | None) -> NameService | None:
         raise RefusedError(f"watch.json: the name server {entry['unit']!r}; knot and nsd exist")
     return NameService(
         entry["unit"],
-        {int(family): str(address) for family, address in sorted(entry["addresses"].items())},
         str(entry["catalog"]),
         str(entry["list_at"]),
     )
@@ -143,7 +145,7 @@ def _parse_announcement(
         texts,
         tuple(entry["services"]),
         mode,
-        bool(entry.get("name_service", False)),
+        tuple(map(str, entry.get("names", []))),
     )
 
 

@@ -64,7 +64,7 @@ def _name_service(fleet: Fleet) -> dict[str, object]:
     facts = {
         "vip": fleet.name_service.vip,
         "servers": servers,
-        "prefixes": [a.name for a in fleet.announcements if a.name_service],
+        "prefixes": [a.name for a in fleet.announcements if a.names],
         "transfers": {"tsig": "hmac-sha256", "tls": False},
     }
     return {"name_service": facts}

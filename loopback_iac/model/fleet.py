@@ -81,7 +81,8 @@ class Announcement(Value):
     name: str
     prefix: Prefix
     services: tuple[str, ...]
-    name_service: bool = False
+    names: tuple[AnyAddress, ...] = ()
+    """Addresses in it at which the PoPs answer for zones."""
 
 
 class Blackhole(Value):
@@ -151,7 +152,7 @@ class Fleet(Settings):
                 name=name,
                 prefix=prefix,
                 services=self._gating(prefix),
-                name_service=self._names(prefix),
+                names=self._names(prefix),
             )
             for name, prefix in self.prefixes.items()
         )
@@ -172,11 +173,10 @@ class Fleet(Settings):
             return None
         return self.pops[pop].name_server or "knot"
 
-    def _names(self, prefix: Prefix) -> bool:
-        """Whether the name service's address lies in it."""
-        return self.name_service is not None and any(
-            _within(a, prefix.cidr) for a in self.vips[self.name_service.vip].addresses
-        )
+    def _names(self, prefix: Prefix) -> tuple[Address, ...]:
+        """Addresses of the name service in it."""
+        vip = self.vips[self.name_service.vip] if self.name_service else Vip()
+        return tuple(a for a in vip.addresses if _within(a, prefix.cidr))
 
     def _gating(self, prefix: Prefix) -> tuple[str, ...]:
         return tuple(

@@ -3,9 +3,7 @@
 from collections.abc import Mapping
 
 from loopback_iac.model import Announcement, Fleet, Host
-from loopback_iac.model.fields import Address
 from loopback_iac.render.haproxy import backend_name, listeners
-from loopback_iac.render.name_server import names_at
 from loopback_iac.render.site import Link, sessions, uplinks
 from loopback_iac.render.text import render_json
 
@@ -20,7 +18,7 @@ def gate_path(announcement: Announcement) -> str:
 
 def _gate(announcement: Announcement) -> dict[str, object]:
     cidr = announcement.prefix.cidr
-    named = {"name_service": True} if announcement.name_service else {}
+    named = {"names": [str(a) for a in announcement.names]} if announcement.names else {}
     return named | {
         "family": announcement.prefix.family,
         "gate": gate_path(announcement),
@@ -71,18 +69,15 @@ def render_watch(
         }
         if routers := [uplink.interface for uplink in uplinks(fleet, host)]:
             tree["upstream_tunnels"] = routers
-        if names := names_at(fleet, host):
-            tree["name_service"] = _name_service(fleet, host, hosts[host], names)
+        if fleet.name_server_at(host) is not None:
+            tree["name_service"] = _name_service(fleet, host, hosts[host])
     return render_json(tree)
 
 
-def _name_service(
-    fleet: Fleet, pop: str, host: Host, names: tuple[Address, ...]
-) -> dict[str, object]:
+def _name_service(fleet: Fleet, pop: str, host: Host) -> dict[str, object]:
     """Whose answers gate the prefixes of the name service, and who lists its zones."""
-    assert fleet.name_service is not None  # noqa: S101  # names_at found it
+    assert fleet.name_service is not None  # noqa: S101  # nothing answers at the PoP without
     return {
-        "addresses": {str(a.version): str(a) for a in names},
         "catalog": fleet.name_service.catalog,
         "list_at": str(host.address),
         "unit": fleet.name_server_at(pop),

@@ -14,10 +14,9 @@ def name_service(rendered):
     """An address in prefixes of its own, answers as their gate, and ingress left alone."""
     for pop, path in (("fra1", KNOT), ("par1", NSD)):
         watch = json.loads(text(rendered, pop, WATCH))
-        named = {n for n, a in watch["announcements"].items() if a.get("name_service")}
-        assert named == {"names4", "names6"}
+        named = {n: a["names"] for n, a in watch["announcements"].items() if "names" in a}
+        assert named == {"names4": ["198.51.100.53"], "names6": ["2001:db8:153::53"]}
         assert watch["name_service"]["unit"] == path.split("/")[2]
-        assert watch["name_service"]["addresses"] == {"4": "198.51.100.53", "6": "2001:db8:153::53"}
         # what gates ingress is not touched by names, nor the other way round
         assert all(watch["announcements"][n]["services"] == [] for n in named)
         assert watch["announcements"]["v4"]["services"] == ["https"]

@@ -31,7 +31,8 @@ from loopback_iac.agent.naming import Naming, read_spent_s
 from loopback_iac.agent.refusal import RefusedError
 from loopback_iac.agent.watchfile import Announcement, NameService, parse_watch
 
-NAMES = Announcement("n4", 4, "/run/loopback/gate/gate4-n4.conf", {}, (), "all", name_service=True)
+HERE, THERE = "198.51.100.53", "198.51.100.54"
+NAMES = Announcement("n4", 4, "/run/loopback/gate/gate4-n4.conf", {}, (), "all", names=(HERE,))
 WEB = Announcement("v4", 4, "/run/loopback/gate/gate4-v4.conf", {}, (), "all")
 WELL = Names(running=True, zones=4, whole=True, wrong=(), late=(), silent=(), busy=False)
 HOLD_S = 10.0
@@ -44,13 +45,17 @@ class Gate:
     def __init__(self, position=OPEN, what=NAMES):
         self.what, self.memory, self.at_s, self.reason = what, Memory(position), 100.0, ""
 
-    def see(self, names=WELL, **seen) -> str:
+    def see(self, names=WELL, both=None, **seen) -> str:
         self.at_s += 0.2
         sight = {"haproxy": True, "bird": True, "missing": frozenset(), "workers": None,
-                 "confirmed": True, "drain": None, "names": {4: names}} | seen  # fmt: skip
+                 "confirmed": True, "drain": None, **seen}  # fmt: skip
+        sight["names"] = both or {HERE: names}
         done = decide(self.what, {}, self.memory, Sight(self.at_s, **sight), HOLD_S)
         self.memory, self.reason = done.memory, done.reason
         return done.position
+
+    def see_both(self, here, there) -> str:
+        return self.see(both={HERE: here, THERE: there})
 
     def see_for(self, seconds, names=WELL) -> str:
         return [self.see(names) for _ in range(round(seconds / 0.2))][-1]
@@ -60,6 +65,13 @@ def test_a_dead_name_server_closes_its_own_gate_at_once_and_no_other():
     dead = WELL._replace(running=False)
     assert Gate().see(dead) == CLOSED
     assert Gate(what=WEB).see(dead) == OPEN
+
+
+@pytest.mark.parametrize(("mode", "position"), [("all", CLOSED), ("any", OPEN)])
+def test_each_address_in_a_prefix_counts(mode, position):
+    gate = Gate(what=NAMES._replace(names=(HERE, THERE), mode=mode))
+    silent = WELL._replace(silent=("udp", "tcp"))
+    assert gate.see_both(WELL, silent) == position
 
 
 def test_a_dead_haproxy_leaves_names_alone():
@@ -312,22 +324,29 @@ def test_an_address_that_is_not_on_this_host_is_silent(server):
 
 def test_work_that_goes_on_in_silence_is_busyness(server):
     spent = iter([0.0, 0.0, 100.0, 100.0, 100.0])
-    service = NameService("knot", {}, "cat.", "127.0.0.1")
-    naming = Naming(service, lambda: next(spent))
-    assert naming._is_busy(4, 1.0, silent=False) is False
-    assert naming._is_busy(4, 2.0, silent=True) is False
-    assert naming._is_busy(4, 10.0, silent=True) is True
+    service = NameService("knot", "cat.", "127.0.0.1")
+    naming = Naming(service, [], lambda: next(spent))
+    assert naming._is_busy(HERE, 1.0, silent=False) is False
+    assert naming._is_busy(HERE, 2.0, silent=True) is False
+    assert naming._is_busy(HERE, 10.0, silent=True) is True
     # a machine that does not say it: then silence is silence
-    assert Naming(service, lambda: None)._is_busy(4, 10.0, silent=True) is False
+    assert Naming(service, [], lambda: None)._is_busy(HERE, 10.0, silent=True) is False
     assert read_spent_s("no-such-unit-here") is None
 
 
 def test_a_watch_file_names_the_server_it_is_for():
     text = (
         b'{"format": 1, "host": "fra1", "role": "pop", "name_service":'
-        b' {"unit": "%s", "addresses": {"4": "198.51.100.53"}, "catalog": "c.", "list_at": "::1"}}'
+        b' {"unit": "%s", "catalog": "c.", "list_at": "::1"}}'
     )
     told = parse_watch(text % b"nsd").name_service
-    assert told == NameService("nsd", {4: "198.51.100.53"}, "c.", "::1")
+    assert told == NameService("nsd", "c.", "::1")
     with pytest.raises(RefusedError, match="named"):
         parse_watch(text % b"named")
+    lonely = (
+        b'{"format": 1, "role": "pop", "announcements": {"n4": {"family": 4, "services": [],'
+        b' "gate": "/run/loopback/gate/gate4-n4.conf", "mode": "all", "names": ["198.51.100.53"],'
+        b' "open": "", "deprefer": "", "closed": ""}}}'
+    )
+    with pytest.raises(RefusedError, match="n4 is gated by names"):
+        parse_watch(lonely)
