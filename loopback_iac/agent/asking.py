@@ -29,8 +29,9 @@ _ZONE = re.compile(r"(?:[a-z0-9_-]+\.)+")  # what a primary of ours may name
 WRONG_S = 1.0
 # A zone that is new in the catalog has to be transferred first.
 NEW_S = 30.0
-# So long without any answer over one transport, of 25 questions and more, is no lost packet.
-SILENT_S = 5.0
+# So long without any answer over one transport is no lost packet; and so many questions: a machine
+# that was paused has asked none meanwhile.
+SILENT_S, SILENT_QUESTIONS = 5.0, 3
 
 
 class Heard(NamedTuple):
@@ -41,6 +42,7 @@ class Heard(NamedTuple):
     whole: bool = False  # every zone was asked for, over both transports
     failing: tuple[tuple[str, float, str, bool], ...] = ()  # zone, since, what, served before
     heard_s: tuple[float, float] = (0.0, 0.0)  # by transport, when something came last
+    unanswered: tuple[int, int] = (0, 0)  # by transport, questions since
 
     def wrong(self, now_s: float) -> tuple[str, ...]:
         """Zones that are not answered for, and have not been for long enough to be sure."""
@@ -62,8 +64,8 @@ class Heard(NamedTuple):
         """Transports over which nothing came for so long."""
         return tuple(
             name
-            for name, at_s in zip(TRANSPORTS, self.heard_s, strict=True)
-            if now_s - max(at_s, self.since_s) >= SILENT_S
+            for name, at_s, missed in zip(TRANSPORTS, self.heard_s, self.unanswered, strict=True)
+            if missed >= SILENT_QUESTIONS and now_s - max(at_s, self.since_s) >= SILENT_S
         )
 
 
@@ -79,6 +81,7 @@ class Asker:
         self.asked: set[str] = set()
         self.failing: dict[str, tuple[float, str]] = {}
         self.heard_s = dict.fromkeys(TRANSPORTS, 0.0)
+        self.unanswered = dict.fromkeys(TRANSPORTS, 0)
         self.tcp_s = self.listed_s = -LIST_S
         self.thread = threading.Thread(target=self._ask_forever, daemon=True)
 
@@ -127,9 +130,10 @@ class Asker:
         for zone in zones:
             said = (ask_udp if transport == "udp" else ask_tcp)(self.address, zone, self.port)
             if said is None:
+                self.unanswered[transport] += 1
                 return  # the others would only cost the same patience
             now_s = time.monotonic()
-            self.heard_s[transport] = now_s
+            self.heard_s[transport], self.unanswered[transport] = now_s, 0
             if zone not in self.zones or said == LIMITED:
                 continue
             self.asked.add(zone)
@@ -150,6 +154,7 @@ class Asker:
                 for zone, (since_s, what) in sorted(self.failing.items())
             ),
             (self.heard_s["udp"], self.heard_s["tcp"]),
+            (self.unanswered["udp"], self.unanswered["tcp"]),
         )
 
 

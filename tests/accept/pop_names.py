@@ -115,7 +115,7 @@ def site(image: Image, ground: Path) -> Iterator[Site]:
     fleet.fleet["roll"] = {"return_hold_s": HOLD_S}
     for name in POPS:
         for upstream in fleet.fleet["pops"][name]["upstreams"].values():
-            upstream |= PATIENT
+            upstream.update(PATIENT)
     files, primary_files = golden.render(fleet), primaries.render(zones)["primary"]
     with namespaces("primary", "t1", *POPS) as (first, second, *rest):
         primary = Machine("primary", first, ground / "primary", image, "198.18.250.53")

@@ -16,6 +16,7 @@ from loopback_iac.agent.asking import (
     LIMITED,
     NEW_S,
     SERVED,
+    SILENT_QUESTIONS,
     SILENT_S,
     WRONG_S,
     Asker,
@@ -140,6 +141,7 @@ def test_how_long_something_is_so_before_it_counts():
         whole=True,
         failing=(("a.", 100.0, "rcode 5", True), ("b.", 100.0, "rcode 2", False)),
         heard_s=(100.0, 90.0),
+        unanswered=(SILENT_QUESTIONS, SILENT_QUESTIONS),
     )
     assert heard.wrong(100.0 + WRONG_S / 2) == ()
     assert heard.late(100.0) == ("a.", "b.")
@@ -147,8 +149,12 @@ def test_how_long_something_is_so_before_it_counts():
     assert heard.wrong(100.0 + NEW_S) == ("a. (rcode 5)", "b. (rcode 2)")
     assert heard.silent(90.0 + SILENT_S) == ("tcp",)
     assert heard.silent(100.0 + SILENT_S) == ("udp", "tcp")
+    # a machine that was paused asked nothing, and concludes nothing
+    assert heard._replace(unanswered=(0, 1)).silent(100.0 + 60 * SILENT_S) == ()
     # the patience of one that was never heard begins with the watch
-    assert Heard(50.0).silent(50.0 + SILENT_S - 1) == ()
+    young = Heard(50.0, unanswered=(9, 9))
+    assert young.silent(50.0 + SILENT_S - 1) == ()
+    assert young.silent(50.0 + SILENT_S) == ("udp", "tcp")
 
 
 def answer(number=7, zone=ZONE, flags="QR AA", rcode=0, rrs=(f"{ZONE} 60 IN SOA a. b. 1 2 3 4 5",)):
