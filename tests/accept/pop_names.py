@@ -135,6 +135,8 @@ def site(image: Image, ground: Path) -> Iterator[Site]:
             pop.furnish()
             _connect(primary.space, pop, zones, fleet)
             _address(pop.space, fleet)
+            guarded = pop.run("nft", "-f", "/etc/loopback/nftables.conf")
+            assert guarded.returncode == 0, guarded.stderr
         _link(pops["fra1"].space, carrier.space)
         made = Site(primary, pops, carrier, {})
         primary.start()
@@ -180,6 +182,13 @@ def _link(pop: Namespace, carrier: Namespace) -> None:
     ):
         space.ip(f"addr add {v4} dev {end}")
         space.ip(f"addr add {v6} dev {end} nodad")
+
+
+def counted(pop: Pop, chain: str) -> int:
+    """Packets that a chain of the PoP's firewall took no rule for."""
+    told = pop.run("nft", "-j", "list", "chain", "inet", "loopback", chain).stdout
+    rules = [each["rule"]["expr"] for each in json.loads(told)["nftables"] if "rule" in each]
+    return rules[-1][0]["counter"]["packets"]
 
 
 def opened(made: Site) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.accept.network import wait_for
-from tests.accept.pop_names import opened, site
+from tests.accept.pop_names import counted, opened, site
 
 NAMES = {"198.51.100.0/24", "2001:db8:153::/48"}
 INGRESS = {"203.0.113.0/24", "2001:db8:100::/48"}
@@ -41,6 +41,27 @@ def test_the_carrier_learns_both_and_clients_are_answered(made):
             for tcp in (False, True):
                 told = pop.ask(ZONE, "SOA", address, tcp=tcp)
                 assert (told["nsid"], told["aa"], told["rcode"]) == (name, True, "NOERROR")
+
+
+def test_others_get_answers_at_the_anycast_address_and_nowhere_else(made):
+    """The carrier stands for the Internet: all it may ask is the anycast address."""
+    fra1, asker = made.pops["fra1"], made.carrier
+    for own in ("198.51.100.53", fra1.address):
+        asker.space.ip(f"route replace {own} via 192.0.2.1")
+    for tcp in (False, True):
+        told = asker.ask(ZONE, "SOA", "198.51.100.53", tcp=tcp)
+        assert (told["nsid"], told["aa"]) == ("fra1", True)
+    before = counted(fra1, "input")
+    assert "error" in asker.ask(ZONE, "SOA", fra1.address)
+    assert counted(fra1, "input") > before
+    # nor does anybody there get a zone, or the list of them
+    for zone in (ZONE, "catalog.invalid."):
+        told = asker.ask(zone, "AXFR", "198.51.100.53", transfer=True)
+        assert "error" in told, told
+    # a flood of questions fills no table of connections
+    tracked = Path(f"/proc/{made.daemons['fra1', 'bird'].pid}/net/nf_conntrack").read_text()
+    assert "198.51.100.53" not in tracked
+    assert "192.0.2.0" in tracked  # BGP is in it, so it does say something
 
 
 def ingress_stood(made, said_before) -> bool:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loopback_iac.agent.allowed import parse_place
 from loopback_iac.agent.asking import (
     LIMITED,
     NEW_S,
@@ -25,10 +26,13 @@ from loopback_iac.agent.asking import (
     judge,
     list_zones,
 )
+from loopback_iac.agent.bundle import SetFile
 from loopback_iac.agent.decide import Memory, Names, Sight, decide
+from loopback_iac.agent.disturbing import touches_data_plane
 from loopback_iac.agent.gates import CLOSED, DEPREFER, OPEN
 from loopback_iac.agent.messages import SOA, parse_message, render_query
 from loopback_iac.agent.naming import Naming, read_spent_s
+from loopback_iac.agent.plan import plan_retired, plan_steps, services_of
 from loopback_iac.agent.refusal import RefusedError
 from loopback_iac.agent.watchfile import Announcement, NameService, parse_watch
 
@@ -356,3 +360,29 @@ def test_a_watch_file_names_the_server_it_is_for():
     )
     with pytest.raises(RefusedError, match="n4 is gated by names"):
         parse_watch(lonely)
+
+
+KNOT, NSD = "/etc/knot/knot.conf", "/etc/nsd/nsd.conf"
+DROP_IN = "/etc/systemd/system/nsd.service.d/loopback.conf"
+BIRD = "/etc/bird/bird.conf"
+
+
+def files(*paths: str, text: str = "one") -> dict[str, SetFile]:
+    return {path: SetFile(text, 0o644, "root", "root") for path in paths}
+
+
+def test_a_pop_may_be_a_name_server_and_a_worker_may_not():
+    assert {parse_place(path, "pop").kind for path in (KNOT, NSD)} == {"knot", "nsd"}
+    assert parse_place(DROP_IN, "pop").kind == "drop-in"
+    for path in (KNOT, NSD):
+        with pytest.raises(RefusedError):
+            parse_place(path, "worker")
+
+
+def test_a_name_server_that_comes_changes_or_goes_drains_nobody():
+    old, new = files(BIRD), files(BIRD, NSD, DROP_IN)
+    assert services_of(new, "pop") == ["bird", "nsd"]
+    steps = [step.kind for step in plan_steps([NSD, DROP_IN], old, new, "pop")]
+    assert steps == ["units", "nsd"]
+    assert not touches_data_plane([KNOT, NSD, DROP_IN], "pop")
+    assert [step.kind for step in plan_retired(new, old, "pop")] == ["nsd"]
