@@ -121,14 +121,14 @@ def children(pid: int) -> list[int]:
 def test_one_that_is_silent_over_udp_is_only_avoided(made, mark):
     pop = made.pops["fra1"]
     hook = "{ type filter hook input priority 0; udp dport 53 drop; }"
-    done = pop.space.run("nft", f"table inet silence {{ chain input {hook}; }}")
+    done = pop.run("nft", f"table inet silence {{ chain input {hook}; }}")
     assert done.returncode == 0, done.stderr
     try:
         wait_for(lambda: pop.stand("deprefer"), 40)
         assert "silent over udp" in pop.said[mark["fra1"] :]
         wait_for(lambda: made.heard() == NAMES | INGRESS, 20)
     finally:
-        pop.space.run("nft", "delete table inet silence")
+        pop.run("nft", "delete table inet silence")
     opened(made)
     assert ingress_stood(made, mark)
 
