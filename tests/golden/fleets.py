@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 LATE = "late"
 NAMES = "names-0"
-NAMES_CIDR = {4: "198.51.100.0/24", 6: "2001:db8:153::/48"}
+NAMES_CIDR = {4: "198.19.53.0/24", 6: "2001:db8:153::/48"}
 TAKEN = {"v4", "v6"}
 LABEL = string.ascii_lowercase + string.digits
 
