@@ -11,8 +11,10 @@ confirmed configuration.
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
+from .asking import TRANSPORTS
 from .gates import CLOSED, DEPREFER, OPEN
 
 if TYPE_CHECKING:
@@ -53,6 +55,19 @@ class Sight(NamedTuple):
     workers: Mapping[str, int] | None
     confirmed: bool
     drain: Drain | None
+    names: Mapping[str, Names] = MappingProxyType({})  # by address
+
+
+class Names(NamedTuple):
+    """What the name server of this host said lately, at one address."""
+
+    running: bool
+    zones: int  # in its catalog
+    whole: bool  # every one of them was asked for
+    wrong: tuple[str, ...]  # not answered for, long enough to be sure
+    late: tuple[str, ...]  # not answered for, and may be in a moment
+    silent: tuple[str, ...]  # transports over which nothing came for seconds
+    busy: bool  # it used the processor meanwhile
 
 
 class Memory(NamedTuple):
@@ -149,6 +164,7 @@ def _target(
     seen = [
         _service_target(name, services[name], memory, sight, here) for name in announcement.services
     ]
+    seen += [_names_target(sight.names.get(address), here) for address in announcement.names]
     if not seen:
         return 2, "healthy"
     worst_or_best = min if announcement.mode == "all" else max
@@ -171,4 +187,36 @@ def _service_target(
     if not sight.workers.get(service.backend):
         level = 1 if memory.unreached >= UNREACHED_LOOKS or here < 2 else here
         return level, f"{name}: no worker is reachable"
+    return 2, "healthy"
+
+
+def _names_target(names: Names | None, here: int) -> tuple[int, str]:
+    """Closed for a dead, silent or mostly wrong name server; de-preferred for one that is partly
+    so. What is wrong at every PoP at once, such as a zone that expired, de-prefers all of them,
+    which moves nothing; closing all would end the zones that are well.
+    """
+    if names is None or not names.running:
+        return 0, "the name server is not running"
+    if len(names.silent) == len(TRANSPORTS):
+        return (
+            (min(here, 1), "the name server is busy, and answers nothing for seconds")
+            if names.busy
+            else (0, "the name server answers nothing")
+        )
+    if not names.zones:
+        return 0, "the name server has no zones yet"
+    if not names.whole:
+        return here, "the name server is being asked"
+    return _answers_target(names, here)
+
+
+def _answers_target(names: Names, here: int) -> tuple[int, str]:
+    """By what it answers: a PoP that is to come back waits for every zone, another for none."""
+    failing = len(names.wrong) + (len(names.late) if here < 2 else 0)
+    if failing:
+        shown = ", ".join([*names.wrong, *names.late][:3])
+        level = 0 if 2 * failing > names.zones else 1
+        return level, f"{failing} of {names.zones} zones are not answered for: {shown}"
+    if names.silent:
+        return 1, f"the name server is silent over {names.silent[0]}"
     return 2, "healthy"

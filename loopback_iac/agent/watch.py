@@ -15,7 +15,7 @@ import sys
 import time
 from typing import NamedTuple
 
-from .decide import Drain, Memory, Sight, decide
+from .decide import Drain, Memory, Names, Sight, decide
 from .gates import (
     CLOSED,
     POSITIONS,
@@ -28,6 +28,7 @@ from .gates import (
 )
 from .haproxy import read_workers
 from .listeners import Listener, covered, read_listeners
+from .naming import Naming
 from .programs import boot_id, boottime_s, run
 from .refusal import RefusedError
 from .state import STATE, State, read_state
@@ -95,6 +96,9 @@ class Keeper:
     def __init__(self, kept: Watch) -> None:
         self.kept = kept
         self.haproxy, self.bird = Daemon("haproxy"), Daemon("bird")
+        self.namer = Daemon(kept.name_service.unit) if kept.name_service else None
+        asked = [address for each in kept.announcements for address in each.names]
+        self.naming = Naming(kept.name_service, asked) if kept.name_service else None
         found = read_positions(kept)
         self.memories = {name: Memory(position) for name, position in found.items()}
         self.positions = {name: position or CLOSED for name, position in found.items()}
@@ -117,9 +121,8 @@ class Keeper:
 
     def step(self) -> None:
         """Wait for a death or the next tick, then look and act."""
-        descriptors = [
-            daemon.descriptor for daemon in (self.haproxy, self.bird) if daemon.descriptor >= 0
-        ]
+        daemons = (self.haproxy, self.bird, self.namer)
+        descriptors = [d.descriptor for d in daemons if d is not None and d.descriptor >= 0]
         select.select(descriptors, [], [], TICK_S)
         if self.kept.announcements:
             self._act(self._look())
@@ -140,7 +143,13 @@ class Keeper:
             read_workers(self.kept.haproxy_socket) if alive and self.kept.services else None,
             bool(state.get("active")) and not state.get("pending"),
             self._drain(state),
+            self._names(),
         )
+
+    def _names(self) -> dict[str, Names]:
+        if self.naming is None or self.namer is None:
+            return {}
+        return self.naming.look(running=self.namer.look())
 
     def _missing(self) -> frozenset[Listener]:
         wanted = {

@@ -26,6 +26,7 @@ class Announcement(NamedTuple):
     texts: dict[str, str]  # open, deprefer, closed
     services: tuple[str, ...]
     mode: str
+    names: tuple[str, ...] = ()  # addresses in it whose answers about zones gate it
 
 
 class Service(NamedTuple):
@@ -34,6 +35,14 @@ class Service(NamedTuple):
     listeners: tuple[tuple[str, int], ...]
     backend: str
     limits: tuple[str, ...] = ()
+
+
+class NameService(NamedTuple):
+    """The name server of this host: its unit, and the zone that lists its zones."""
+
+    unit: str
+    catalog: str
+    list_at: str  # where it gives the list of its zones
 
 
 class Watch(NamedTuple):
@@ -52,6 +61,7 @@ class Watch(NamedTuple):
     blackhole_refusing: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()  # tunnels that carry no traffic while keys are rotated
     upstream_tunnels: tuple[str, ...] = ()  # to routers that BGP is spoken with
+    name_service: NameService | None = None
 
 
 def parse_watch(content: bytes) -> Watch:
@@ -73,6 +83,10 @@ def parse_watch(content: bytes) -> Watch:
             _parse_announcement(name, entry, services)
             for name, entry in sorted(value.get("announcements", {}).items())
         )
+        names = _parse_name_service(value.get("name_service"))
+        for each in announcements:
+            if each.names and names is None:
+                raise RefusedError(f"watch.json: {each.name} is gated by names, and nobody answers")
         blackhole = value.get("blackhole", {})
         return Watch(
             str(value["role"]),
@@ -88,11 +102,24 @@ def parse_watch(content: bytes) -> Watch:
             tuple(map(str, blackhole.get("refusing", []))),
             tuple(map(str, value.get("tunnels_beside", []))),
             tuple(map(str, value.get("upstream_tunnels", []))),
+            names,
         )
     except (KeyError, TypeError, ValueError, AttributeError) as wrong:
         raise RefusedError(
             f"watch.json does not fit format 1: {type(wrong).__name__} {wrong}"
         ) from wrong
+
+
+def _parse_name_service(entry: dict[str, Any] | None) -> NameService | None:
+    if entry is None:
+        return None
+    if entry["unit"] not in ("knot", "nsd"):
+        raise RefusedError(f"watch.json: the name server {entry['unit']!r}; knot and nsd exist")
+    return NameService(
+        entry["unit"],
+        str(entry["catalog"]),
+        str(entry["list_at"]),
+    )
 
 
 def _parse_announcement(
@@ -111,7 +138,15 @@ def _parse_announcement(
             f"watch.json: announcement {name} is gated by unknown services {', '.join(unknown)}"
         )
     texts = {position: str(entry[position]) for position in ("open", "deprefer", "closed")}
-    return Announcement(name, int(entry["family"]), gate, texts, tuple(entry["services"]), mode)
+    return Announcement(
+        name,
+        int(entry["family"]),
+        gate,
+        texts,
+        tuple(entry["services"]),
+        mode,
+        tuple(map(str, entry.get("names", []))),
+    )
 
 
 def read_watch(path: str = WATCH) -> Watch | None:

@@ -213,6 +213,8 @@ class PopArgs(TypedDict):
     """Number of this PoP, unique among PoPs, never reused: tunnel addresses follow from it."""
     upstreams: Mapping[str, UpstreamArgs]
     """BGP neighbors by name."""
+    name_server: NotRequired[str]
+    """What answers here at the address of `name_service`: `knot` (default) or `nsd`."""
 
 
 class WorkerArgs(TypedDict):
@@ -324,6 +326,21 @@ class BlackholeArgs(TypedDict):
     """PoPs that announce it. Default: every one."""
 
 
+class NameServiceArgs(TypedDict):
+    """Name servers on the PoPs, at one anycast address, for the zones of a HiddenPrimary."""
+
+    vip: str
+    """Name of the VIP; its prefixes hold no service, and correct answers alone announce them."""
+    primary: pulumi.Input[HostRef]
+    """The primary's machine: output `host` of any kind of host, as HiddenPrimary has it."""
+    transfer_secret: pulumi.Input[str]
+    """The primary's own (secret); its entry `servers.POP` says `on_pop`."""
+    catalog: NotRequired[str]
+    """Name of the zone that lists the zones (RFC 9432). Default `catalog.invalid`."""
+    responses_per_s: NotRequired[int]
+    """Answers in a second to one network of clients and kind of answer. Default 200; 0: any."""
+
+
 class AnycastEdgeArgs(TypedDict):
     """One fleet: the whole edge as one tree."""
 
@@ -355,6 +372,8 @@ class AnycastEdgeArgs(TypedDict):
     """NTP servers of the PoPs. Default: what the host has."""
     check_budget_per_s: NotRequired[int]
     """Most health checks a second from a PoP, and to a worker from all. Default 1000."""
+    name_service: NotRequired[NameServiceArgs]
+    """Name servers on the PoPs. Default: none."""
 
 
 BareMetalHostArgs = HostRef

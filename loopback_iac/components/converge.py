@@ -99,8 +99,12 @@ class ConvergedHost(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions | None = None,
         *,
         way: Way = DIRECT,
+        software: str = "",
     ) -> None:
-        """Declare the enrolment; `converge` declares the rest once every host's keys are known."""
+        """Declare the enrolment; `converge` declares the rest once every host's keys are known.
+
+        In: software, whose packages it gets beside those of its role.
+        """
         super().__init__(
             f"loopback-iac:index:{type(self).__name__}",
             name,
@@ -112,6 +116,7 @@ class ConvergedHost(pulumi.ComponentResource):
         self.facts = public_facts(host)
         self._instance = self.facts.apply(_instance_id)
         self._way = way
+        self._roles = [self.software or self.kind, *filter(None, [software])]
         self._connection = connection(host_name, host, way.patience, way.through)
         self._enroll = self._declare_enroll(way.after)
         self.public_keys = self._enroll.stdout.apply(
@@ -163,7 +168,7 @@ class ConvergedHost(pulumi.ComponentResource):
             "format": 1,
             "host": self.host_name,
             "role": self.kind,
-            "packages": list(packages_of(self.software or self.kind)),
+            "packages": list(packages_of(*self._roles)),
             "key_epochs": self._key_epochs,
             "agent": base64.b64encode(program).decode(),
             "agent_sha256": hashlib.sha256(program).hexdigest(),

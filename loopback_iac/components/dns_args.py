@@ -22,7 +22,7 @@ class ZoneArgs(TypedDict):
 
 
 class NameServerArgs(TypedDict):
-    """A host that answers for every zone of the primary; it belongs to no AnycastEdge."""
+    """A host that answers for every zone of the primary."""
 
     host: pulumi.Input[HostRef]
     """The machine: output `host` of any kind of host."""
@@ -30,6 +30,8 @@ class NameServerArgs(TypedDict):
     """`knot` (default) or `nsd`: two programs do not share their faults."""
     addresses: NotRequired[Sequence[str]]
     """Other addresses that lead to the host: it answers there as soon as they stand on it."""
+    on_pop: NotRequired[bool]
+    """It is the PoP of this name, whose edge has `name_service`: it only gets zones from here."""
 
 
 class ParentArgs(TypedDict):

@@ -20,6 +20,7 @@ from loopback_iac.components.converge import (
 )
 from loopback_iac.components.host_args import HostRef
 from loopback_iac.components.hosts import Through, as_bastion, public_facts
+from loopback_iac.components.zone_keys import zone_keys, zones_from
 from loopback_iac.model import Fleet, Host, fleet_facts, parse_fleet, parse_hosts
 from loopback_iac.render import (
     HostFiles,
@@ -57,11 +58,11 @@ class AnycastEdge(pulumi.ComponentResource):
         late = {pop: args["pops"][pop]["host"] for pop in fleet.pops}
         late |= {w: _worker_args(args, w)["host"] for w in fleet.workers}
         child = pulumi.ResourceOptions(parent=self)
-        epochs = fleet.tunnels.key_epochs
-        self.pop = {p: EdgePop(f"{name}-{p}", p, late[p], epochs, child) for p in fleet.pops}
+        self.pop = _declare_pops(fleet, late, child)
         self.worker: dict[str, Worker] = {}
         # once for the fleet, not once per host: every host needs the facts of all its peers
-        self._known = pulumi.Output.all(**{n: public_facts(ref) for n, ref in late.items()}).apply(
+        known = late | zones_from(fleet, args)
+        self._known = pulumi.Output.all(**{n: public_facts(ref) for n, ref in known.items()}).apply(
             lambda trees: refuse_as_pulumi(lambda: parse_hosts(name, trees))
         )
         self._converge(fleet, args, late)
@@ -103,7 +104,7 @@ class AnycastEdge(pulumi.ComponentResource):
         of_workers = self._public_keys(fleet, sorted(fleet.workers))
         confirmed: dict[str, pulumi.Resource] = {}
         for p in sorted(fleet.pops):
-            here = delivery(p, render_pop, of_workers, _md5(args, p))
+            here = delivery(p, render_pop, of_workers, _md5(args, p), zone_keys(fleet, args, p))
             before = [self.pop[p].converge(here, before)]
             confirmed[p] = before[0]
         # a PoP has to know their keys before anybody reaches them through it
@@ -153,6 +154,19 @@ class AnycastEdge(pulumi.ComponentResource):
 
         every: Mapping[str, EdgePop | Worker] = {**self.pop, **self.worker}
         return pulumi.Output.all(**{n: one(n, c) for n, c in every.items()})
+
+
+def _declare_pops(
+    fleet: Fleet, late: Mapping[str, pulumi.Input[HostRef]], child: pulumi.ResourceOptions
+) -> dict[str, EdgePop]:
+    epochs = fleet.tunnels.key_epochs
+    return {
+        pop: EdgePop(
+            *(f"{fleet.name}-{pop}", pop, late[pop], epochs, child),
+            software=fleet.name_server_at(pop) or "",
+        )
+        for pop in fleet.pops
+    }
 
 
 def _way(

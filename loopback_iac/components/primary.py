@@ -10,14 +10,12 @@ from loopback_iac.components.boundary import refuse_as_pulumi
 from loopback_iac.components.converge import ConvergedHost, Delivery, Values, describe_host, seal
 from loopback_iac.components.dns_args import HiddenPrimaryArgs
 from loopback_iac.components.hosts import public_facts
+from loopback_iac.components.zone_keys import given_secret, transfer_keys
 from loopback_iac.dns import parse_primary_zones, render_primary_zones
-from loopback_iac.model import Host, InputRejected, Primary, Problem, parse_hosts, parse_primary
-from loopback_iac.model.name_server import transfer_mark
+from loopback_iac.model import Host, Primary, parse_hosts, parse_primary
 from loopback_iac.model.primary import PRIMARY
-from loopback_iac.render import HostFiles, render_name_server, render_primary, transfer_secret
+from loopback_iac.render import HostFiles, render_name_server, render_primary
 from loopback_iac.render.primary import DS_KEY
-
-SECRET_LENGTH = 32
 
 
 class PrimaryHost(ConvergedHost):
@@ -64,7 +62,7 @@ class HiddenPrimary(pulumi.ComponentResource):
         self.primary = PrimaryHost(f"{name}-{PRIMARY}", PRIMARY, late[PRIMARY], [], child)
         self.server = {
             server: _HOSTS[told.software](f"{name}-{server}", server, late[server], [], child)
-            for server, told in primary.servers.items()
+            for server, told in primary.own_servers.items()
         }
         known = pulumi.Output.all(**{n: public_facts(ref) for n, ref in late.items()}).apply(
             lambda trees: refuse_as_pulumi(lambda: parse_hosts(name, trees))
@@ -82,14 +80,7 @@ class HiddenPrimary(pulumi.ComponentResource):
         args: HiddenPrimaryArgs,
         known: pulumi.Output[dict[str, Host]],
     ) -> None:
-        given = pulumi.Output.from_input(args["transfer_secret"])
-        secret: pulumi.Output[str] = pulumi.Output.secret(given.apply(checked_secret))
-
-        def keys(*servers: str) -> dict[str, pulumi.Input[str]]:
-            return {
-                transfer_mark(n): secret.apply(partial(transfer_secret, server=n)) for n in servers
-            }
-
+        secret = given_secret(args["transfer_secret"])
         # a name that is not in the program's map would have been refused as it was parsed
         parents = dict(args.get("parents") or {})
         ds: dict[str, pulumi.Input[str]] = {
@@ -99,12 +90,16 @@ class HiddenPrimary(pulumi.ComponentResource):
             lambda hosts: refuse_as_pulumi(lambda: render_primary(primary, hosts, zones))
         )
         signed = self.primary.converge(
-            _delivery(primary, files, seal(keys(*primary.servers) | ds)), []
+            _delivery(primary, files, seal(transfer_keys(secret, *primary.servers) | ds)), []
         )
         before: list[pulumi.Resource] = [signed]
         for name, server in self.server.items():
             files = known.apply(partial(render_name_server, primary, name))
-            before = [server.converge(_delivery(primary, files, seal(keys(name))), before)]
+            before = [
+                server.converge(
+                    _delivery(primary, files, seal(transfer_keys(secret, name))), before
+                )
+            ]
 
 
 def _delivery(primary: Primary, files: pulumi.Output[HostFiles], values: Values) -> Delivery:
@@ -123,25 +118,8 @@ def _facts(primary: Primary) -> dict[str, Any]:
             zone.removesuffix("."): {"parent": source.parent, "signed": True}
             for zone, source in primary.zones.items()
         },
-        "servers": {name: server.software for name, server in primary.servers.items()},
+        "servers": {name: server.software for name, server in primary.own_servers.items()},
+        "pops": sorted(primary.servers.keys() - primary.own_servers.keys()),
         "signing": primary.signing.model_dump(),
         "transfers": {"tsig": "hmac-sha256", "tls": False},
     }
-
-
-def checked_secret(given: str) -> str:
-    """The secret that transfer keys are made from.
-
-    Raises: RejectedInputs, without showing it, when it is short enough to be guessed.
-    """
-
-    def checked() -> str:
-        if len(given) < SECRET_LENGTH:
-            fix = "for example `openssl rand -hex 32`"
-            need = f"{SECRET_LENGTH} characters"
-            got = f"{len(given)} characters could be guessed"
-            problem = Problem("transfer_secret", got, need, fix, "transfer-secret-short")
-            raise InputRejected("transfer_secret", (problem,))
-        return given
-
-    return refuse_as_pulumi(checked)

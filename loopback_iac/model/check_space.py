@@ -100,6 +100,10 @@ def _unused(draft: Draft) -> list[Problem]:
         if not draft.named[key] or len(getattr(draft, key)) < len(draft.named[key]):
             return []
     gating = {s.vip for s in draft.services.values() if s.gate != "none"}
+    if draft.settings is not None and (names := draft.settings.name_service):
+        if names.vip not in draft.vips:
+            return []
+        gating.add(names.vip)
     used = [a for name, vip in draft.vips.items() if name in gating for a in vip.addresses]
     return [
         Problem(

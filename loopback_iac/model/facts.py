@@ -52,7 +52,22 @@ def fleet_facts(fleet: Fleet) -> dict[str, object]:
         "rpki": _rpki(fleet),
         "tunnels": {"key_epochs": [*fleet.tunnels.key_epochs]},
         "roll": {"drain_s": fleet.roll.drain_s, "return_hold_s": fleet.roll.return_hold_s},
+        **_name_service(fleet),
     }
+
+
+def _name_service(fleet: Fleet) -> dict[str, object]:
+    """What answers at which PoP; nothing where no PoP is a name server."""
+    if fleet.name_service is None:
+        return {}
+    servers = {pop: software for pop in fleet.pops if (software := fleet.name_server_at(pop))}
+    facts = {
+        "vip": fleet.name_service.vip,
+        "servers": servers,
+        "prefixes": [a.name for a in fleet.announcements if a.names],
+        "transfers": {"tsig": "hmac-sha256", "tls": False},
+    }
+    return {"name_service": facts}
 
 
 def _prefix(fleet: Fleet, announcement: Announcement) -> dict[str, object]:

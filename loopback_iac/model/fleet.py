@@ -25,6 +25,7 @@ from loopback_iac.model.fields import (
     refuse,
 )
 from loopback_iac.model.key_epochs import Tunnels
+from loopback_iac.model.name_server import NameService, Software
 from loopback_iac.model.traffic import Pool, Prefix, Service, Vip, Worker
 
 # 51820 + 51 is the port of Cilium's own WireGuard mesh; a worker may run it
@@ -38,6 +39,7 @@ class Pop(Value):
     host: Given
     node_id: Int = Field(ge=1, le=LAST_POP_ID)
     upstreams: dict[str, Upstream]
+    name_server: Software | None = None
 
 
 class Roll(Value):
@@ -74,11 +76,13 @@ def _caches(value: object) -> object:
 
 
 class Announcement(Value):
-    """A prefix with the services that gate it."""
+    """A prefix with the services that gate it, or with the name service that does."""
 
     name: str
     prefix: Prefix
     services: tuple[str, ...]
+    names: tuple[AnyAddress, ...] = ()
+    """Addresses in it at which the PoPs answer for zones."""
 
 
 class Blackhole(Value):
@@ -105,6 +109,7 @@ class Settings(Value):
     blackholes: Several[Blackhole] = ()
     time_servers: ServerList = ()
     check_budget_per_s: Int = Field(1000, ge=1, le=100_000)
+    name_service: NameService | None = None
 
 
 class Fleet(Settings):
@@ -143,7 +148,12 @@ class Fleet(Settings):
         A service gates every prefix that holds an address of its VIP, unless its gate is none.
         """
         return tuple(
-            Announcement(name=name, prefix=prefix, services=self._gating(prefix))
+            Announcement(
+                name=name,
+                prefix=prefix,
+                services=self._gating(prefix),
+                names=self._names(prefix),
+            )
             for name, prefix in self.prefixes.items()
         )
 
@@ -155,6 +165,18 @@ class Fleet(Settings):
         """Own prefixes that a PoP's own sessions carry, IPv4 first."""
         here = {a.prefix.cidr for a in self.announcements_at(pop)}
         return tuple(network for network in self.networks if network in here)
+
+    def name_server_at(self, pop: str) -> Software | None:
+        """What answers for zones at a PoP: wherever the name service's address is announced."""
+        here = (p for p in self.prefixes.values() if p.announced_at(pop) or p.hosted_at(pop))
+        if not any(map(self._names, here)):
+            return None
+        return self.pops[pop].name_server or "knot"
+
+    def _names(self, prefix: Prefix) -> tuple[Address, ...]:
+        """Addresses of the name service in it."""
+        vip = self.vips[self.name_service.vip] if self.name_service else Vip()
+        return tuple(a for a in vip.addresses if _within(a, prefix.cidr))
 
     def _gating(self, prefix: Prefix) -> tuple[str, ...]:
         return tuple(

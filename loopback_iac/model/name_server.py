@@ -3,9 +3,9 @@
 import re
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 
-from loopback_iac.model.fields import AddressList, Given, Value, refuse
+from loopback_iac.model.fields import AddressList, Given, Int, Value, refuse
 
 _ZONE = re.compile(r"(?:[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)+")
 LONGEST_NAME = 251  # its final dot included: with `zone` behind it, it becomes a name of a file
@@ -31,13 +31,31 @@ CATALOG = "catalog.invalid."
 """RFC 9432 names no place for a catalog; RFC 2606 keeps .invalid out of the public tree."""
 
 
+ResponseRate = Annotated[Int, Field(ge=0, le=1_000_000)]
+"""Answers in a second, as the program counts: NSD per /24 or /64 and kind of answer, Knot per
+address, and multiples of it per network; 0: no limit."""
+Software = Literal["knot", "nsd"]
+
+
 class NameServer(Value):
     """A host that answers for every zone; two programs do not share their faults."""
 
     host: Given
-    software: Literal["knot", "nsd"] = "knot"
+    software: Software = "knot"
     addresses: AddressList = ()
     """Others that lead to the host; it answers there as soon as they do."""
+    on_pop: bool = False
+    """It is a PoP of a fleet, which renders and converges it; the primary only knows it."""
+
+
+class NameService(Value):
+    """Name servers on the PoPs of a fleet, at one anycast address, for a primary's zones."""
+
+    vip: str
+    primary: Given
+    transfer_secret: Given
+    catalog: ZoneName = CATALOG
+    responses_per_s: ResponseRate = 200
 
 
 def transfer_key(server: str) -> str:

@@ -9,6 +9,7 @@ from loopback_iac.model.bgp import Upstream
 from loopback_iac.model.check_bgp_tunnels import check_bgp_tunnels
 from loopback_iac.model.check_blackholes import check_blackholes
 from loopback_iac.model.check_limits import check_limits
+from loopback_iac.model.check_name_service import check_name_service
 from loopback_iac.model.check_nodes import check_nodes
 from loopback_iac.model.check_origins import check_origins
 from loopback_iac.model.check_reach import check_reach
@@ -29,6 +30,7 @@ CHECKS = (
     check_nodes,
     check_reach,
     check_services,
+    check_name_service,
     check_limits,
     check_upstreams,
     check_bgp_tunnels,

@@ -1,7 +1,7 @@
 """The hidden primary: one host that signs zones and hands them to its name servers alone."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
 from pydantic import Field
 
@@ -12,18 +12,13 @@ from loopback_iac.model.fields import (
     Int,
     Value,
 )
-from loopback_iac.model.name_server import CATALOG, NameServer, ZoneName
+from loopback_iac.model.name_server import CATALOG, NameServer, ResponseRate, ZoneName
 from loopback_iac.model.problem import InputRejected, Problem
 from loopback_iac.model.structure import check_name, collect, plain
 
 DAY_S = 86_400
 PRIMARY = "primary"
 """What the primary's own host is called among hosts; no name server may be."""
-
-
-ResponseRate = Annotated[Int, Field(ge=0, le=1_000_000)]
-"""Answers in a second, as the program counts: NSD per /24 or /64 and kind of answer, Knot per
-address, and multiples of it per network; 0: no limit."""
 
 
 class SigningTimes(Value):
@@ -71,6 +66,11 @@ class Primary(Value):
     signing: SigningTimes = SigningTimes()
     responses_per_s: ResponseRate = 200
     parents: dict[str, Parent] = Field(default_factory=dict)
+
+    @property
+    def own_servers(self) -> dict[str, NameServer]:
+        """Name servers that are converged with the primary; PoPs are their edge's."""
+        return {name: server for name, server in self.servers.items() if not server.on_pop}
 
 
 class _Rest(Value):
@@ -167,8 +167,19 @@ def _check_parents(parts: Mapping[str, Mapping[str, Any]]) -> list[Problem]:
     ]
 
 
-def _check_servers(servers: Mapping[str, object], parents: Mapping[str, object]) -> list[Problem]:
-    found = []
+def _check_servers(servers: Mapping[str, Any], parents: Mapping[str, object]) -> list[Problem]:
+    found = [
+        Problem(
+            f"servers.{name}.{field}",
+            f"{name} is a PoP, and its edge says so of it",
+            "said once",
+            "declare it in the args of the AnycastEdge, and leave it out here",
+            "server-said-twice",
+        )
+        for name, server in servers.items()
+        if server.on_pop
+        for field in sorted(server.model_fields_set & {"software", "addresses"})
+    ]
     # what the primary calls a parent's key and its two ends
     taken = {f"{word}-{name}" for name in parents for word in ("ds", "parent", "look")}
     for name in sorted(taken & servers.keys()):

@@ -17,9 +17,10 @@ from loopback_iac.render.first_boot import (
     private_mac,
     render_first_boot,
 )
-from loopback_iac.render.host import packages_of, render_pop, render_worker
+from loopback_iac.render.host import render_pop, render_worker
 from loopback_iac.render.join import Door, Joining, render_join
-from loopback_iac.render.name_server import render_name_server
+from loopback_iac.render.name_server import ZONES_FROM, render_name_server
+from loopback_iac.render.packages import packages_of
 from loopback_iac.render.primary import render_primary, transfer_secret, zone_path
 from loopback_iac.render.site import Keys, Uplink, admin_sources, inner_address, uplinks
 
@@ -27,6 +28,7 @@ __all__ = [
     "KEY_MARK",
     "NO_ADDRESSES",
     "TOKEN_MARK",
+    "ZONES_FROM",
     "Door",
     "File",
     "FloatingAddress",

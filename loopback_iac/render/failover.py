@@ -7,7 +7,7 @@ from typing import NamedTuple
 from loopback_iac.model import FailoverMachines, FailoverVip
 from loopback_iac.model.fields import Address
 from loopback_iac.render.files import File, HostFiles, secret_mark
-from loopback_iac.render.host import packages_of
+from loopback_iac.render.packages import packages_of
 from loopback_iac.render.text import render_json, render_text
 
 MEMBER = "member"

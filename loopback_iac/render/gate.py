@@ -1,6 +1,8 @@
 """Data the agent reads: which gates to hold, what to look at, which routes to keep."""
 
-from loopback_iac.model import Announcement, Fleet
+from collections.abc import Mapping
+
+from loopback_iac.model import Announcement, Fleet, Host
 from loopback_iac.render.haproxy import backend_name, listeners
 from loopback_iac.render.site import Link, sessions, uplinks
 from loopback_iac.render.text import render_json
@@ -16,7 +18,8 @@ def gate_path(announcement: Announcement) -> str:
 
 def _gate(announcement: Announcement) -> dict[str, object]:
     cidr = announcement.prefix.cidr
-    return {
+    named = {"names": [str(a) for a in announcement.names]} if announcement.names else {}
+    return named | {
         "family": announcement.prefix.family,
         "gate": gate_path(announcement),
         "open": f"route {cidr} unreachable;\n",
@@ -27,7 +30,9 @@ def _gate(announcement: Announcement) -> dict[str, object]:
     }
 
 
-def render_watch(fleet: Fleet, host: str, links: tuple[Link, ...]) -> str:
+def render_watch(
+    fleet: Fleet, host: str, hosts: Mapping[str, Host], links: tuple[Link, ...]
+) -> str:
     """watch.json: on a PoP announcements and services, on both roles the tunnels.
 
     Tunnels beside are those that carry no traffic while keys are rotated; upstream tunnels end at
@@ -64,7 +69,19 @@ def render_watch(fleet: Fleet, host: str, links: tuple[Link, ...]) -> str:
         }
         if routers := [uplink.interface for uplink in uplinks(fleet, host)]:
             tree["upstream_tunnels"] = routers
+        if fleet.name_server_at(host) is not None:
+            tree["name_service"] = _name_service(fleet, host, hosts[host])
     return render_json(tree)
+
+
+def _name_service(fleet: Fleet, pop: str, host: Host) -> dict[str, object]:
+    """Whose answers gate the prefixes of the name service, and who lists its zones."""
+    assert fleet.name_service is not None  # noqa: S101  # nothing answers at the PoP without
+    return {
+        "catalog": fleet.name_service.catalog,
+        "list_at": str(host.address),
+        "unit": fleet.name_server_at(pop),
+    }
 
 
 def _blackhole(fleet: Fleet, pop: str) -> dict[str, object]:

@@ -9,7 +9,9 @@ from loopback_iac.render.exporters import render_bird_exporter, render_node_expo
 from loopback_iac.render.files import File, HostFiles
 from loopback_iac.render.gate import render_routes, render_watch
 from loopback_iac.render.haproxy import render_haproxy
+from loopback_iac.render.name_server import render_pop_name_server
 from loopback_iac.render.nftables import render_nftables_pop, render_nftables_worker
+from loopback_iac.render.packages import packages_of
 from loopback_iac.render.site import Keys, Link, links, uplinks
 from loopback_iac.render.system import (
     render_chrony,
@@ -20,31 +22,6 @@ from loopback_iac.render.system import (
 )
 from loopback_iac.render.units import render_units_pop, render_units_worker
 from loopback_iac.render.wireguard import render_uplink, render_wireguard
-
-PACKAGES = {
-    "pop": (
-        "bird2",
-        "chrony",
-        "haproxy",
-        "iproute2",
-        "nftables",
-        "prometheus-bird-exporter",
-        "prometheus-node-exporter",
-        "python3",
-        "wireguard-tools",
-    ),
-    "worker": ("iproute2", "nftables", "python3", "wireguard-tools"),
-    "member": ("iproute2", "python3"),
-    "arbiter": ("ca-certificates", "python3"),
-    "knot": ("knot", "python3"),
-    "nsd": ("nsd", "python3"),
-    "primary": ("iproute2", "knot", "nftables", "openssl", "python3"),
-}
-
-
-def packages_of(role: str) -> tuple[str, ...]:
-    """Debian packages that the files of a role need, sorted."""
-    return PACKAGES[role]
 
 
 def render_pop(fleet: Fleet, pop_name: str, hosts: Mapping[str, Host], keys: Keys) -> HostFiles:
@@ -74,8 +51,9 @@ def render_pop(fleet: Fleet, pop_name: str, hosts: Mapping[str, Host], keys: Key
             f"/etc/wireguard/{uplink.interface}.conf": File(render_uplink(pop_name, uplink), "0600")
             for uplink in routers
         },
+        **render_pop_name_server(fleet, pop_name, hosts),
     }
-    return _host_files(fleet, pop_name, "pop", files, ends)
+    return _host_files(fleet, pop_name, hosts, files, ends)
 
 
 def render_worker(
@@ -92,14 +70,22 @@ def render_worker(
         ),
         **render_units_worker(ends),
     }
-    return _host_files(fleet, worker_name, "worker", files, ends)
+    return _host_files(fleet, worker_name, hosts, files, ends)
 
 
 def _host_files(
-    fleet: Fleet, name: str, role: str, files: dict[str, File], ends: tuple[Link, ...]
+    fleet: Fleet,
+    name: str,
+    hosts: Mapping[str, Host],
+    files: dict[str, File],
+    ends: tuple[Link, ...],
 ) -> HostFiles:
+    roles = ["pop" if name in fleet.pops else "worker"]
+    role = roles[0]
+    if role == "pop" and (software := fleet.name_server_at(name)):
+        roles.append(software)
     files |= {
-        "/etc/loopback/watch.json": File(render_watch(fleet, name, ends)),
+        "/etc/loopback/watch.json": File(render_watch(fleet, name, hosts, ends)),
         "/etc/sysusers.d/loopback.conf": File(render_sysusers(role)),
         "/etc/tmpfiles.d/loopback.conf": File(render_tmpfiles(role)),
         **{
@@ -107,4 +93,4 @@ def _host_files(
             for link in ends
         },
     }
-    return HostFiles(files=dict(sorted(files.items())), packages=packages_of(role))
+    return HostFiles(files=dict(sorted(files.items())), packages=packages_of(*roles))

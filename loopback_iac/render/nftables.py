@@ -12,6 +12,8 @@ from loopback_iac.model.fields import Network
 from loopback_iac.model.traffic import ServiceLimits
 from loopback_iac.render.exporters import EXPORTER_PORTS
 from loopback_iac.render.haproxy import listeners
+from loopback_iac.render.name_server import ZONES_FROM, names_at
+from loopback_iac.render.primary import shared
 from loopback_iac.render.site import Link, admin_sources, own, sessions, uplinks
 from loopback_iac.render.text import render_text
 
@@ -44,6 +46,7 @@ def render_nftables_pop(
                 "metrics": _merged(fleet.metrics_sources, number),
                 "own": own(fleet, number),
                 "listeners": _listeners(fleet, number),
+                "names": [a for a in names_at(fleet, pop) if a.version == number],
             }
             for number in (4, 6)
         ],
@@ -64,8 +67,20 @@ def render_nftables_pop(
         ],
         links=links,
         managing=_managing(links),
+        transfers=_transfers(fleet, pop, hosts),
         **_through_tunnels(fleet, pop),
     )
+
+
+def _transfers(fleet: Fleet, pop: str, hosts: Mapping[str, Host]) -> list[dict[str, object]]:
+    """Where the hidden primary may tell the PoP's name server that a zone changed."""
+    if fleet.name_server_at(pop) is None:
+        return []
+    ours, theirs = shared(hosts[pop], hosts[ZONES_FROM])
+    return [
+        {"ip": "ip" if own.version == 4 else "ip6", "own": own, "primary": primary}
+        for own, primary in zip(ours, theirs, strict=True)
+    ]
 
 
 def _through_tunnels(fleet: Fleet, pop: str) -> dict[str, object]:

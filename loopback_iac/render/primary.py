@@ -11,7 +11,7 @@ from loopback_iac.model.fields import Address
 from loopback_iac.model.name_server import transfer_key, transfer_mark
 from loopback_iac.model.primary import PRIMARY, Primary
 from loopback_iac.render.files import File, HostFiles, secret_mark
-from loopback_iac.render.host import packages_of
+from loopback_iac.render.packages import packages_of
 from loopback_iac.render.text import render_text
 
 ZONES = "/etc/loopback/zones"

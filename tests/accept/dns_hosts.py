@@ -29,8 +29,12 @@ if TYPE_CHECKING:
 
 SECRET = "the secret of the fleet"  # of this test
 DS_SECRET = "bG9vcGJhY2sgdGVzdCBrZXkgZm9yIERTIHVwZGF0ZXM="  # of this test
+MD5 = "0123456789abcdef"
 RESOLVER = Path(__file__).parent / "resolver.py"
-OWN = ("etc/knot", "etc/nsd", "etc/loopback", "var/lib/knot", "var/lib/nsd", "run/knot", "run/nsd")
+OWN = (
+    "etc/knot", "etc/nsd", "etc/loopback", "var/lib/knot", "var/lib/nsd", "run/knot", "run/nsd",
+    "etc/bird", "run/bird", "etc/haproxy", "run/haproxy", "run/loopback/gate", "var/lib/loopback",
+)  # fmt: skip
 PROGRAMS = {"etc/knot/knot.conf": "knotd", "etc/nsd/nsd.conf": "nsd"}
 
 
@@ -131,6 +135,8 @@ def _secret(mark: re.Match[str]) -> str:
     name = mark.group(1)
     if name.startswith("tsig-"):
         return transfer_secret(SECRET, name.removeprefix("tsig-"))
+    if name.startswith("md5-"):
+        return MD5
     assert name.startswith("loopback-ds")
     return DS_SECRET
 

@@ -15,10 +15,12 @@ import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from loopback_iac.render import HostFiles
+
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from loopback_iac.render import HostFiles
+    from loopback_iac.render import File
 
 GATES = "/run/loopback/gate"
 STAGE = "/stage"
@@ -188,7 +190,13 @@ def complaints(image: Image, files: HostFiles) -> list[str]:
     """What any daemon has against a host's files."""
     stage(image, files)
     checks = itertools.chain(ON_BOTH, ON_POP if "/etc/bird/bird.conf" in files.files else ())
-    return [complaint for check in checks for complaint in check(image, files)]
+    found = [complaint for check in checks for complaint in check(image, files)]
+    return found + check_name_server(image, HostFiles(_named(files), files.packages))
+
+
+def _named(files: HostFiles) -> dict[str, File]:
+    """Files of a PoP's name server, where it has one."""
+    return {p: f for p, f in files.files.items() if p.startswith(("/etc/knot/", "/etc/nsd/"))}
 
 
 def check_name_server(image: Image, files: HostFiles) -> list[str]:

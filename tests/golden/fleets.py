@@ -10,6 +10,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 LATE = "late"
+NAMES = "names-0"
+NAMES_CIDR = {4: "198.19.53.0/24", 6: "2001:db8:153::/48"}
 TAKEN = {"v4", "v6"}
 LABEL = string.ascii_lowercase + string.digits
 
@@ -69,6 +71,7 @@ def fleets(draw: st.DrawFn) -> Drawn:
         ),
         "roll": {"drain_s": draw(st.integers(0, 600))},
     }
+    named = draw_name_service(draw, tree, families)
     declare_origins(draw, tree)
     epochs = draw(st.sampled_from([[1], [2], [1, 2], [2, 1], [3, 2]]))
     if epochs != [1] or draw(st.booleans()):
@@ -77,6 +80,12 @@ def fleets(draw: st.DrawFn) -> Drawn:
         tree["rpki"] = ["198.18.250.11:323", "[2001:db8:fa::12]:3323"]
     keys = {(name, epoch): wireguard_key(f"{name}/{epoch}") for name in names for epoch in epochs}
     hosts = draw(host_trees(names))
+    if named:
+        hosts["name_service"] = {
+            "ipv4": "198.18.250.53",
+            "ipv6": "2001:db8:fa::53",
+            "host_key": host_key(),
+        }
     for name, worker in workers.items():
         way = draw(st.sampled_from(["direct", "bastion", "joined"]))
         if way == "joined" and worker["behind_nat"]:
@@ -116,8 +125,27 @@ def declare_origins(draw: st.DrawFn, tree: dict[str, Any]) -> None:
             origin["pops"] = draw(st.lists(st.sampled_from(sorted(tree["pops"])), unique=True))
         prefix |= {"origin": "byoip", "holder": "Example AG", "origins": {"ours": origin}}
     if draw(st.booleans()):
-        last = max(tree["vips"])
-        tree["vips"][last]["allocate_from"] = sorted(tree["prefixes"])
+        last = max(name for name in tree["vips"] if name != NAMES)
+        tree["vips"][last]["allocate_from"] = sorted(n for n in tree["prefixes"] if n != NAMES)
+
+
+def draw_name_service(draw: st.DrawFn, tree: dict[str, Any], families: tuple[int, ...]) -> bool:
+    """In some fleets PoPs answer for zones, at an address in a prefix of its own."""
+    if not draw(st.booleans()):
+        return False
+    cidr = draw(st.sampled_from([NAMES_CIDR[family] for family in families]))
+    tree["prefixes"][NAMES] = {"cidr": cidr}
+    tree["vips"][NAMES] = {"addresses": own_addresses({NAMES: {"cidr": cidr}})}
+    tree["name_service"] = {
+        "vip": NAMES,
+        "primary": LATE,
+        "transfer_secret": LATE,
+        "responses_per_s": draw(st.sampled_from([0, 200])),
+    }
+    for pop in tree["pops"].values():
+        if draw(st.booleans()):
+            pop["name_server"] = draw(st.sampled_from(["knot", "nsd"]))
+    return True
 
 
 def blackholes(

@@ -52,7 +52,7 @@ def render(case: Case) -> dict[str, HostFiles]:
     zones = render_primary_zones(parse_primary_zones(primary))
     hosts = parse_hosts(NAME, case.hosts)
     found = {"primary": render_primary(primary, hosts, zones)}
-    return found | {name: render_name_server(primary, name, hosts) for name in primary.servers}
+    return found | {name: render_name_server(primary, name, hosts) for name in primary.own_servers}
 
 
 def texts(case: Case) -> dict[str, str]:

@@ -9,6 +9,7 @@ import pytest
 
 from tests.golden import case as golden
 from tests.golden.bgp_tunnels import tunnelled_pop
+from tests.golden.name_service import name_service
 from tests.golden.reading import BIRD, HAPROXY, NFT, WATCH, export, servers, session, text
 
 
@@ -358,6 +359,7 @@ MEANINGS = {
         keys_contracted,
         prefix_origins,
         tunnelled_pop,
+        name_service,
     )
 }
 

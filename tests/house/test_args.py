@@ -44,6 +44,7 @@ PAIRS = [
     (args.RollArgs, fleet.Roll),
     (args.TunnelsArgs, key_epochs.Tunnels),
     (args.BlackholeArgs, fleet.Blackhole),
+    (args.NameServiceArgs, name_server.NameService),
     (cloud_args.LabelsArgs, cloud_host.Labels),
     (cloud_args.InboundArgs, cloud_host.Inbound),
     (cloud_args.PrivateNetworkArgs, cloud_host.PrivateNetwork),

@@ -11,7 +11,7 @@ import pytest
 
 from loopback_iac.components import HiddenPrimary
 from loopback_iac.components.boundary import RejectedInputs
-from loopback_iac.components.primary import checked_secret
+from loopback_iac.components.zone_keys import checked_secret
 from loopback_iac.render import transfer_secret
 from tests.unit.components.recording import Cloud
 

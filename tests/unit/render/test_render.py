@@ -28,13 +28,13 @@ def test_marks_are_the_declared_secrets(drawn):
     fleet, pops, workers = rendered(drawn)
     announced = {network.version for network in fleet.networks}
     for name, files in pops.items():
-        assert files.secrets == tuple(
-            sorted(
-                f"md5-{name}-{up}"
-                for up, facts in fleet.pops[name].upstreams.items()
-                if facts.md5 and announced & {family for family, _, _ in facts.sessions}
-            )
-        )
+        of_transfers = {f"tsig-{name}"} if fleet.name_server_at(name) else set()
+        of_sessions = {
+            f"md5-{name}-{up}"
+            for up, facts in fleet.pops[name].upstreams.items()
+            if facts.md5 and announced & {family for family, _, _ in facts.sessions}
+        }
+        assert files.secrets == tuple(sorted(of_sessions | of_transfers))
     assert all(files.secrets == () for files in workers.values())
 
 
@@ -63,14 +63,16 @@ def value(text, field):
 
 @given(fleets())
 def test_text_is_tidy_and_the_same_twice(drawn):
-    _, pops, workers = rendered(drawn)
+    fleet, pops, workers = rendered(drawn)
     assert rendered(drawn)[1:] == (pops, workers)
     for files in (pops | workers).values():
         assert list(files.files) == sorted(files.files)
         for path, file in files.files.items():
             assert file.text.endswith("\n"), path
             assert not re.search(r"[ \t]$|\r|\{\{|\{%", file.text, re.MULTILINE), path
-    assert all(files.packages == packages_of("pop") for files in pops.values())
+    for name, files in pops.items():
+        software = fleet.name_server_at(name)
+        assert files.packages == packages_of("pop", *([software] if software else []))
     assert all(files.packages == packages_of("worker") for files in workers.values())
 
 

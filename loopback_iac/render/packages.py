@@ -1,0 +1,26 @@
+"""What has to be installed before files of ours make sense."""
+
+PACKAGES = {
+    "pop": (
+        "bird2",
+        "chrony",
+        "haproxy",
+        "iproute2",
+        "nftables",
+        "prometheus-bird-exporter",
+        "prometheus-node-exporter",
+        "python3",
+        "wireguard-tools",
+    ),
+    "worker": ("iproute2", "nftables", "python3", "wireguard-tools"),
+    "member": ("iproute2", "python3"),
+    "arbiter": ("ca-certificates", "python3"),
+    "knot": ("knot", "python3"),
+    "nsd": ("nsd", "python3"),
+    "primary": ("iproute2", "knot", "nftables", "openssl", "python3"),
+}
+
+
+def packages_of(*roles: str) -> tuple[str, ...]:
+    """Debian packages that the files of a host's roles need, sorted."""
+    return tuple(sorted({package for role in roles for package in PACKAGES[role]}))

@@ -1,0 +1,197 @@
+"""PoPs that are name servers: the rendered files under BIRD, HAProxy, Knot or NSD and the watch,
+with a hidden primary and a carrier.
+
+There is no systemd in here: `systemctl show` is answered from files with the daemons' process ids.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from loopback_iac import agent
+from loopback_iac.model import parse_fleet, tunnel
+from tests.accept.dns_hosts import MD5, Machine
+from tests.accept.network import Namespace, cable, namespaces, wait_for
+from tests.accept.test_bird_runs import CARRIER
+from tests.golden import case as golden
+from tests.golden import primaries
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.accept.parsers import Image
+
+POPS = ("fra1", "par1")
+HOLD_S = 1
+SYSTEMCTL = "#!/bin/sh\ncat /run/loopback/gate/$2.pid\n"
+# a busy machine must not end sessions that nobody broke: gates alone move routes in here
+PATIENT = {"bfd": False, "bfd_waived_because": "of the test", "hold_time_s": 90, "keepalive_s": 30}
+STATE = {"format": 1, "active": "a", "pending": None, "rolled_back": None, "drain": {}}
+PROGRAMS = {
+    "knot": ("knotd", "-c", "/etc/knot/knot.conf"),
+    "nsd": ("nsd", "-d"),
+    "bird": ("bird", "-f", "-c", "/etc/bird/bird.conf", "-s", "/run/bird/bird.ctl"),
+    "haproxy": ("haproxy", "-Ws", "-f", "/etc/haproxy/haproxy.cfg"),
+    "watch": ("python3", "-IB", "/usr/local/sbin/loopback-agent", "watch"),
+}
+
+
+@dataclass
+class Pop(Machine):
+    """A PoP; what is started is known to its `systemctl` by the name of the unit."""
+
+    def furnish(self) -> None:
+        """Everything that is no configuration."""
+        for name, content, path in (
+            ("systemctl", SYSTEMCTL.encode(), "usr/bin/systemctl"),
+            ("agent", agent.build(), "usr/local/sbin/loopback-agent"),
+        ):
+            target = self.ground / name
+            target.write_bytes(content)
+            target.chmod(0o755)
+            self.mounts.append(f"mount --bind {target} {self.image.root / path}")
+        self.mounts.append(f"mount --bind /proc {self.image.root / 'proc'}")
+        (self.ground / "var/lib/loopback/state.json").write_text(json.dumps(STATE))
+
+    def run_unit(self, unit: str) -> subprocess.Popen[str]:
+        """Start a daemon; the process is the daemon itself."""
+        with (self.ground / f"{unit}.log").open("a") as log:
+            process = subprocess.Popen(
+                ["nsenter", f"--net=/run/netns/{self.space.name}", *self.words(*PROGRAMS[unit])],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                text=True,
+            )
+        self.space.processes.append(process)
+        (self.ground / f"run/loopback/gate/{unit}.pid").write_text(str(process.pid))
+        return process
+
+    @property
+    def positions(self) -> dict[str, str]:
+        """Announcement -> position, as the watch notes it."""
+        with contextlib.suppress(OSError, ValueError):
+            noted = (self.ground / "run/loopback/gate/positions.json").read_text()
+            return json.loads(noted)["positions"]
+        return {}
+
+    @property
+    def said(self) -> str:
+        """What the watch said."""
+        return (self.ground / "watch.log").read_text()
+
+    def stand(self, names: str, ingress: str = "open") -> bool:
+        """Whether the gates stand so."""
+        wanted = {"names4": names, "names6": names, "v4": ingress, "v6": ingress}
+        return self.positions == wanted
+
+
+@dataclass
+class Site:
+    """The whole."""
+
+    primary: Machine
+    pops: dict[str, Pop]
+    carrier: Machine
+    daemons: dict[tuple[str, str], subprocess.Popen[str]]
+
+    def heard(self) -> set[str]:
+        """Prefixes that the carrier learns from fra1."""
+        told = ""
+        for protocol in ("pop4", "pop6"):
+            told += self.carrier.run("birdc", "-r", "show", "route", "protocol", protocol).stdout
+        return {line.split()[0] for line in told.splitlines() if " unicast " in line}
+
+
+@contextlib.contextmanager
+def site(image: Image, ground: Path) -> Iterator[Site]:
+    """Everything started; gone afterwards."""
+    fleet, zones = golden.load("name-service"), primaries.load("on-pops")
+    fleet.fleet["roll"] = {"return_hold_s": HOLD_S}
+    for name in POPS:
+        for upstream in fleet.fleet["pops"][name]["upstreams"].values():
+            upstream.update(PATIENT)
+    files, primary_files = golden.render(fleet), primaries.render(zones)["primary"]
+    with namespaces("primary", "t1", *POPS) as (first, second, *rest):
+        primary = Machine("primary", first, ground / "primary", image, "198.18.250.53")
+        carrier = Machine("t1", second, ground / "t1", image, "192.0.2.0")
+        pops = {
+            name: Pop(name, space, ground / name, image, fleet.hosts[name]["ipv4"])
+            for name, space in zip(POPS, rest, strict=True)
+        }
+        for machine in (primary, carrier, *pops.values()):
+            machine.prepare()
+        primary.put(primary_files)
+        (carrier.ground / "etc/bird/bird.conf").write_text(
+            CARRIER.format(password=MD5).replace("hold time 9;", "hold time 90;")
+        )
+        for name, pop in pops.items():
+            pop.put(files[name])
+            pop.furnish()
+            _connect(primary.space, pop, zones, fleet)
+            _address(pop.space, fleet)
+            guarded = pop.run("nft", "-f", "/etc/loopback/nftables.conf")
+            assert guarded.returncode == 0, guarded.stderr
+        _link(pops["fra1"].space, carrier.space)
+        made = Site(primary, pops, carrier, {})
+        primary.start()
+        carrier.space.start(*carrier.words(*PROGRAMS["bird"]))
+        for name, pop in pops.items():
+            server = "knot" if name == "fra1" else "nsd"
+            for unit in ("bird", "haproxy", server, "watch"):
+                made.daemons[name, unit] = pop.run_unit(unit)
+        yield made
+
+
+def _connect(primary: Namespace, pop: Pop, zones: primaries.Case, fleet: golden.Case) -> None:
+    cable(primary, pop.name, pop.space, "hoster")
+    ours, theirs = zones.hosts["primary"], fleet.hosts[pop.name]
+    for key, length in (("ipv4", 32), ("ipv6", 128)):
+        nodad = "" if key == "ipv4" else " nodad"
+        for space, end, own, other in (
+            (primary, pop.name, ours[key], theirs[key]),
+            (pop.space, "hoster", theirs[key], ours[key]),
+        ):
+            space.ip(f"addr add {own}/{length} dev {end}{nodad}")
+            space.ip(f"route add {other} dev {end} src {own}")
+
+
+def _address(space: Namespace, fleet: golden.Case) -> None:
+    """Anycast addresses, and workers that answer at their ends of the tunnels."""
+    for vip in fleet.fleet["vips"].values():
+        for address in vip["addresses"]:
+            space.ip(f"addr add {address}/{'128 nodad' if ':' in address else '32'} dev lo")
+    parsed = parse_fleet(golden.NAME, fleet.fleet, golden.TODAY)
+    pop = next(name for name in POPS if space.name.endswith(name))
+    for worker in parsed.workers:
+        address = str(tunnel(parsed, pop, worker).worker_v4)
+        space.ip(f"addr add {address}/32 dev lo")
+        space.serve(worker, address, 8443)
+
+
+def _link(pop: Namespace, carrier: Namespace) -> None:
+    cable(pop, "up0", carrier, "t")
+    for end, space, v4, v6 in (
+        ("up0", pop, "192.0.2.1/31", "2001:db8:ff::1/127"),
+        ("t", carrier, "192.0.2.0/31", "2001:db8:ff::/127"),
+    ):
+        space.ip(f"addr add {v4} dev {end}")
+        space.ip(f"addr add {v6} dev {end} nodad")
+
+
+def counted(pop: Pop, chain: str) -> int:
+    """Packets that a chain of the PoP's firewall took no rule for."""
+    told = pop.run("nft", "-j", "list", "chain", "inet", "loopback", chain).stdout
+    rules = [each["rule"]["expr"] for each in json.loads(told)["nftables"] if "rule" in each]
+    return rules[-1][0]["counter"]["packets"]
+
+
+def opened(made: Site) -> None:
+    """Wait until everything is announced and served."""
+    for pop in made.pops.values():
+        wait_for(lambda pop=pop: pop.stand("open"), 40)
