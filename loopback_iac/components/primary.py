@@ -14,7 +14,13 @@ from loopback_iac.dns import parse_primary_zones, render_primary_zones
 from loopback_iac.model import Host, InputRejected, Primary, Problem, parse_hosts, parse_primary
 from loopback_iac.model.name_server import transfer_mark
 from loopback_iac.model.primary import PRIMARY
-from loopback_iac.render import HostFiles, render_name_server, render_primary, transfer_secret
+from loopback_iac.render import (
+    HostFiles,
+    offered,
+    render_name_server,
+    render_primary,
+    transfer_secret,
+)
 from loopback_iac.render.primary import DS_KEY
 
 SECRET_LENGTH = 32
@@ -49,6 +55,8 @@ class HiddenPrimary(pulumi.ComponentResource):
     """Names of the zones."""
     hosts: pulumi.Output[Mapping[str, Any]]
     """By host: role, address, SSH port, user and host key, and the digest it was converged to."""
+    transfers: pulumi.Output[Mapping[str, Any]]
+    """By operator (secret): what its secondary zones need, for `transfers` of DnsZone."""
 
     def __init__(
         self, name: str, args: HiddenPrimaryArgs, opts: pulumi.ResourceOptions | None = None
@@ -69,11 +77,16 @@ class HiddenPrimary(pulumi.ComponentResource):
         known = pulumi.Output.all(**{n: public_facts(ref) for n, ref in late.items()}).apply(
             lambda trees: refuse_as_pulumi(lambda: parse_hosts(name, trees))
         )
-        self._converge(primary, zones, args, known)
+        self.transfers = self._converge(primary, zones, args, known)
         self.zones = pulumi.Output.from_input([zone.removesuffix(".") for zone in primary.zones])
         every: dict[str, ConvergedHost] = {PRIMARY: self.primary, **self.server}
         self.hosts = pulumi.Output.all(**{n: describe_host(h) for n, h in every.items()})
-        self.register_outputs(facts | {"zones": self.zones, "hosts": self.hosts})
+        outputs: dict[str, Any] = {
+            "zones": self.zones,
+            "hosts": self.hosts,
+            "transfers": self.transfers,
+        }
+        self.register_outputs(facts | outputs)
 
     def _converge(
         self,
@@ -81,7 +94,7 @@ class HiddenPrimary(pulumi.ComponentResource):
         zones: Mapping[str, str],
         args: HiddenPrimaryArgs,
         known: pulumi.Output[dict[str, Host]],
-    ) -> None:
+    ) -> pulumi.Output[Mapping[str, Any]]:
         given = pulumi.Output.from_input(args["transfer_secret"])
         secret: pulumi.Output[str] = pulumi.Output.secret(given.apply(checked_secret))
 
@@ -99,12 +112,18 @@ class HiddenPrimary(pulumi.ComponentResource):
             lambda hosts: refuse_as_pulumi(lambda: render_primary(primary, hosts, zones))
         )
         signed = self.primary.converge(
-            _delivery(primary, files, seal(keys(*primary.servers) | ds)), []
+            _delivery(primary, files, seal(keys(*primary.keyed) | ds)), []
         )
         before: list[pulumi.Resource] = [signed]
         for name, server in self.server.items():
             files = known.apply(partial(render_name_server, primary, name))
             before = [server.converge(_delivery(primary, files, seal(keys(name))), before)]
+        # nobody is sent to a primary that would not let him in yet
+        return pulumi.Output.secret(
+            pulumi.Output.all(known, secret, signed.id).apply(
+                lambda got: _transfers(primary, got[0], got[1])
+            )
+        )
 
 
 def _delivery(primary: Primary, files: pulumi.Output[HostFiles], values: Values) -> Delivery:
@@ -114,6 +133,21 @@ def _delivery(primary: Primary, files: pulumi.Output[HostFiles], values: Values)
         "admin_sources": [str(network) for network in primary.admin_sources],
         "drain_s": 0,
     }
+
+
+def _transfers(
+    primary: Primary, hosts: Mapping[str, Host], secret: str
+) -> Mapping[str, Mapping[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for name, operator in primary.operators.items():
+        own = [str(address) for address in offered(hosts[PRIMARY], operator)]
+        found[name] = {"addresses": own}
+        if not operator.tsig_waived_because:
+            found[name] |= {
+                "key_name": primary.key_of(name),
+                "secret": transfer_secret(secret, name),
+            }
+    return found
 
 
 def _facts(primary: Primary) -> dict[str, Any]:
@@ -126,6 +160,10 @@ def _facts(primary: Primary) -> dict[str, Any]:
         "servers": {name: server.software for name, server in primary.servers.items()},
         "signing": primary.signing.model_dump(),
         "transfers": {"tsig": "hmac-sha256", "tls": False},
+        "operators": {
+            name: {"tsig": not operator.tsig_waived_because}
+            for name, operator in primary.operators.items()
+        },
     }
 
 

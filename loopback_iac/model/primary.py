@@ -12,7 +12,13 @@ from loopback_iac.model.fields import (
     Int,
     Value,
 )
-from loopback_iac.model.name_server import CATALOG, NameServer, ZoneName
+from loopback_iac.model.name_server import (
+    CATALOG,
+    NameServer,
+    TransferOperator,
+    ZoneName,
+    transfer_key,
+)
 from loopback_iac.model.problem import InputRejected, Problem
 from loopback_iac.model.structure import check_name, collect, plain
 
@@ -70,6 +76,18 @@ class Primary(Value):
     signing: SigningTimes = SigningTimes()
     responses_per_s: ResponseRate = 200
     parents: dict[str, Parent] = Field(default_factory=dict)
+    operators: dict[str, TransferOperator] = Field(default_factory=dict)
+
+    def key_of(self, name: str) -> str:
+        """What the TSIG key of a name server or operator is called."""
+        operator = self.operators.get(name)
+        return (operator.key_name if operator else "") or transfer_key(name)
+
+    @property
+    def keyed(self) -> tuple[str, ...]:
+        """Name servers and operators whose transfers are signed."""
+        signed = (n for n, o in self.operators.items() if not o.tsig_waived_because)
+        return (*self.servers, *signed)
 
 
 class _Rest(Value):
@@ -83,7 +101,10 @@ class _Rest(Value):
     responses_per_s: ResponseRate = 200
 
 
-_MAPS: dict[str, type[Value]] = {"zones": ZoneSource, "servers": NameServer, "parents": Parent}
+_MAPS: dict[str, type[Value]] = {
+    "zones": ZoneSource, "servers": NameServer, "parents": Parent, "operators": TransferOperator,
+}  # fmt: skip
+_OPTIONAL = ("parents", "operators")
 
 
 class _Named(Value):
@@ -102,7 +123,8 @@ def parse_primary(name: str, tree: Mapping[str, object]) -> Primary:
     rest = {key: value for key, value in whole.items() if key not in _MAPS}
     settings = collect(_Rest, "", rest, problems, known=Primary)
     problems += _check_parents(parts)
-    problems += _check_servers(parts["servers"])
+    problems += _check_servers(parts["servers"], parts["operators"])
+    problems += _check_operators(parts["operators"], parts["servers"])
     if settings is not None and settings.catalog in parts["zones"]:
         got = f"{settings.catalog} is the catalog, which the primary makes itself"
         fix = "call the catalog otherwise, or leave it as it is"
@@ -119,7 +141,7 @@ def _parse_map(
     if not isinstance(given, dict):
         problems.append(Problem(key, "is no map", "a map by name", f"write {key}", "field-type"))
         return {}
-    if not given and key != "parents":
+    if not given and key not in _OPTIONAL:
         fix = f"declare one under {key}"
         problems.append(Problem(key, "is empty", "at least one", fix, "section-empty"))
     found: dict[str, Any] = {}
@@ -155,13 +177,32 @@ def _check_parents(parts: Mapping[str, Mapping[str, Any]]) -> list[Problem]:
     ]
 
 
-def _check_servers(servers: Mapping[str, object]) -> list[Problem]:
+def _check_operators(
+    operators: Mapping[str, TransferOperator], servers: Mapping[str, object]
+) -> list[Problem]:
+    found = []
+    for name, operator in operators.items():
+        path = f"operators.{name}"
+        if name in servers or name == PRIMARY:
+            fix = "give the operator another name"
+            found.append(Problem(path, f"{name!r} is a host's name", "", fix, "operator-name"))
+        if not operator.addresses:
+            need, fix = "at least one", "write where its transfers come from"
+            found.append(Problem(f"{path}.addresses", "is empty", need, fix, "section-empty"))
+        if operator.key_name and operator.tsig_waived_because:
+            fix = "keep one of the two"
+            got = "names a key, and says why there is none"
+            found.append(Problem(f"{path}.key_name", got, "", fix, "operator-key"))
+    return found
+
+
+def _check_servers(servers: Mapping[str, object], operators: Mapping[str, object]) -> list[Problem]:
     found = []
     if PRIMARY in servers:
         fix = "give the name server another name"
         got = f"{PRIMARY!r} is what the primary's own host is called"
         found.append(Problem(f"servers.{PRIMARY}", got, "", fix, "server-name-taken"))
-    if len(servers) == 1:
+    if len(servers) == 1 and not operators:
         fix = "declare a second one, at another PoP"
         need = "two at least (RFC 2182 5)"
         got = "one name server alone serves every zone"

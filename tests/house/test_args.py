@@ -6,11 +6,12 @@ import typing
 
 import pytest
 
-from loopback_iac.components import args, cloud_args, dns_args, host_args
+from loopback_iac.components import args, cloud_args, dns_args, dns_zone_args, host_args
 from loopback_iac.model import (
     bgp,
     bgp_tunnel,
     cloud_host,
+    dns_zone,
     failover,
     fleet,
     host,
@@ -57,7 +58,11 @@ PAIRS = [
     (dns_args.ZoneArgs, primary.ZoneSource),
     (dns_args.NameServerArgs, name_server.NameServer),
     (dns_args.ParentArgs, primary.Parent),
+    (dns_args.TransferOperatorArgs, name_server.TransferOperator),
     (dns_args.SigningArgs, primary.SigningTimes),
+    (dns_zone_args.DnsZoneArgs, dns_zone.DnsZone),
+    (dns_zone_args.ZoneOperatorArgs, dns_zone.ZoneOperator),
+    (dns_zone_args.ZoneParentArgs, dns_zone.ZoneParent),
 ]
 
 

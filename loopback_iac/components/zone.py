@@ -1,0 +1,139 @@
+"""DnsZone: one zone at several operators, transferred to them or filled over their APIs.
+
+Operators do not depend on each other. With mode transfer a change of records asks none of their
+APIs; with mode api, `pulumi up --continue-on-error` brings it to those whose API answers.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import pulumi
+from pulumi_command import local
+
+from loopback_iac.components.boundary import refuse_as_pulumi
+from loopback_iac.components.dns_zone_args import DnsZoneArgs, TransferRef
+from loopback_iac.dns import Zone, own_servers, parse_published_zone, unknown_facts
+from loopback_iac.model import DnsZone as Declared
+from loopback_iac.model import InputRejected, Problem, parse_dns_zone
+from loopback_iac.model.dns_zone import API, HETZNER, OWN
+
+# The program is named, not its place: the state is the same wherever a team runs it.
+PROGRAM = "loopback dns"
+Held = tuple[pulumi.Output[Sequence[str]], list[pulumi.Resource]]
+"""Names of an operator's servers; what was declared there."""
+
+
+class _Order(NamedTuple):
+    """One component, as it was declared and as it was parsed."""
+
+    name: str
+    declared: Declared
+    zone: Zone
+    args: DnsZoneArgs
+
+
+class DnsZone(pulumi.ComponentResource):
+    """One zone at several operators, signed by a hidden primary or not at all."""
+
+    name_servers: pulumi.Output[Mapping[str, Any]]
+    """By operator: names of the servers that hold the zone there."""
+
+    def __init__(
+        self, name: str, args: DnsZoneArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        """Declare the zone at each operator, and what looks at the parent before it goes."""
+        declared = refuse_as_pulumi(lambda: parse_dns_zone(name, args))
+        zone = refuse_as_pulumi(lambda: parse_published_zone(name, declared))
+        facts = {"zone": _facts(declared)}
+        super().__init__("loopback-iac:index:DnsZone", name, facts, opts)
+        late = pulumi.Output.from_input(args.get("transfers") or {})
+        transfers: pulumi.Output[Mapping[str, TransferRef]] = pulumi.Output.secret(late)
+        order = _Order(name, declared, zone, args)
+        held = {one: self._declare(one, order, transfers) for one in declared.others}
+        if "parent" in args:
+            every = [resource for _, resources in held.values() for resource in resources]
+            self._declare_parent(order, every)
+        told: dict[str, pulumi.Input[Any]] = {n: servers for n, (servers, _) in held.items()}
+        self.name_servers = pulumi.Output.all(**told) if told else pulumi.Output.from_input({})
+        self.register_outputs(facts | {"name_servers": self.name_servers})
+
+    def _declare(
+        self,
+        operator: str,
+        order: _Order,
+        transfers: pulumi.Output[Mapping[str, TransferRef]],
+    ) -> Held:
+        # the SDK of a cloud loads only where one of its zones is declared
+        from loopback_iac.components import zone_hetzner, zone_ionos  # noqa: PLC0415  # as said
+
+        name, declared, zone, args = order
+        told = declared.operators[operator]
+        if declared.mode == API:
+            own = own_servers(operator, API, told.name_servers)
+            fill = zone_hetzner.fill if operator == HETZNER else zone_ionos.fill
+            return fill(self, name, zone, own)
+        ref = transfers.apply(lambda found: _transfer(name, operator, found))
+        if operator == HETZNER:
+            return zone_hetzner.follow(self, name, declared.zone, ref)
+        given = pulumi.Output.secret(args["operators"][operator]["token"])
+        return zone_ionos.follow(self, name, declared, ref, given)
+
+    def _declare_parent(self, order: _Order, held: Sequence[pulumi.Resource]) -> None:
+        """Looked at as it is made, where no DS may stand; asked again before anything goes."""
+        name, declared, _, args = order
+        parent = args["parent"]
+        assert declared.parent is not None  # noqa: S101  # parsed from this very map
+        plain = {
+            "zone": declared.zone,
+            "signed": declared.mode != API,
+            "addresses": [str(address) for address in declared.parent.addresses],
+            "key_name": declared.parent.key_name,
+        }
+        secret = pulumi.Output.from_input(parent.get("secret") or "")
+        stdin: pulumi.Output[str] = pulumi.Output.secret(
+            secret.apply(lambda text: json.dumps({**plain, "secret": text}, sort_keys=True))
+        )
+        local.Command(
+            f"{name}-ds",
+            create=f"{PROGRAM} ds-look",
+            delete=f"{PROGRAM} ds-out",
+            stdin=stdin,
+            logging=local.Logging.NONE,
+            # another zone is another DS: the old one goes first, by what the state has of it
+            triggers=[declared.zone],
+            opts=pulumi.ResourceOptions(
+                parent=self, depends_on=list(held), delete_before_replace=True
+            ),
+        )
+
+
+def _facts(declared: Declared) -> dict[str, Any]:
+    """What policies and the state see; all of it is known in a plan, none of it is a secret."""
+    return {
+        "name": declared.zone.removesuffix("."),
+        "mode": declared.mode,
+        "signed": declared.mode != API,
+        "operators": list(declared.operators),
+        "unknown": unknown_facts(declared),
+        "parent_asked": declared.parent is not None,
+    }
+
+
+def _transfer(name: str, operator: str, found: Mapping[str, TransferRef]) -> TransferRef:
+    """
+    An operator's entry of a hidden primary's `transfers`.
+
+    Raises: RejectedInputs when the primary does not know the operator.
+    """
+
+    def entry() -> TransferRef:
+        if operator in found:
+            return found[operator]
+        got = f"the hidden primary has no operator {operator!r}"
+        fix = f"declare operators.{operator} at the HiddenPrimary, with its addresses"
+        need = ", ".join(found) or f"{OWN} alone is there"
+        problem = Problem(f"transfers.{operator}", got, need, fix, "transfer-unknown")
+        raise InputRejected(name, (problem,))
+
+    return refuse_as_pulumi(entry)

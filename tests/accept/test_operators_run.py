@@ -1,0 +1,208 @@
+"""A zone at two operators: the component, the engine, the stand-ins, and a real NSD and Knot."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from loopback_iac.dns import parse_primary_zones, render_primary_zones
+from loopback_iac.engine import Options, Result, destroy, up
+from loopback_iac.engine.passphrase import Crypter
+from loopback_iac.lab.cloud.book import Shelf
+from loopback_iac.lab.cloud.switches import Fault, Switches, set_switches
+from loopback_iac.model import parse_hosts, parse_primary
+from loopback_iac.render import render_primary, transfer_secret
+from tests.accept.clouds import ADDRESS, PRIMARY, TOKENS, Clouds, clouds
+from tests.accept.dns_hosts import SECRET, Machine
+from tests.accept.network import wait_for
+
+HERE = Path(__file__).parent
+LAB = HERE.parents[1] / "loopback_iac/lab/plugins"
+PASSPHRASE = "correct horse battery staple"
+CRYPTER = Crypter.create(PASSPHRASE)
+OPERATORS = ("hcloud", "ionoscloud")
+OWN_NS = [
+    "hydrogen.ns.hetzner.com.",
+    "oxygen.ns.hetzner.com.",
+    "helium.ns.hetzner.de.",
+    *(f"ns-ic.ui-dns.{tld}." for tld in ("com", "de", "org", "biz")),
+]
+RECORDS: dict[str, Any] = {
+    "@": {
+        "NS": OWN_NS,
+        "MX": ["10 mail", "20 mail.example.org."],
+        "TXT": ["v=spf1 mx -all", 'say "grüß gott"; \\ and ' + "long " * 60],
+        "CAA": ['0 issue "letsencrypt.org"'],
+    },
+    "mail": {"A": ["192.0.2.25"], "AAAA": ["2001:db8::25"]},
+    "www": {"A": {"ttl_s": 300, "values": ["192.0.2.10", "192.0.2.11"]}},
+    "alias": {"CNAME": ["www"]},
+    "*.apps": {"A": ["192.0.2.12"]},
+    "_sip._tcp": {"SRV": ["1 2 5060 mail"]},
+    "_443._tcp.www": {"TLSA": ["3 1 1 " + "ab" * 32]},
+    "svc": {"HTTPS": ["1 . alpn=h2"]},
+}
+TSIG_WAIVED = "IONOS' secondary zones have no key"
+
+
+@pytest.fixture(scope="module")
+def two():
+    with clouds() as found:
+        yield found
+
+
+def deploy(folder: Path, verb: Any, zone: dict[str, Any], **secrets: Any) -> Result:
+    """Run a verb over the program with this zone."""
+    plugins = [{"name": n, "path": str(LAB / n)} for n in (*OPERATORS, "command")]
+    project = {
+        "name": "t",
+        "runtime": "python",
+        "main": str(HERE / "programs/zone"),
+        "plugins": {"providers": plugins},
+    }
+    (folder / "Pulumi.yaml").write_text(yaml.safe_dump(project))
+    tokens = {f"{cloud}:token": TOKENS[cloud] for cloud in OPERATORS}
+    sealed = {f"t:{k}": v if isinstance(v, str) else json.dumps(v) for k, v in secrets.items()}
+    config: dict[str, Any] = {"t:zone": zone}
+    for key, text in (tokens | sealed).items():
+        config[key] = {"secure": CRYPTER.encrypt(text)}
+    document = {"encryptionsalt": CRYPTER.salt, "config": config}
+    (folder / "Pulumi.dev.yaml").write_text(yaml.safe_dump(document))
+    return verb(Options(directory=folder, passphrase=PASSPHRASE))
+
+
+def zone_of(mode: str, records: dict[str, Any], **more: Any) -> dict[str, Any]:
+    operators = {"hetzner": {}, "ionos": {}}
+    return {"zone": "example.net", "mode": mode, "operators": operators, "records": records, **more}
+
+
+def served(two: Clouds, cloud: str) -> dict[tuple[str, str], list[str]]:
+    """Everything that was declared, as one operator answers it."""
+    return {
+        (name, kind): two.answer(cloud, f"{name}.example.net.".removeprefix("@."), kind)
+        for name, types in RECORDS.items()
+        for kind in types
+    }
+
+
+def test_both_operators_answer_what_was_declared(two, tmp_path):
+    made = deploy(tmp_path, up, zone_of("api", RECORDS))
+    assert made.ok, made.diagnostics
+    both = [served(two, cloud) for cloud in OPERATORS]
+    wait_for(lambda: two.answer("ionoscloud", "www.example.net.", "A") != [], 30)
+    assert both[0] == both[1]
+    assert both[0]["@", "NS"] == sorted(OWN_NS)
+    assert both[0]["www", "A"] == ["192.0.2.10", "192.0.2.11"]
+    assert both[0]["alias", "CNAME"] == ["www.example.net."]
+    assert all(both[0].values())
+    assert made.plain_outputs["nameServers"]["hetzner"] == OWN_NS[:3]
+
+    # Hetzner's API is down: the run says so, both answer on, and the next run brings the rest
+    fault = Fault("hcloud", "update", "zone_rrset", "unavailable", times=99)
+    set_switches(Shelf(two.paths), Switches([fault]))
+    changed = {**RECORDS, "www": {"A": {"ttl_s": 300, "values": ["192.0.2.99"]}}}
+    half = deploy(tmp_path, up, zone_of("api", changed))
+    assert not half.ok
+    assert "service temporarily unavailable" in str(half.diagnostics)
+    # nothing else of the zone changes: what the operators have is what was declared
+    touched = {change.name for change in half.changes if change.op != "same"}
+    assert all("www-A" in name for name in touched), touched
+    assert two.answer("ionoscloud", "www.example.net.", "A") != []
+    assert two.answer("hcloud", "www.example.net.", "A") == ["192.0.2.10", "192.0.2.11"]
+    set_switches(Shelf(two.paths), Switches())
+    healed = deploy(tmp_path, up, zone_of("api", changed))
+    assert healed.ok, healed.diagnostics
+    for cloud in OPERATORS:
+        wait_for(lambda: two.answer(cloud, "www.example.net.", "A") == ["192.0.2.99"], 30)  # noqa: B023  # called at once
+
+    gone = deploy(tmp_path, destroy, zone_of("api", changed))
+    assert gone.ok, gone.diagnostics
+    books = [Shelf(two.paths).read(cloud).things for cloud in OPERATORS]
+    assert not [things for book in books for things in book.values() if things]
+
+
+def primary_of(records: dict[str, Any]) -> tuple[Any, dict[str, str]]:
+    """A hidden primary with this zone, for two operators and a name server that is not there."""
+    primary = parse_primary(
+        "dns",
+        {
+            "admin_sources": ["198.51.100.0/28"],
+            "host": "late",
+            "transfer_secret": "late",
+            "servers": {"fra1": {"host": "late"}},
+            "operators": {
+                "hetzner": {"addresses": [ADDRESS["hcloud"]], "key_name": "hetzner"},
+                "ionos": {"addresses": [ADDRESS["ionoscloud"]], "tsig_waived_because": TSIG_WAIVED},
+            },
+            "zones": {"example.net": {"records": records}},
+        },
+    )
+    return primary, render_primary_zones(parse_primary_zones(primary))
+
+
+def put(machine: Machine, records: dict[str, Any]) -> None:
+    primary, zones = primary_of(records)
+    key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMD"
+    trees = {"primary": {"ipv4": PRIMARY, "host_key": key}}
+    trees["fra1"] = {"ipv4": "192.0.2.77", "host_key": key}
+    machine.put(render_primary(primary, parse_hosts("dns", trees), zones))
+
+
+def test_secondaries_have_what_the_hidden_primary_signed(two, image, tmp_path):
+    ns = [*(f"nscs.ui-dns.{tld}." for tld in ("com", "de", "org", "biz")), *OWN_NS[:3]]
+    records = {**RECORDS, "@": {**RECORDS["@"], "NS": ns}}
+    machine = Machine("primary", two.net, tmp_path / "ground", image, PRIMARY)
+    machine.prepare()
+    put(machine, records)
+    machine.start()
+    transfers = {
+        "hetzner": {
+            "addresses": [PRIMARY],
+            "key_name": "hetzner",
+            "secret": transfer_secret(SECRET, "hetzner"),
+        },
+        "ionos": {"addresses": [PRIMARY]},
+    }
+    zone = zone_of("transfer", records)
+    zone["operators"]["ionos"]["endpoint"] = two.endpoint
+    secrets = {"transfers": transfers, "ionosToken": TOKENS["ionoscloud"]}
+    wait_for(lambda: machine.serial("example.net.") > 0, 30)
+    made = deploy(tmp_path, up, zone, **secrets)
+    assert made.ok, made.diagnostics
+    # two resources besides the component and its stack, whatever is in the zone
+    custom = [c.name for c in made.changes if c.custom and "pulumi:providers" not in c.type]
+    assert sorted(custom) == ["net-hetzner", "net-ionos"]
+    assert made.plain_outputs["nameServers"]["ionos"] == ns[:4]
+    state = "".join(p.read_text() for p in tmp_path.glob(".loopback/**/state.json"))
+    assert "net-ionos" in state
+    for secret in (TOKENS["ionoscloud"], transfers["hetzner"]["secret"]):
+        assert secret not in state
+
+    for cloud in OPERATORS:
+        wait_for(lambda: signed(two, cloud, "www", "A"), 30)  # noqa: B023  # called at once
+        assert two.answer(cloud, "example.net.", "NS") == sorted(ns)
+    both = [{key: signed(two, cloud, *key) for key in served(two, cloud)} for cloud in OPERATORS]
+    assert both[0] == both[1]
+    assert all(both[0].values())
+
+    # a change costs no resource: the primary tells both
+    put(machine, {**records, "www": {"A": ["192.0.2.99"]}})
+    assert machine.knotc("zone-reload", "example.net.").returncode == 0
+    for cloud in OPERATORS:
+        wait_for(lambda: two.answer(cloud, "www.example.net.", "A") == ["192.0.2.99"], 30)  # noqa: B023  # called at once
+
+    gone = deploy(tmp_path, destroy, zone, **secrets)
+    assert gone.ok, gone.diagnostics
+    books = [Shelf(two.paths).read(cloud).things for cloud in OPERATORS]
+    assert not [things for book in books for things in book.values() if things]
+    machine.stop()
+
+
+def signed(two: Clouds, cloud: str, name: str, kind: str) -> list[str]:
+    """Records and their signatures; none while they are not signed."""
+    told = two.ask(cloud, f"{name}.example.net.".removeprefix("@."), kind).get("answer", [])
+    return told if any(" RRSIG " in line for line in told) else []
