@@ -183,7 +183,7 @@ def test_secondaries_have_what_the_hidden_primary_signed(two, image, tmp_path):
         assert secret not in state
 
     for cloud in OPERATORS:
-        wait_for(lambda: signed(two, cloud, "www", "A"), 30)  # noqa: B023  # called at once
+        wait_for(lambda: bool(signed(two, cloud, "www", "A")), 30)  # noqa: B023  # called at once
         assert two.answer(cloud, "example.net.", "NS") == sorted(ns)
     both = [{key: signed(two, cloud, *key) for key in served(two, cloud)} for cloud in OPERATORS]
     assert both[0] == both[1]
