@@ -9,6 +9,7 @@ import pulumi
 from loopback_iac.components.boundary import refuse_as_pulumi
 from loopback_iac.components.converge import ConvergedHost, Delivery, Values, describe_host, seal
 from loopback_iac.components.dns_args import HiddenPrimaryArgs
+from loopback_iac.components.dns_zone_args import TransferRef
 from loopback_iac.components.hosts import public_facts
 from loopback_iac.dns import parse_primary_zones, render_primary_zones
 from loopback_iac.model import Host, InputRejected, Primary, Problem, parse_hosts, parse_primary
@@ -55,7 +56,7 @@ class HiddenPrimary(pulumi.ComponentResource):
     """Names of the zones."""
     hosts: pulumi.Output[Mapping[str, Any]]
     """By host: role, address, SSH port, user and host key, and the digest it was converged to."""
-    transfers: pulumi.Output[Mapping[str, Any]]
+    transfers: pulumi.Output[Mapping[str, TransferRef]]
     """By operator (secret): what its secondary zones need, for `transfers` of DnsZone."""
 
     def __init__(
@@ -94,7 +95,7 @@ class HiddenPrimary(pulumi.ComponentResource):
         zones: Mapping[str, str],
         args: HiddenPrimaryArgs,
         known: pulumi.Output[dict[str, Host]],
-    ) -> pulumi.Output[Mapping[str, Any]]:
+    ) -> pulumi.Output[Mapping[str, TransferRef]]:
         given = pulumi.Output.from_input(args["transfer_secret"])
         secret: pulumi.Output[str] = pulumi.Output.secret(given.apply(checked_secret))
 
@@ -137,16 +138,14 @@ def _delivery(primary: Primary, files: pulumi.Output[HostFiles], values: Values)
 
 def _transfers(
     primary: Primary, hosts: Mapping[str, Host], secret: str
-) -> Mapping[str, Mapping[str, Any]]:
-    found: dict[str, dict[str, Any]] = {}
+) -> Mapping[str, TransferRef]:
+    found: dict[str, TransferRef] = {}
     for name, operator in primary.operators.items():
         own = [str(address) for address in offered(hosts[PRIMARY], operator)]
         found[name] = {"addresses": own}
         if not operator.tsig_waived_because:
-            found[name] |= {
-                "key_name": primary.key_of(name),
-                "secret": transfer_secret(secret, name),
-            }
+            found[name]["key_name"] = primary.key_of(name)
+            found[name]["secret"] = transfer_secret(secret, name)
     return found
 
 

@@ -12,14 +12,13 @@ import pulumi
 from pulumi_command import local
 
 from loopback_iac.components.boundary import refuse_as_pulumi
+from loopback_iac.components.calling import own_program
 from loopback_iac.components.dns_zone_args import DnsZoneArgs, TransferRef
 from loopback_iac.dns import Zone, own_servers, parse_published_zone, unknown_facts
 from loopback_iac.model import DnsZone as Declared
 from loopback_iac.model import InputRejected, Problem, parse_dns_zone
 from loopback_iac.model.dns_zone import API, HETZNER, OWN
 
-# The program is named, not its place: the state is the same wherever a team runs it.
-PROGRAM = "loopback dns"
 Held = tuple[pulumi.Output[Sequence[str]], list[pulumi.Resource]]
 """Names of an operator's servers; what was declared there."""
 
@@ -96,8 +95,8 @@ class DnsZone(pulumi.ComponentResource):
         )
         local.Command(
             f"{name}-ds",
-            create=f"{PROGRAM} ds-look",
-            delete=f"{PROGRAM} ds-out",
+            create=own_program("dns ds-look"),
+            delete=own_program("dns ds-out"),
             stdin=stdin,
             logging=local.Logging.NONE,
             # another zone is another DS: the old one goes first, by what the state has of it

@@ -11,13 +11,13 @@ import pulumi
 import pulumi_ionoscloud as ionoscloud
 from pulumi_command import local
 
+from loopback_iac.components.calling import own_program
 from loopback_iac.components.dns_zone_args import TransferRef
 from loopback_iac.dns import Zone, ionos_records
 from loopback_iac.model import DnsZone as Declared
 from loopback_iac.model.dns_zone import IONOS
 
 Held = tuple[pulumi.Output[Sequence[str]], list[pulumi.Resource]]
-PROGRAM = "loopback dns ionos-secondary"
 
 
 def follow(
@@ -39,8 +39,8 @@ def follow(
     stdin: pulumi.Output[str] = pulumi.Output.secret(pulumi.Output.all(ref, token).apply(order))
     made = local.Command(
         f"{name}-ionos",
-        create=f"{PROGRAM} put",
-        delete=f"{PROGRAM} delete",
+        create=own_program("dns ionos-secondary put"),
+        delete=own_program("dns ionos-secondary delete"),
         stdin=stdin,
         logging=local.Logging.NONE,
         # the name of a zone never changes there: another zone is another resource
