@@ -71,7 +71,10 @@ def clouds() -> Iterator[Clouds]:
     image, _ = ensure_image()
     state = Path(tempfile.mkdtemp(prefix="clouds-"))
     paths = InstancePaths(f"op{os.getpid()}")
-    with environment(LOOPBACK_STATE=str(state), LOOPBACK_LAB=paths.name), namespaces("net") as made:
+    # Commands call `loopback`, as they would with the virtual environment activated
+    path = f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}"
+    set_here = {"LOOPBACK_STATE": str(state), "LOOPBACK_LAB": paths.name, "PATH": path}
+    with environment(**set_here), namespaces("net") as made:
         paths.keys.mkdir(parents=True)
         paths.record.write_text(json.dumps({"topology": "demo", "image": str(image)}))
         try:
