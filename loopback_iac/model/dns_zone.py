@@ -82,7 +82,7 @@ class DnsZone(Value):
     zone: ZoneName
     mode: Literal["transfer", "api"] = "transfer"
     signing: Annotated[Literal["primary", "none"], BeforeValidator(_signing)] | None = None
-    operators: dict[str, ZoneOperator] = Field(default_factory=dict)
+    operators: dict[str, ZoneOperator]
     transfers: Given | None = None
     default_ttl_s: Int = 3600
     records: dict[str, dict[str, Any]] = Field(default_factory=dict)
