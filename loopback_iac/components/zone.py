@@ -30,6 +30,8 @@ class _Order(NamedTuple):
     declared: Declared
     zone: Zone
     args: DnsZoneArgs
+    after: Sequence[pulumi.Resource]
+    """What has to be well before anything is declared at an operator."""
 
 
 class DnsZone(pulumi.ComponentResource):
@@ -48,11 +50,11 @@ class DnsZone(pulumi.ComponentResource):
         super().__init__("loopback-iac:index:DnsZone", name, facts, opts)
         late = pulumi.Output.from_input(args.get("transfers") or {})
         transfers: pulumi.Output[Mapping[str, TransferRef]] = pulumi.Output.secret(late)
-        order = _Order(name, declared, zone, args)
+        looked = self._look_at_parent(name, declared, args)
+        order = _Order(name, declared, zone, args, looked)
         held = {one: self._declare(one, order, transfers) for one in declared.others}
-        if "parent" in args:
-            every = [resource for _, resources in held.values() for resource in resources]
-            self._declare_parent(order, every)
+        every = [resource for _, resources in held.values() for resource in resources]
+        self._part_from_parent(name, declared, args, every)
         told: dict[str, pulumi.Input[Any]] = {n: servers for n, (servers, _) in held.items()}
         self.name_servers = pulumi.Output.all(**told) if told else pulumi.Output.from_input({})
         self.register_outputs(facts | {"name_servers": self.name_servers})
@@ -66,45 +68,61 @@ class DnsZone(pulumi.ComponentResource):
         # the SDK of a cloud loads only where one of its zones is declared
         from loopback_iac.components import zone_hetzner, zone_ionos  # noqa: PLC0415  # as said
 
-        name, declared, zone, args = order
+        name, declared, zone, args, after = order
         told = declared.operators[operator]
         if declared.mode == API:
             own = own_servers(operator, API, told.name_servers)
             fill = zone_hetzner.fill if operator == HETZNER else zone_ionos.fill
-            return fill(self, name, zone, own)
+            return fill(self, name, zone, own, after)
         ref = transfers.apply(lambda found: _transfer(name, operator, found))
         if operator == HETZNER:
             return zone_hetzner.follow(self, name, declared.zone, ref)
         given = pulumi.Output.secret(args["operators"][operator]["token"])
         return zone_ionos.follow(self, name, declared, ref, given)
 
-    def _declare_parent(self, order: _Order, held: Sequence[pulumi.Resource]) -> None:
-        """Looked at as it is made, where no DS may stand; asked again before anything goes."""
-        name, declared, _, args = order
-        parent = args["parent"]
-        assert declared.parent is not None  # noqa: S101  # parsed from this very map
-        plain = {
-            "zone": declared.zone,
-            "signed": declared.mode != API,
-            "addresses": [str(address) for address in declared.parent.addresses],
-            "key_name": declared.parent.key_name,
-        }
-        secret = pulumi.Output.from_input(parent.get("secret") or "")
-        stdin: pulumi.Output[str] = pulumi.Output.secret(
-            secret.apply(lambda text: json.dumps({**plain, "secret": text}, sort_keys=True))
-        )
-        local.Command(
-            f"{name}-ds",
+    def _look_at_parent(
+        self, name: str, declared: Declared, args: DnsZoneArgs
+    ) -> Sequence[pulumi.Resource]:
+        """An unsigned zone is only declared while its parent has no DS."""
+        if declared.mode != API or declared.parent is None:
+            return []
+        look = local.Command(
+            f"{name}-ds-look",
             create=own_program("dns ds-look"),
-            delete=own_program("dns ds-out"),
-            stdin=stdin,
+            stdin=_asked(declared, args),
             logging=local.Logging.NONE,
-            # another zone is another DS: the old one goes first, by what the state has of it
-            triggers=[declared.zone],
-            opts=pulumi.ResourceOptions(
-                parent=self, depends_on=list(held), delete_before_replace=True
-            ),
+            opts=pulumi.ResourceOptions(parent=self),
         )
+        return [look]
+
+    def _part_from_parent(
+        self, name: str, declared: Declared, args: DnsZoneArgs, held: Sequence[pulumi.Resource]
+    ) -> None:
+        """What depends on all goes first: the DS is out before an operator loses the zone."""
+        if declared.parent is not None:
+            local.Command(
+                f"{name}-ds-out",
+                delete=own_program("dns ds-out"),
+                stdin=_asked(declared, args),
+                logging=local.Logging.NONE,
+                opts=pulumi.ResourceOptions(parent=self, depends_on=list(held)),
+            )
+
+
+def _asked(declared: Declared, args: DnsZoneArgs) -> pulumi.Output[str]:
+    """Whom to ask for the DS, as `loopback dns ds-look` and `ds-out` want it told."""
+    parent = declared.parent
+    assert parent is not None  # noqa: S101  # callers have looked
+    plain = {
+        "zone": declared.zone,
+        "signed": declared.mode != API,
+        "addresses": [str(address) for address in parent.addresses],
+        "key_name": parent.key_name,
+    }
+    secret = pulumi.Output.from_input(args["parent"].get("secret") or "")
+    return pulumi.Output.secret(
+        secret.apply(lambda text: json.dumps({**plain, "secret": text}, sort_keys=True))
+    )
 
 
 def _facts(declared: Declared) -> dict[str, Any]:

@@ -23,19 +23,25 @@ def follow(
         name=zone.removesuffix("."),
         mode="secondary",
         primary_nameservers=primaries,
-        opts=_zone_options(parent, ["primaryNameservers"]),
+        opts=_zone_options(parent, ["primaryNameservers"], []),
     )
     return _servers(made), [made]
 
 
-def fill(parent: pulumi.ComponentResource, name: str, zone: Zone, own: tuple[str, ...]) -> Held:
+def fill(
+    parent: pulumi.ComponentResource,
+    name: str,
+    zone: Zone,
+    own: tuple[str, ...],
+    after: Sequence[pulumi.Resource],
+) -> Held:
     """A primary, with a resource for each RRset."""
     made = hcloud.Zone(
         f"{name}-hetzner",
         name=zone.name.removesuffix("."),
         mode="primary",
         ttl=max(zone.default_ttl_s, 60),
-        opts=_zone_options(parent, []),
+        opts=_zone_options(parent, [], after),
     )
     under = pulumi.ResourceOptions(parent=parent, deleted_with=made)
     sets: list[pulumi.Resource] = [
@@ -64,10 +70,15 @@ def fill(parent: pulumi.ComponentResource, name: str, zone: Zone, own: tuple[str
     return _servers(made), [made, *sets, *added]
 
 
-def _zone_options(parent: pulumi.ComponentResource, secret: list[str]) -> pulumi.ResourceOptions:
+def _zone_options(
+    parent: pulumi.ComponentResource, secret: list[str], after: Sequence[pulumi.Resource]
+) -> pulumi.ResourceOptions:
     # a zone's name is unique at the API, and the provider would make the new one first
     return pulumi.ResourceOptions(
-        parent=parent, delete_before_replace=True, additional_secret_outputs=secret
+        parent=parent,
+        delete_before_replace=True,
+        additional_secret_outputs=secret,
+        depends_on=list(after),
     )
 
 

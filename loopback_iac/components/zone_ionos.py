@@ -50,12 +50,18 @@ def follow(
     return made.stdout.apply(_servers), [made]
 
 
-def fill(parent: pulumi.ComponentResource, name: str, zone: Zone, own: tuple[str, ...]) -> Held:
+def fill(
+    parent: pulumi.ComponentResource,
+    name: str,
+    zone: Zone,
+    own: tuple[str, ...],
+    after: Sequence[pulumi.Resource],
+) -> Held:
     """A primary, with a resource for each record."""
     made = ionoscloud.dns.Zone(
         f"{name}-ionos",
         name=zone.name.removesuffix("."),
-        opts=pulumi.ResourceOptions(parent=parent),
+        opts=pulumi.ResourceOptions(parent=parent, depends_on=list(after)),
     )
     under = pulumi.ResourceOptions(parent=parent, deleted_with=made)
     records: list[pulumi.Resource] = [

@@ -15,6 +15,7 @@ from loopback_iac.engine.passphrase import Crypter
 from loopback_iac.lab.cloud.book import Shelf
 from loopback_iac.lab.cloud.switches import Fault, Switches, set_switches
 from loopback_iac.model import parse_hosts, parse_primary
+from loopback_iac.remote.ionos_dns import IonosDnsError, SecondaryZones
 from loopback_iac.render import render_primary, transfer_secret
 from tests.accept.clouds import ADDRESS, PRIMARY, TOKENS, Clouds, clouds
 from tests.accept.dns_hosts import SECRET, Machine
@@ -206,3 +207,26 @@ def signed(two: Clouds, cloud: str, name: str, kind: str) -> list[str]:
     """Records and their signatures; none while they are not signed."""
     told = two.ask(cloud, f"{name}.example.net.".removeprefix("@."), kind).get("answer", [])
     return told if any(" RRSIG " in line for line in told) else []
+
+
+def test_a_zone_that_is_not_ours_is_left_alone_at_ionos(two):
+    zones = SecondaryZones(two.endpoint, TOKENS["ionoscloud"])
+    shelf, name = Shelf(two.paths), "foreign.example"
+    with shelf.changing("ionoscloud") as book:
+        foreign = {"zoneName": name, "primaryIps": [PRIMARY], "description": "by hand"}
+        book.of("secondary_zone")["0" * 36] = foreign
+    for call in (lambda: zones.put(name, [PRIMARY]), lambda: zones.delete(name)):
+        with pytest.raises(IonosDnsError, match="not ours"):
+            call()
+    with shelf.changing("ionoscloud") as book:
+        del book.of("secondary_zone")["0" * 36]
+
+    # a service that is away for a moment is asked again; making a zone twice is making it once
+    set_switches(shelf, Switches([Fault("ionoscloud", "read", "secondary_zone", "503")]))
+    first = zones.put("ours.example", [PRIMARY])
+    assert zones.put("ours.example", [PRIMARY])["id"] == first["id"]
+    assert zones.delete("ours.example")
+    assert not zones.delete("ours.example")
+    with pytest.raises(IonosDnsError, match="401") as refused:
+        SecondaryZones(two.endpoint, "hunter2").put("ours.example", [PRIMARY])
+    assert "hunter2" not in str(refused.value)

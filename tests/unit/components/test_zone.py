@@ -63,7 +63,7 @@ def transferred(declare, hosts):
 
 
 def test_a_secondary_is_one_resource_whatever_is_in_the_zone(transferred, hosts):
-    assert set(transferred.made) == {"net", "net-hetzner", "net-ionos", "net-ds"}
+    assert set(transferred.made) == {"net", "net-hetzner", "net-ionos", "net-ds-out"}
     assert hosts == {"hetzner": OWN["hetzner"], "ionos": OWN["secondary"]}
     order = json.loads(transferred.made["net-ionos"].inputs["stdin"]["value"])
     assert order == {
@@ -89,7 +89,7 @@ def test_the_primary_is_named_with_its_key(transferred):
 
 
 def test_who_serves_the_parent_is_asked_before_anything_goes(transferred):
-    asked = transferred.made["net-ds"]
+    asked = transferred.made["net-ds-out"]
     assert asked.inputs["delete"].endswith("loopback dns ds-out")
     order = json.loads(asked.inputs["stdin"]["value"])
     assert order["addresses"] == ["192.0.2.200"]
@@ -105,6 +105,7 @@ def filled(declare):
                 "zone": "example.net",
                 "mode": "api",
                 "operators": {"hetzner": {}, "ionos": {}},
+                "parent": {"addresses": ["192.0.2.200"]},
                 "records": {
                     "@": {"NS": OWN["hetzner"] + OWN["ionos"]},
                     "www": {"A": ["192.0.2.1", "192.0.2.2"]},
@@ -122,6 +123,14 @@ def test_an_rrset_is_one_resource_at_hetzner_and_one_per_record_at_ionos(filled)
     assert kinds.count("ionoscloud:dns/record:Record") == 2 + len(OWN["hetzner"])
     www = filled.made["net-hetzner-www-A"].inputs
     assert www["records"] == [{"value": "192.0.2.1"}, {"value": "192.0.2.2"}]
+
+
+def test_an_unsigned_zone_is_looked_for_at_its_parent_first_and_last(filled):
+    look, out = filled.made["net-ds-look"], filled.made["net-ds-out"]
+    assert look.inputs["create"].endswith("loopback dns ds-look")
+    assert json.loads(look.inputs["stdin"]["value"])["signed"] is False
+    assert "create" not in out.inputs
+    assert out.inputs["delete"].endswith("loopback dns ds-out")
 
 
 def test_a_primary_that_does_not_know_an_operator_is_named():
