@@ -17,7 +17,7 @@ from loopback_iac.components.dns_zone_args import DnsZoneArgs, TransferRef
 from loopback_iac.dns import Zone, own_servers, parse_published_zone, unknown_facts
 from loopback_iac.model import DnsZone as Declared
 from loopback_iac.model import InputRejected, Problem, parse_dns_zone
-from loopback_iac.model.dns_zone import API, HETZNER, OWN
+from loopback_iac.model.dns_zone import API, HETZNER, IONOS, OWN
 
 Held = tuple[pulumi.Output[Sequence[str]], list[pulumi.Resource]]
 """Names of an operator's servers; what was declared there."""
@@ -52,33 +52,15 @@ class DnsZone(pulumi.ComponentResource):
         transfers: pulumi.Output[Mapping[str, TransferRef]] = pulumi.Output.secret(late)
         looked = self._look_at_parent(name, declared, args)
         order = _Order(name, declared, zone, args, looked)
-        held = {one: self._declare(one, order, transfers) for one in declared.others}
+        held = {
+            one: (_at_hetzner if one == HETZNER else _at_ionos)(self, order, transfers)
+            for one in declared.others
+        }
         every = [resource for _, resources in held.values() for resource in resources]
         self._part_from_parent(name, declared, args, every)
         told: dict[str, pulumi.Input[Any]] = {n: servers for n, (servers, _) in held.items()}
         self.name_servers = pulumi.Output.all(**told) if told else pulumi.Output.from_input({})
         self.register_outputs(facts | {"name_servers": self.name_servers})
-
-    def _declare(
-        self,
-        operator: str,
-        order: _Order,
-        transfers: pulumi.Output[Mapping[str, TransferRef]],
-    ) -> Held:
-        # the SDK of a cloud loads only where one of its zones is declared
-        from loopback_iac.components import zone_hetzner, zone_ionos  # noqa: PLC0415  # as said
-
-        name, declared, zone, args, after = order
-        told = declared.operators[operator]
-        if declared.mode == API:
-            own = own_servers(operator, API, told.name_servers)
-            fill = zone_hetzner.fill if operator == HETZNER else zone_ionos.fill
-            return fill(self, name, zone, own, after)
-        ref = transfers.apply(lambda found: _transfer(name, operator, found))
-        if operator == HETZNER:
-            return zone_hetzner.follow(self, name, declared.zone, ref)
-        given = pulumi.Output.secret(args["operators"][operator]["token"])
-        return zone_ionos.follow(self, name, declared, ref, given)
 
     def _look_at_parent(
         self, name: str, declared: Declared, args: DnsZoneArgs
@@ -107,6 +89,34 @@ class DnsZone(pulumi.ComponentResource):
                 logging=local.Logging.NONE,
                 opts=pulumi.ResourceOptions(parent=self, depends_on=list(held)),
             )
+
+
+def _at_hetzner(
+    parent: DnsZone, order: _Order, transfers: pulumi.Output[Mapping[str, TransferRef]]
+) -> Held:
+    # the SDK of a cloud loads only where one of its zones is declared
+    from loopback_iac.components.zone_hetzner import fill, follow  # noqa: PLC0415  # as said
+
+    name, declared, zone, _, after = order
+    if declared.mode == API:
+        own = own_servers(HETZNER, API, declared.operators[HETZNER].name_servers)
+        return fill(parent, name, zone, own, after)
+    ref = transfers.apply(lambda found: _transfer(name, HETZNER, found))
+    return follow(parent, name, declared.zone, ref)
+
+
+def _at_ionos(
+    parent: DnsZone, order: _Order, transfers: pulumi.Output[Mapping[str, TransferRef]]
+) -> Held:
+    from loopback_iac.components.zone_ionos import fill, follow  # noqa: PLC0415  # as above
+
+    name, declared, zone, args, after = order
+    if declared.mode == API:
+        own = own_servers(IONOS, API, declared.operators[IONOS].name_servers)
+        return fill(parent, name, zone, own, after)
+    ref = transfers.apply(lambda found: _transfer(name, IONOS, found))
+    token = pulumi.Output.secret(args["operators"][IONOS]["token"])
+    return follow(parent, name, declared, ref, token)
 
 
 def _asked(declared: Declared, args: DnsZoneArgs) -> pulumi.Output[str]:
