@@ -7,6 +7,7 @@ from pulumi.provider.experimental import component_provider_host
 from loopback_iac.components import (
     AnycastEdge,
     BareMetalHost,
+    DnsZone,
     HetznerHost,
     HiddenPrimary,
     IonosHost,
@@ -18,6 +19,7 @@ if __name__ == "__main__":
         components=[
             AnycastEdge,
             BareMetalHost,
+            DnsZone,
             HetznerHost,
             HiddenPrimary,
             IonosHost,

@@ -38,7 +38,7 @@ YAML = (".yaml", ".yml")
 
 def register(parent: typer.Typer) -> None:
     """Add `dns` to `parent`."""
-    from loopback_iac.cli import dns_check  # noqa: F401, PLC0415  # adds its verbs to `app`
+    from loopback_iac.cli import dns_check, dns_publish  # noqa: F401, PLC0415  # they add verbs to `app`
 
     parent.add_typer(app, name="dns")
 

@@ -8,6 +8,7 @@ from loopback_iac.components.cloud_args import (
 )
 from loopback_iac.components.converge import EdgePop, Worker
 from loopback_iac.components.dns_args import HiddenPrimaryArgs
+from loopback_iac.components.dns_zone_args import DnsZoneArgs
 from loopback_iac.components.edge import AnycastEdge
 from loopback_iac.components.failover import FailoverArbiter, FailoverMember, ProviderFailoverVip
 from loopback_iac.components.hetzner import HetznerHost
@@ -15,12 +16,15 @@ from loopback_iac.components.host_args import HostRef
 from loopback_iac.components.hosts import BareMetalHost
 from loopback_iac.components.ionos import IonosHost
 from loopback_iac.components.primary import HiddenPrimary, NameServerHost, NsdHost, PrimaryHost
+from loopback_iac.components.zone import DnsZone
 
 __all__ = [
     "AnycastEdge",
     "AnycastEdgeArgs",
     "BareMetalHost",
     "BareMetalHostArgs",
+    "DnsZone",
+    "DnsZoneArgs",
     "EdgePop",
     "FailoverArbiter",
     "FailoverMember",

@@ -34,6 +34,19 @@ class NameServerArgs(TypedDict):
     """It is the PoP of this name, whose edge has `name_service`: it only gets zones from here."""
 
 
+class TransferOperatorArgs(TypedDict):
+    """Somebody else's name servers that take every zone from the primary, and nothing else."""
+
+    addresses: Sequence[str]
+    """Where its transfers come from; its documents say so. Nobody else is let in."""
+    notify: NotRequired[Sequence[str]]
+    """Where it is told of changes. Default: `addresses`."""
+    key_name: NotRequired[str]
+    """What the operator calls the TSIG key. Default: `loopback-NAME`."""
+    tsig_waived_because: NotRequired[str]
+    """Why transfers to it are not signed, where it cannot. Default: they are."""
+
+
 class ParentArgs(TypedDict):
     """A parent zone of one's own that takes DS records by dynamic update (RFC 2136)."""
 
@@ -81,3 +94,5 @@ class HiddenPrimaryArgs(TypedDict):
     """Answers a second to a client or its network, as each program counts. Default 200; 0: any."""
     parents: NotRequired[Mapping[str, ParentArgs]]
     """Parents of one's own, by name."""
+    operators: NotRequired[Mapping[str, TransferOperatorArgs]]
+    """Other operators that hold every zone as well, by name: `hetzner`, `ionos`. See DnsZone."""

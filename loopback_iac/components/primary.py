@@ -9,12 +9,19 @@ import pulumi
 from loopback_iac.components.boundary import refuse_as_pulumi
 from loopback_iac.components.converge import ConvergedHost, Delivery, Values, describe_host, seal
 from loopback_iac.components.dns_args import HiddenPrimaryArgs
+from loopback_iac.components.dns_zone_args import TransferRef
 from loopback_iac.components.hosts import public_facts
 from loopback_iac.components.zone_keys import given_secret, transfer_keys
 from loopback_iac.dns import parse_primary_zones, render_primary_zones
 from loopback_iac.model import Host, Primary, parse_hosts, parse_primary
 from loopback_iac.model.primary import PRIMARY
-from loopback_iac.render import HostFiles, render_name_server, render_primary
+from loopback_iac.render import (
+    HostFiles,
+    offered,
+    render_name_server,
+    render_primary,
+    transfer_secret,
+)
 from loopback_iac.render.primary import DS_KEY
 
 
@@ -47,6 +54,8 @@ class HiddenPrimary(pulumi.ComponentResource):
     """Names of the zones."""
     hosts: pulumi.Output[Mapping[str, Any]]
     """By host: role, address, SSH port, user and host key, and the digest it was converged to."""
+    transfers: pulumi.Output[Mapping[str, TransferRef]]
+    """By operator (secret): what its secondary zones need, for `transfers` of DnsZone."""
 
     def __init__(
         self, name: str, args: HiddenPrimaryArgs, opts: pulumi.ResourceOptions | None = None
@@ -67,11 +76,16 @@ class HiddenPrimary(pulumi.ComponentResource):
         known = pulumi.Output.all(**{n: public_facts(ref) for n, ref in late.items()}).apply(
             lambda trees: refuse_as_pulumi(lambda: parse_hosts(name, trees))
         )
-        self._converge(primary, zones, args, known)
+        self.transfers = self._converge(primary, zones, args, known)
         self.zones = pulumi.Output.from_input([zone.removesuffix(".") for zone in primary.zones])
         every: dict[str, ConvergedHost] = {PRIMARY: self.primary, **self.server}
         self.hosts = pulumi.Output.all(**{n: describe_host(h) for n, h in every.items()})
-        self.register_outputs(facts | {"zones": self.zones, "hosts": self.hosts})
+        outputs: dict[str, Any] = {
+            "zones": self.zones,
+            "hosts": self.hosts,
+            "transfers": self.transfers,
+        }
+        self.register_outputs(facts | outputs)
 
     def _converge(
         self,
@@ -79,7 +93,7 @@ class HiddenPrimary(pulumi.ComponentResource):
         zones: Mapping[str, str],
         args: HiddenPrimaryArgs,
         known: pulumi.Output[dict[str, Host]],
-    ) -> None:
+    ) -> pulumi.Output[Mapping[str, TransferRef]]:
         secret = given_secret(args["transfer_secret"])
         # a name that is not in the program's map would have been refused as it was parsed
         parents = dict(args.get("parents") or {})
@@ -90,7 +104,7 @@ class HiddenPrimary(pulumi.ComponentResource):
             lambda hosts: refuse_as_pulumi(lambda: render_primary(primary, hosts, zones))
         )
         signed = self.primary.converge(
-            _delivery(primary, files, seal(transfer_keys(secret, *primary.servers) | ds)), []
+            _delivery(primary, files, seal(transfer_keys(secret, *primary.keyed) | ds)), []
         )
         before: list[pulumi.Resource] = [signed]
         for name, server in self.server.items():
@@ -100,6 +114,12 @@ class HiddenPrimary(pulumi.ComponentResource):
                     _delivery(primary, files, seal(transfer_keys(secret, name))), before
                 )
             ]
+        # nobody is sent to a primary that would not let him in yet
+        return pulumi.Output.secret(
+            pulumi.Output.all(known, secret, signed.id).apply(
+                lambda got: _transfers(primary, got[0], got[1])
+            )
+        )
 
 
 def _delivery(primary: Primary, files: pulumi.Output[HostFiles], values: Values) -> Delivery:
@@ -109,6 +129,19 @@ def _delivery(primary: Primary, files: pulumi.Output[HostFiles], values: Values)
         "admin_sources": [str(network) for network in primary.admin_sources],
         "drain_s": 0,
     }
+
+
+def _transfers(
+    primary: Primary, hosts: Mapping[str, Host], secret: str
+) -> Mapping[str, TransferRef]:
+    found: dict[str, TransferRef] = {}
+    for name, operator in primary.operators.items():
+        own = [str(address) for address in offered(hosts[PRIMARY], operator)]
+        found[name] = {"addresses": own}
+        if not operator.tsig_waived_because:
+            found[name]["key_name"] = primary.key_of(name)
+            found[name]["secret"] = transfer_secret(secret, name)
+    return found
 
 
 def _facts(primary: Primary) -> dict[str, Any]:
@@ -122,4 +155,8 @@ def _facts(primary: Primary) -> dict[str, Any]:
         "pops": sorted(primary.servers.keys() - primary.own_servers.keys()),
         "signing": primary.signing.model_dump(),
         "transfers": {"tsig": "hmac-sha256", "tls": False},
+        "operators": {
+            name: {"tsig": not operator.tsig_waived_because}
+            for name, operator in primary.operators.items()
+        },
     }

@@ -14,6 +14,14 @@ from loopback_iac.dns.guard import Danger, Risk, check_change, find_risks
 from loopback_iac.dns.octodns import check_octodns, parse_octodns, read_octodns, render_octodns
 from loopback_iac.dns.operators import check_operator, facts_of, operators, unknown_of
 from loopback_iac.dns.primary import parse_primary_zones, render_primary_zones, with_soa
+from loopback_iac.dns.publish import (
+    hetzner_records,
+    hetzner_sets,
+    ionos_records,
+    own_servers,
+    parse_published_zone,
+    unknown_facts,
+)
 from loopback_iac.dns.refusal import Refusal
 from loopback_iac.dns.render_zonefile import render_zone_file
 from loopback_iac.dns.zone import RRset, Zone, make_zone
@@ -39,10 +47,15 @@ __all__ = [
     "difference",
     "facts_of",
     "find_risks",
+    "hetzner_records",
+    "hetzner_sets",
+    "ionos_records",
     "make_zone",
     "operators",
+    "own_servers",
     "parse_octodns",
     "parse_primary_zones",
+    "parse_published_zone",
     "parse_zone",
     "parse_zone_file",
     "read_octodns",
@@ -51,6 +64,7 @@ __all__ = [
     "render_octodns",
     "render_primary_zones",
     "render_zone_file",
+    "unknown_facts",
     "unknown_of",
     "with_soa",
 ]

@@ -33,7 +33,7 @@ def parse_primary_zones(primary: Primary) -> dict[str, Zone]:
     for name, source in primary.zones.items():
         path = f"zones.{name.removesuffix('.')}"
         try:
-            zone = with_soa(_parsed(name, source, path))
+            zone = with_soa(parse_source(name, source, path))
         except InputRejected as refused:
             problems += [_below(path, problem) for problem in refused.problems]
             continue
@@ -64,7 +64,12 @@ def with_soa(zone: Zone) -> Zone:
     return make_zone(zone.name, zone.default_ttl_s, {**found, (zone.name, "SOA"): (3600, (wire,))})
 
 
-def _parsed(name: str, source: ZoneSource, path: str) -> Zone:
+def parse_source(name: str, source: ZoneSource, path: str) -> Zone:
+    """A zone from its records or its text.
+
+    In: `path`, where it is declared.
+    Raises: InputRejected with every problem at once.
+    """
     if source.text is None:
         tree = {"default_ttl_s": source.default_ttl_s, "records": source.records, "name": name}
         return parse_zone(name, tree)

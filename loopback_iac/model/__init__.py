@@ -8,6 +8,7 @@ from loopback_iac.model.cloud_host import (
     parse_hetzner_host,
     parse_ionos_host,
 )
+from loopback_iac.model.dns_zone import DnsZone, parse_dns_zone
 from loopback_iac.model.facts import fleet_facts
 from loopback_iac.model.failover import (
     FailoverMachines,
@@ -30,6 +31,7 @@ from loopback_iac.model.tunnel import Tunnel, tunnel, tunnels
 __all__ = [
     "Announcement",
     "CloudHost",
+    "DnsZone",
     "FailoverMachines",
     "FailoverVip",
     "Fleet",
@@ -54,6 +56,7 @@ __all__ = [
     "fleet_facts",
     "host_key",
     "openings",
+    "parse_dns_zone",
     "parse_failover_machines",
     "parse_failover_vip",
     "parse_fleet",

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from loopback_iac.model.fields import AddressList, Given, Int, Value, refuse
+from loopback_iac.model.fields import AddressList, Given, Int, Line, Value, refuse
 
 _ZONE = re.compile(r"(?:[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)+")
 LONGEST_NAME = 251  # its final dot included: with `zone` behind it, it becomes a name of a file
@@ -56,6 +56,39 @@ class NameService(Value):
     transfer_secret: Given
     catalog: ZoneName = CATALOG
     responses_per_s: ResponseRate = 200
+
+
+def _key_name(value: object) -> object:
+    """Lower case, without a final dot: names of keys are names of the DNS (RFC 8945 4.2)."""
+    if not isinstance(value, str):
+        return value
+    name = value.lower().removesuffix(".")
+    if not _ZONE.fullmatch(f"{name}.") or len(name) >= LONGEST_NAME:
+        refuse(
+            "key-name",
+            f"{value!r} is no name of a TSIG key",
+            "labels of letters, digits, hyphens and underscores",
+            "write the name that the operator signs with",
+        )
+    return name
+
+
+class TransferOperator(Value):
+    """Somebody else's name servers that take every zone from the primary, and nothing else."""
+
+    addresses: AddressList
+    """Where its transfers come from."""
+    notify: AddressList = ()
+    """Where it is told of changes; empty: `addresses`."""
+    key_name: Annotated[str, BeforeValidator(_key_name)] = ""
+    """What it calls the TSIG key; empty: `loopback-NAME`."""
+    tsig_waived_because: Line = ""
+    """Why transfers to it are not signed; empty: they are."""
+
+    @property
+    def told(self) -> AddressList:
+        """Where NOTIFY goes."""
+        return self.notify or self.addresses
 
 
 def transfer_key(server: str) -> str:

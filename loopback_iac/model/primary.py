@@ -12,7 +12,14 @@ from loopback_iac.model.fields import (
     Int,
     Value,
 )
-from loopback_iac.model.name_server import CATALOG, NameServer, ResponseRate, ZoneName
+from loopback_iac.model.name_server import (
+    CATALOG,
+    NameServer,
+    ResponseRate,
+    TransferOperator,
+    ZoneName,
+    transfer_key,
+)
 from loopback_iac.model.problem import InputRejected, Problem
 from loopback_iac.model.structure import check_name, collect, plain
 
@@ -66,6 +73,18 @@ class Primary(Value):
     signing: SigningTimes = SigningTimes()
     responses_per_s: ResponseRate = 200
     parents: dict[str, Parent] = Field(default_factory=dict)
+    operators: dict[str, TransferOperator] = Field(default_factory=dict)
+
+    def key_of(self, name: str) -> str:
+        """What the TSIG key of a name server or operator is called."""
+        operator = self.operators.get(name)
+        return (operator.key_name if operator else "") or transfer_key(name)
+
+    @property
+    def keyed(self) -> tuple[str, ...]:
+        """Name servers and operators whose transfers are signed."""
+        signed = (n for n, o in self.operators.items() if not o.tsig_waived_because)
+        return (*self.servers, *signed)
 
     @property
     def own_servers(self) -> dict[str, NameServer]:
@@ -84,7 +103,10 @@ class _Rest(Value):
     responses_per_s: ResponseRate = 200
 
 
-_MAPS: dict[str, type[Value]] = {"zones": ZoneSource, "servers": NameServer, "parents": Parent}
+_MAPS: dict[str, type[Value]] = {
+    "zones": ZoneSource, "servers": NameServer, "parents": Parent, "operators": TransferOperator,
+}  # fmt: skip
+_OPTIONAL = ("parents", "operators")
 
 
 class _Named(Value):
@@ -103,7 +125,8 @@ def parse_primary(name: str, tree: Mapping[str, object]) -> Primary:
     rest = {key: value for key, value in whole.items() if key not in _MAPS}
     settings = collect(_Rest, "", rest, problems, known=Primary)
     problems += _check_parents(parts)
-    problems += _check_servers(parts["servers"], parts["parents"])
+    problems += _check_servers(parts)
+    problems += _check_operators(parts["operators"], parts["servers"])
     if settings is not None and settings.catalog in parts["zones"]:
         got = f"{settings.catalog} is the catalog, which the primary makes itself"
         fix = "call the catalog otherwise, or leave it as it is"
@@ -120,7 +143,7 @@ def _parse_map(
     if not isinstance(given, dict):
         problems.append(Problem(key, "is no map", "a map by name", f"write {key}", "field-type"))
         return {}
-    if not given and key != "parents":
+    if not given and key not in _OPTIONAL:
         fix = f"declare one under {key}"
         problems.append(Problem(key, "is empty", "at least one", fix, "section-empty"))
     found: dict[str, Any] = {}
@@ -167,7 +190,27 @@ def _check_parents(parts: Mapping[str, Mapping[str, Any]]) -> list[Problem]:
     ]
 
 
-def _check_servers(servers: Mapping[str, Any], parents: Mapping[str, object]) -> list[Problem]:
+def _check_operators(
+    operators: Mapping[str, TransferOperator], servers: Mapping[str, object]
+) -> list[Problem]:
+    found = []
+    for name, operator in operators.items():
+        path = f"operators.{name}"
+        if name in servers or name == PRIMARY:
+            fix = "give the operator another name"
+            found.append(Problem(path, f"{name!r} is a host's name", "", fix, "operator-name"))
+        if not operator.addresses:
+            need, fix = "at least one", "write where its transfers come from"
+            found.append(Problem(f"{path}.addresses", "is empty", need, fix, "section-empty"))
+        if operator.key_name and operator.tsig_waived_because:
+            fix = "keep one of the two"
+            got = "names a key, and says why there is none"
+            found.append(Problem(f"{path}.key_name", got, "", fix, "operator-key"))
+    return found
+
+
+def _check_servers(parts: Mapping[str, Mapping[str, Any]]) -> list[Problem]:
+    servers, operators, parents = parts["servers"], parts["operators"], parts["parents"]
     found = [
         Problem(
             f"servers.{name}.{field}",
@@ -182,15 +225,16 @@ def _check_servers(servers: Mapping[str, Any], parents: Mapping[str, object]) ->
     ]
     # what the primary calls a parent's key and its two ends
     taken = {f"{word}-{name}" for name in parents for word in ("ds", "parent", "look")}
-    for name in sorted(taken & servers.keys()):
-        fix = "give the name server another name"
-        got = f"{name!r} is what a parent's key or address is called on the primary"
-        found.append(Problem(f"servers.{name}", got, "", fix, "server-name-taken"))
+    for section, names in (("servers", servers), ("operators", operators)):
+        for name in sorted(taken & names.keys()):
+            fix = "give it another name"
+            got = f"{name!r} is what a parent's key or address is called on the primary"
+            found.append(Problem(f"{section}.{name}", got, "", fix, "server-name-taken"))
     if PRIMARY in servers:
         fix = "give the name server another name"
         got = f"{PRIMARY!r} is what the primary's own host is called"
         found.append(Problem(f"servers.{PRIMARY}", got, "", fix, "server-name-taken"))
-    if len(servers) == 1:
+    if len(servers) == 1 and not operators:
         fix = "declare a second one, at another PoP"
         need = "two at least (RFC 2182 5)"
         got = "one name server alone serves every zone"

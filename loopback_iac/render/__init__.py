@@ -21,7 +21,7 @@ from loopback_iac.render.host import render_pop, render_worker
 from loopback_iac.render.join import Door, Joining, render_join
 from loopback_iac.render.name_server import ZONES_FROM, render_name_server
 from loopback_iac.render.packages import packages_of
-from loopback_iac.render.primary import render_primary, transfer_secret, zone_path
+from loopback_iac.render.primary import offered, render_primary, transfer_secret, zone_path
 from loopback_iac.render.site import Keys, Uplink, admin_sources, inner_address, uplinks
 
 __all__ = [
@@ -41,6 +41,7 @@ __all__ = [
     "fill_first_boot",
     "hold_key",
     "inner_address",
+    "offered",
     "packages_of",
     "private_mac",
     "render_arbiter",

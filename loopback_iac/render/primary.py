@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from loopback_iac.model import Host, InputRejected, Problem
 from loopback_iac.model.fields import Address
-from loopback_iac.model.name_server import transfer_key, transfer_mark
+from loopback_iac.model.name_server import TransferOperator, transfer_key, transfer_mark
 from loopback_iac.model.primary import PRIMARY, Primary
 from loopback_iac.render.files import File, HostFiles, secret_mark
 from loopback_iac.render.packages import packages_of
@@ -23,12 +23,16 @@ LONGEST_CHECK_INTERVAL_S = 60
 
 
 class Peer(NamedTuple):
-    """A name server as the primary's configuration names it."""
+    """A name server, or an operator's, as the primary's configuration names it."""
 
     name: str
     key: str
+    """Empty: its transfers are not signed."""
     secret: str
     addresses: tuple[Address, ...]
+    """Where its transfers come from."""
+    told: tuple[Address, ...]
+    """Where NOTIFY goes."""
     via: tuple[Address, ...]
 
 
@@ -55,17 +59,20 @@ def render_primary(
     In: late facts of its host (`primary`) and of every name server; by zone, its file's text.
     Raises: InputRejected when a name server shares no address family with the primary.
     """
-    peers = _peers(primary, hosts)
+    peers, operators = _peers(primary, hosts), _operators(primary, hosts[PRIMARY])
+    text = _render_knot(primary, hosts, peers, operators)
     files = {
-        "/etc/knot/knot.conf": File(_render_knot(primary, hosts, peers), "0640", group="knot"),
-        "/etc/loopback/nftables.conf": File(_render_guard(primary, peers)),
+        "/etc/knot/knot.conf": File(text, "0640", group="knot"),
+        "/etc/loopback/nftables.conf": File(_render_guard(primary, [*peers, *operators])),
         f"{UNITS}/loopback-nftables.service": File(render_text("loopback-nftables.service")),
         **{zone_path(zone): File(zones[zone]) for zone in primary.zones},
     }
     return HostFiles(files=dict(sorted(files.items())), packages=packages_of("primary"))
 
 
-def _render_knot(primary: Primary, hosts: Mapping[str, Host], peers: list[Peer]) -> str:
+def _render_knot(
+    primary: Primary, hosts: Mapping[str, Host], peers: list[Peer], operators: list[Peer]
+) -> str:
     parents = [
         {
             "name": name,
@@ -83,6 +90,7 @@ def _render_knot(primary: Primary, hosts: Mapping[str, Host], peers: list[Peer])
         state=STATE,
         zone_folder=ZONES,
         peers=peers,
+        operators=operators,
         parents=parents,
         signing=primary.signing,
         check_interval_s=min(LONGEST_CHECK_INTERVAL_S, primary.signing.propagation_delay_s),
@@ -144,7 +152,30 @@ def _peers(primary: Primary, hosts: Mapping[str, Host]) -> list[Peer]:
         via, theirs = shared(hosts[PRIMARY], hosts[name])
         problems += check_shared(f"servers.{name}.host", via)
         key, secret = transfer_key(name), secret_mark(transfer_mark(name))
-        found.append(Peer(name, key, secret, theirs, via))
+        found.append(Peer(name, key, secret, theirs, theirs, via))
+    if problems:
+        raise InputRejected(primary.name, tuple(problems))
+    return found
+
+
+def offered(host: Host, operator: TransferOperator) -> tuple[Address, ...]:
+    """The primary's addresses of the families that an operator's transfers come by."""
+    families = {address.version for address in operator.addresses}
+    return tuple(a for a in addresses_of(host) if a.version in families)
+
+
+def _operators(primary: Primary, host: Host) -> list[Peer]:
+    found, problems = [], []
+    for name, operator in primary.operators.items():
+        path = f"operators.{name}.addresses"
+        problems += check_shared(path, offered(host, operator))
+        key = "" if operator.tsig_waived_because else primary.key_of(name)
+        secret = secret_mark(transfer_mark(name))
+        families = {address.version for address in addresses_of(host)}
+        told = tuple(a for a in operator.told if a.version in families)
+        if not told:
+            problems += check_shared(f"operators.{name}.notify", ())
+        found.append(Peer(name, key, secret, operator.addresses, told, addresses_of(host)))
     if problems:
         raise InputRejected(primary.name, tuple(problems))
     return found

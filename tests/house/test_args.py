@@ -6,11 +6,12 @@ import typing
 
 import pytest
 
-from loopback_iac.components import args, cloud_args, dns_args, host_args
+from loopback_iac.components import args, cloud_args, dns_args, dns_zone_args, host_args
 from loopback_iac.model import (
     bgp,
     bgp_tunnel,
     cloud_host,
+    dns_zone,
     failover,
     fleet,
     host,
@@ -58,7 +59,11 @@ PAIRS = [
     (dns_args.ZoneArgs, primary.ZoneSource),
     (dns_args.NameServerArgs, name_server.NameServer),
     (dns_args.ParentArgs, primary.Parent),
+    (dns_args.TransferOperatorArgs, name_server.TransferOperator),
     (dns_args.SigningArgs, primary.SigningTimes),
+    (dns_zone_args.DnsZoneArgs, dns_zone.DnsZone),
+    (dns_zone_args.ZoneOperatorArgs, dns_zone.ZoneOperator),
+    (dns_zone_args.ZoneParentArgs, dns_zone.ZoneParent),
 ]
 
 
@@ -87,9 +92,11 @@ def test_the_primary_has_the_args_of_its_component():
 
 
 def test_every_args_class_is_paired():
-    modules = vars(args) | vars(cloud_args) | vars(dns_args) | vars(host_args)
+    rooms = (args, cloud_args, dns_args, dns_zone_args, host_args)
+    modules = {name: value for room in rooms for name, value in vars(room).items()}
     classes = {v for v in modules.values() if typing.is_typeddict(v)}
     assert classes == {typed for typed, _ in PAIRS} | {
         args.AnycastEdgeArgs,
         dns_args.HiddenPrimaryArgs,
+        dns_zone_args.TransferRef,  # made by one component, read by another
     }

@@ -18,6 +18,7 @@ from pulumi.provider.experimental.component import ComponentProvider
 from loopback_iac.components import (
     AnycastEdge,
     BareMetalHost,
+    DnsZone,
     HetznerHost,
     HiddenPrimary,
     IonosHost,
@@ -25,6 +26,7 @@ from loopback_iac.components import (
     args,
     cloud_args,
     dns_args,
+    dns_zone_args,
 )
 
 DOOR = Path(__file__).parents[2] / "components"
@@ -32,6 +34,7 @@ GOLDEN = DOOR / "schema.json"
 HOSTED = [
     AnycastEdge,
     BareMetalHost,
+    DnsZone,
     HetznerHost,
     HiddenPrimary,
     IonosHost,
@@ -70,12 +73,22 @@ def camel(name: str) -> str:
 # the way back is not unique (`ipv4`, `local_v4`), so the names are looked up where they are written
 PYTHON_NAMES = {
     camel(name): name
-    for kind in (vars(args) | vars(cloud_args) | vars(dns_args)).values()
+    for kind in (vars(args) | vars(cloud_args) | vars(dns_args) | vars(dns_zone_args)).values()
     if typing.is_typeddict(kind)
     for name in kind.__annotations__
 } | {
     camel(name): name
-    for name in ("address", "bgp_tunnels", "card", "host", "hosts", "pops", "vips", "zones")
+    for name in (
+        "address",
+        "bgp_tunnels",
+        "card",
+        "host",
+        "hosts",
+        "pops",
+        "transfers",
+        "vips",
+        "zones",
+    )
 }
 
 

@@ -44,7 +44,7 @@ class Ground:
     """One lab under the clouds."""
 
     def __init__(self, paths: InstancePaths, base: Topology, image: Path) -> None:
-        self.paths, self._base, self._image = paths, base, image
+        self.paths, self._base, self.image = paths, base, image
 
     def name_host(self, wanted: str, ident: str) -> str:
         """
@@ -66,7 +66,7 @@ class Ground:
         seed = render_server_seed(machine)
         if machine.labels.get(ROLE) == WORKER:
             seed |= render_workload(ensure_certificates(self.paths)[1])
-        boot.prepare_disk(self.paths, machine.host, self._image, seed)
+        boot.prepare_disk(self.paths, machine.host, self.image, seed)
         self.plug(book, machine)
 
     def plug(self, book: Book, machine: Machine) -> None:
@@ -90,7 +90,7 @@ class Ground:
         self._serve_metadata(machine.cloud)
         if machine.dark:
             return
-        boot.start(self.paths, machine.host, self._image)
+        boot.start(self.paths, machine.host, self.image)
         deadline = time.monotonic() + _DEADLINE_S
         while cgroups.leader(self.paths, machine.host) is None:
             if time.monotonic() > deadline:

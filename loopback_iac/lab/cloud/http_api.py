@@ -121,6 +121,14 @@ class Exchange(BaseHTTPRequestHandler):
         """Change."""
         self._answer()
 
+    def do_PUT(self) -> None:
+        """Make, or replace."""
+        self._answer()
+
+    def do_DELETE(self) -> None:
+        """Take away."""
+        self._answer()
+
     def _answer(self) -> None:
         raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         try:

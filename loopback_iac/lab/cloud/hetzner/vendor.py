@@ -11,6 +11,7 @@ from loopback_iac.lab.cloud.hetzner.keys import PlacementGroups, SshKeys
 from loopback_iac.lab.cloud.hetzner.networks import Networks, NetworkSubnets
 from loopback_iac.lab.cloud.hetzner.servers import Servers
 from loopback_iac.lab.cloud.hetzner.words import FAULTS, RETRIED, explain
+from loopback_iac.lab.cloud.hetzner.zones import ZoneRecords, ZoneRrsets, Zones
 
 if TYPE_CHECKING:
     import threading
@@ -23,7 +24,8 @@ TOKEN_CHARACTERS = 64
 _SETTINGS = {"token", "endpoint", "endpointHetzner", "pollInterval", "pollFunction", "version"}
 _TYPES = (
     SshKeys, PlacementGroups, PrimaryIps, FloatingIps, FloatingIpAssignments, Firewalls,
-    FirewallAttachments, Networks, NetworkSubnets, Servers,
+    FirewallAttachments, Networks, NetworkSubnets, Servers, Zones, ZoneRrsets,
+    ZoneRecords,
 )  # fmt: skip
 
 

@@ -31,7 +31,8 @@ STATUS = {
     "primary_ip_already_assigned": 422, "primary_ip_datacenter_mismatch": 422,
     "server_not_stopped": 422, "must_be_unassigned": 422, "resource_in_use": 422,
     "firewall_already_applied": 422, "ip_not_available": 422, "no_subnet_available": 422,
-    "networks_overlap": 422, "server_already_attached": 422, "locked": 423, "protected": 423,
+    "networks_overlap": 422, "server_already_attached": 422,
+    "incorrect_zone_mode": 422, "locked": 423, "protected": 423,
     "rate_limit_exceeded": 429, "server_error": 500, "bad_gateway": 502, "unavailable": 503,
     "timeout": 504,
 }  # fmt: skip

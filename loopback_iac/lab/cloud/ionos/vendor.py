@@ -11,6 +11,7 @@ from loopback_iac.lab.cloud.ionos.places import Datacenters, IpBlocks, Lans
 from loopback_iac.lab.cloud.ionos.rules import FirewallRules
 from loopback_iac.lab.cloud.ionos.servers import Servers
 from loopback_iac.lab.cloud.ionos.words import FAULTS, RETRIED, explain
+from loopback_iac.lab.cloud.ionos.zones import DnsRecords, DnsZones
 
 if TYPE_CHECKING:
     import threading
@@ -23,7 +24,9 @@ _SETTINGS = {
     "token", "username", "password", "endpoint", "contractNumber", "retries", "insecure",
     "s3AccessKey", "s3SecretKey", "s3Region", "version",
 }  # fmt: skip
-_TYPES = (Datacenters, Lans, IpBlocks, Servers, Nics, FirewallRules, IpFailovers)
+_TYPES = (
+    Datacenters, Lans, IpBlocks, Servers, Nics, FirewallRules, IpFailovers, DnsZones, DnsRecords,
+)  # fmt: skip
 
 
 class Ionos:

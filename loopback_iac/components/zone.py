@@ -1,0 +1,166 @@
+"""DnsZone: one zone at several operators, transferred to them or filled over their APIs.
+
+Operators do not depend on each other. With mode transfer a change of records asks none of their
+APIs; with mode api, `pulumi up --continue-on-error` brings it to those whose API answers.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import pulumi
+from pulumi_command import local
+
+from loopback_iac.components.boundary import refuse_as_pulumi
+from loopback_iac.components.calling import own_program
+from loopback_iac.components.dns_zone_args import DnsZoneArgs, TransferRef
+from loopback_iac.dns import Zone, own_servers, parse_published_zone, unknown_facts
+from loopback_iac.model import DnsZone as Declared
+from loopback_iac.model import InputRejected, Problem, parse_dns_zone
+from loopback_iac.model.dns_zone import API, HETZNER, IONOS, OWN
+
+Held = tuple[pulumi.Output[Sequence[str]], list[pulumi.Resource]]
+"""Names of an operator's servers; what was declared there."""
+
+
+class _Order(NamedTuple):
+    """One component, as it was declared and as it was parsed."""
+
+    name: str
+    declared: Declared
+    zone: Zone
+    args: DnsZoneArgs
+    after: Sequence[pulumi.Resource]
+    """What has to be well before anything is declared at an operator."""
+
+
+class DnsZone(pulumi.ComponentResource):
+    """One zone at several operators, signed by a hidden primary or not at all."""
+
+    name_servers: pulumi.Output[Mapping[str, Any]]
+    """By operator: names of the servers that hold the zone there."""
+
+    def __init__(
+        self, name: str, args: DnsZoneArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        """Declare the zone at each operator, and what looks at the parent before it goes."""
+        declared = refuse_as_pulumi(lambda: parse_dns_zone(name, args))
+        zone = refuse_as_pulumi(lambda: parse_published_zone(name, declared))
+        facts = {"zone": _facts(declared)}
+        super().__init__("loopback-iac:index:DnsZone", name, facts, opts)
+        late = pulumi.Output.from_input(args.get("transfers") or {})
+        transfers: pulumi.Output[Mapping[str, TransferRef]] = pulumi.Output.secret(late)
+        looked = self._look_at_parent(name, declared, args)
+        order = _Order(name, declared, zone, args, looked)
+        held = {
+            one: (_at_hetzner if one == HETZNER else _at_ionos)(self, order, transfers)
+            for one in declared.others
+        }
+        every = [resource for _, resources in held.values() for resource in resources]
+        self._part_from_parent(name, declared, args, every)
+        told: dict[str, pulumi.Input[Any]] = {n: servers for n, (servers, _) in held.items()}
+        self.name_servers = pulumi.Output.all(**told) if told else pulumi.Output.from_input({})
+        self.register_outputs(facts | {"name_servers": self.name_servers})
+
+    def _look_at_parent(
+        self, name: str, declared: Declared, args: DnsZoneArgs
+    ) -> Sequence[pulumi.Resource]:
+        """An unsigned zone is only declared while its parent has no DS."""
+        if declared.mode != API or declared.parent is None:
+            return []
+        look = local.Command(
+            f"{name}-ds-look",
+            create=own_program("dns ds-look"),
+            stdin=_asked(declared, args),
+            logging=local.Logging.NONE,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        return [look]
+
+    def _part_from_parent(
+        self, name: str, declared: Declared, args: DnsZoneArgs, held: Sequence[pulumi.Resource]
+    ) -> None:
+        """What depends on all goes first: the DS is out before an operator loses the zone."""
+        if declared.parent is not None:
+            local.Command(
+                f"{name}-ds-out",
+                delete=own_program("dns ds-out"),
+                stdin=_asked(declared, args),
+                logging=local.Logging.NONE,
+                opts=pulumi.ResourceOptions(parent=self, depends_on=list(held)),
+            )
+
+
+def _at_hetzner(
+    parent: DnsZone, order: _Order, transfers: pulumi.Output[Mapping[str, TransferRef]]
+) -> Held:
+    # the SDK of a cloud loads only where one of its zones is declared
+    from loopback_iac.components.zone_hetzner import fill, follow  # noqa: PLC0415  # as said
+
+    name, declared, zone, _, after = order
+    if declared.mode == API:
+        own = own_servers(HETZNER, API, declared.operators[HETZNER].name_servers)
+        return fill(parent, name, zone, own, after)
+    ref = transfers.apply(lambda found: _transfer(name, HETZNER, found))
+    return follow(parent, name, declared.zone, ref)
+
+
+def _at_ionos(
+    parent: DnsZone, order: _Order, transfers: pulumi.Output[Mapping[str, TransferRef]]
+) -> Held:
+    from loopback_iac.components.zone_ionos import fill, follow  # noqa: PLC0415  # as above
+
+    name, declared, zone, args, after = order
+    if declared.mode == API:
+        own = own_servers(IONOS, API, declared.operators[IONOS].name_servers)
+        return fill(parent, name, zone, own, after)
+    ref = transfers.apply(lambda found: _transfer(name, IONOS, found))
+    token = pulumi.Output.secret(args["operators"][IONOS]["token"])
+    return follow(parent, name, declared, ref, token)
+
+
+def _asked(declared: Declared, args: DnsZoneArgs) -> pulumi.Output[str]:
+    """Whom to ask for the DS, as `loopback dns ds-look` and `ds-out` want it told."""
+    parent = declared.parent
+    assert parent is not None  # noqa: S101  # callers have looked
+    plain = {
+        "zone": declared.zone,
+        "signed": declared.mode != API,
+        "addresses": [str(address) for address in parent.addresses],
+        "key_name": parent.key_name,
+    }
+    secret = pulumi.Output.from_input(args["parent"].get("secret") or "")
+    return pulumi.Output.secret(
+        secret.apply(lambda text: json.dumps({**plain, "secret": text}, sort_keys=True))
+    )
+
+
+def _facts(declared: Declared) -> dict[str, Any]:
+    """What policies and the state see; all of it is known in a plan, none of it is a secret."""
+    return {
+        "name": declared.zone.removesuffix("."),
+        "mode": declared.mode,
+        "signed": declared.mode != API,
+        "operators": list(declared.operators),
+        "unknown": unknown_facts(declared),
+        "parent_asked": declared.parent is not None,
+    }
+
+
+def _transfer(name: str, operator: str, found: Mapping[str, TransferRef]) -> TransferRef:
+    """
+    An operator's entry of a hidden primary's `transfers`.
+
+    Raises: RejectedInputs when the primary does not know the operator.
+    """
+
+    def entry() -> TransferRef:
+        if operator in found:
+            return found[operator]
+        got = f"the hidden primary has no operator {operator!r}"
+        fix = f"declare operators.{operator} at the HiddenPrimary, with its addresses"
+        need = ", ".join(found) or f"{OWN} alone is there"
+        problem = Problem(f"transfers.{operator}", got, need, fix, "transfer-unknown")
+        raise InputRejected(name, (problem,))
+
+    return refuse_as_pulumi(entry)
