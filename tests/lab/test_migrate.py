@@ -43,7 +43,9 @@ class CutOff(PatientExit):
         if not CutOff.cut:
             CutOff.cut = True
             lab = self.ground.lab
-            argv = [LOOPBACK, "lab", "exec", "--name", lab.paths.name, "--"]
+            # a job in the background ignores SIGINT, and what it starts does too
+            argv = ["env", "--default-signal=INT", LOOPBACK, "lab", "exec", "--name"]
+            argv += [lab.paths.name, "--"]
             with subprocess.Popen(
                 [*argv, *migrate_argv(leaving, coming)],
                 stdout=subprocess.PIPE,

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 BEFORE_S = 1.5  # load before the fault, so that there is something to compare with
-AFTER_S = 1.0  # load after the PoP came back
+AFTER_S = 1.0  # load after the PoP came back, longer than BFD's detection time
 RETURN_DEADLINE_S = 60.0
 READY_DEADLINE_S = 60.0
 SLOW_BFD_S = 1.0  # RFC 5880 section 6.8.3: what a session that is not up sends at, or slower
@@ -256,7 +256,6 @@ def _play(ground: Ground, drill: Drill, scene: Scene, pace: Pace) -> Run:
             with _uninterrupted():
                 scene.undo()
         _await_return(ground)
-        time.sleep(AFTER_S)
         average = os.getloadavg()
         falls = count_falls(standing, ground.standing())
         records = load.finish()
@@ -309,11 +308,18 @@ def _uninterrupted() -> Iterator[None]:
 
 
 def _await_return(ground: Ground) -> None:
+    """Until the PoP leads its clients, and still does after `AFTER_S` of load.
+
+    A BIRD that goes on after BFD gave it up has sessions whose other end knows them no longer: it
+    may come back, fall once more, and only then stay.
+    """
     deadline = time.monotonic() + RETURN_DEADLINE_S
-    while time.monotonic() < deadline:
-        if all(ground.route_towards(family) == ground.pop for family in FAMILIES):
-            return
-        time.sleep(0.2)
+    led = False
+    while not led and time.monotonic() < deadline:
+        while _unled(ground) and time.monotonic() < deadline:
+            time.sleep(0.2)
+        time.sleep(AFTER_S)
+        led = not _unled(ground)
 
 
 def _first_ms(
