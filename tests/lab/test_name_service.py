@@ -13,13 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    PublicFormat,
-    load_ssh_private_key,
-)
 
-from tests.lab.project import change_project, run_project
+from tests.lab.project import change_project, close_ssh, open_ssh, run_project, says
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,8 +26,6 @@ RESOLVER = HERE.parents[1] / "tests/accept/resolver.py"
 STACK = HERE.parents[1] / "stacks/dns"
 PLUGINS = HERE.parents[1] / "loopback_iac/lab/plugins"
 AGENT = "/usr/local/sbin/loopback-agent"
-AUTHORIZED = "/root/.ssh/authorized_keys"
-OPEN_SSH = "systemctl unmask ssh && ssh-keygen -A && mkdir -p -m 0700 /root/.ssh &&"
 # hosts of the lab that belong to no fleet, and what they are called in the name service
 HOSTS = {"svc1": "primary", "c-fra": "fra1", "svc2": "par1"}
 ZONE = """\
@@ -62,7 +55,8 @@ class NameService:
         document = yaml.safe_load(self.lab.paths.stack_config.read_text())
         known = {k.partition(":")[2]: v for k, v in document["config"].items()}
         machines = {
-            host: {"ipv4": self.address(host), "host_key": self.open_ssh(host)} for host in HOSTS
+            host: {"ipv4": self.address(host), "host_key": open_ssh(self.lab, host)}
+            for host in HOSTS
         }
         servers = {"fra1": {"machine": "c-fra"}, "par1": {"machine": "svc2", "software": "nsd"}}
         config = {
@@ -76,19 +70,6 @@ class NameService:
         }
         document["config"] = {f"loopback-dns:{key}": value for key, value in config.items()}
         (self.folder / "config.yaml").write_text(yaml.safe_dump(document))
-
-    def open_ssh(self, host: str) -> str:
-        """A host that nobody managed until now gets what a hoster installs; out: its host key."""
-        private = load_ssh_private_key(self.lab.paths.operator_key.read_bytes(), password=None)
-        public = private.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
-        self.says(host, "sh", "-c", f"{OPEN_SSH} echo {public.decode()} > {AUTHORIZED}")
-        self.says(host, "systemctl", "start", "ssh")
-        found = self.says(host, "cat", "/etc/ssh/ssh_host_ed25519_key.pub")
-        return " ".join(found.split()[:2])
-
-    def close_ssh(self, host: str) -> None:
-        self.says(host, "systemctl", "stop", "ssh")
-        self.says(host, "rm", AUTHORIZED)
 
     @property
     def zones(self) -> Path:
@@ -107,9 +88,7 @@ class NameService:
         return {name for name, _ in change_project(self.lab, self.folder, "up", "--yes")[1]}
 
     def says(self, host: str, *argv: str) -> str:
-        done = self.lab.exec(host, list(argv))
-        assert done.returncode == 0, (host, argv, done.stderr)
-        return done.stdout.strip()
+        return says(self.lab, host, *argv)
 
     def report(self) -> dict[str, Any]:
         told: dict[str, Any] = json.loads(self.says("svc1", AGENT, "report"))
@@ -178,7 +157,7 @@ def service(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Name
         for host in HOSTS:
             found = made.lab.exec(host, ["systemctl", "is-active", "knot", "nsd"]).stdout.split()
             assert "active" not in found
-            made.close_ssh(host)
+            close_ssh(made.lab, host)
 
 
 def test_both_name_servers_answer_and_the_primary_is_not_there(service):
