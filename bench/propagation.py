@@ -136,7 +136,7 @@ def zone_text(count: int, at: int) -> str:
 
 
 def new_zone(address: str) -> str:
-    servers = "@ NS ns1.example.net.\n@ NS ns2.example.org.\n"
+    servers = "@ NS ns1.example.net.\n@ NS ns2.example.net.\n"
     return f"$TTL 300\n{servers}www A {address}\nwww AAAA 2001:db8::1\nmail A 192.0.2.2\n"
 
 
