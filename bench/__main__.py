@@ -15,6 +15,7 @@ from bench import (
     engine,
     grow,
     migrate,
+    propagation,
     prove,
     scale,
     served,
@@ -34,6 +35,7 @@ MEASUREMENTS = {
     "migrate": migrate.main,
     "scale": scale.main,
     "zone": zone.main,
+    "propagation": propagation.main,
     "prove": prove.main,
     "served": served.main,
 }

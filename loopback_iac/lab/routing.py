@@ -13,6 +13,8 @@ from loopback_iac.lab.topology import (
     CACHES,
     CLOUDS,
     CORE,
+    NAMES4,
+    NAMES6,
     ROUTERS,
     Host,
     Role,
@@ -86,9 +88,10 @@ def render_bird(topology: Topology, router: Host, md5: dict[str, str]) -> str:
         ends = [(cloud, topology.link(CORE, cloud.name).end(cloud.name)) for cloud in CLOUDS]
         own4 += [f"{cloud.v4} via {end.v4.ip}" for cloud, end in ends if end.v4]
         own6 += [f"{cloud.v6} via {end.v6.ip}" for cloud, end in ends if end.v6]
+    ours4, ours6 = [ANYCAST4, NAMES4], [ANYCAST6, NAMES6]
     families: list[dict[str, Any]] = [
-        {"number": 4, "bits": 32, "default": "0.0.0.0/0", "anycast": ANYCAST4, "own": own4},
-        {"number": 6, "bits": 128, "default": "::/0", "anycast": ANYCAST6, "own": own6},
+        {"number": 4, "bits": 32, "default": "0.0.0.0/0", "anycast": ours4, "own": own4},
+        {"number": 6, "bits": 128, "default": "::/0", "anycast": ours6, "own": own6},
     ]
     caches = [
         {"name": cache, "address": end.v4.ip, "port": RTR_PORT}
@@ -113,6 +116,8 @@ def render_roas() -> dict[str, Any]:
         "roas": [
             _roa(str(ANYCAST4), 24, 64500),
             _roa(str(ANYCAST6), 48, 64500),
+            _roa(str(NAMES4), 24, 64500),
+            _roa(str(NAMES6), 48, 64500),
             _roa(str(INVALID4), 24, INVALID_ROA_ASN),
         ],
     }

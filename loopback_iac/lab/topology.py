@@ -10,6 +10,9 @@ from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network
 EDGE_ASN = 64500
 ANYCAST4 = IPv4Network("203.0.113.0/24")
 ANYCAST6 = IPv6Network("2001:db8:100::/48")
+# A fleet whose PoPs are name servers announces the address of names in prefixes of its own.
+NAMES4 = IPv4Network("198.19.53.0/24")
+NAMES6 = IPv6Network("2001:db8:153::/48")
 CORE = "core"
 CORE_ASN = 64498
 OPS = "ops"

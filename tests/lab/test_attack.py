@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import re
 import time
-from pathlib import Path
 
 import pytest
-import yaml
 
-ROOT = Path(__file__).parents[2]
+from tests.lab.project import edge_otherwise
+
 AGENT = "/usr/local/sbin/loopback-agent"
 VIP, TARGET = "203.0.113.10", "203.0.113.66"
 TARGET6 = "2001:db8:100::66"
@@ -93,16 +92,7 @@ def declare(fleet, tmp_path):
     """Deploys the demonstration with one line changed; the fleet is as before afterwards."""
 
     def deploy(line, changed):
-        program = (ROOT / "stacks/edge/__main__.py").read_text()
-        assert line in program
-        (tmp_path / "program").mkdir()
-        (tmp_path / "program/__main__.py").write_text(program.replace(line, changed))
-        project = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())
-        project["main"] = "program"
-        project["runtime"]["options"]["virtualenv"] = str(ROOT / ".venv")
-        for plugin in project["plugins"]["providers"]:
-            plugin["path"] = str(ROOT / plugin["path"])
-        (tmp_path / "Pulumi.yaml").write_text(yaml.safe_dump(project))
+        edge_otherwise(tmp_path, (line, changed))
         done = fleet.loopback("up", "--yes", "--json", stack=tmp_path)
         assert done.returncode == 0, done.stderr
         return {c["name"] for c in json.loads(done.stdout)["changes"] if c["op"] == "update"}

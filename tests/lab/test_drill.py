@@ -31,14 +31,20 @@ SHORT = [name for name in DRILLS if name not in {"silent-pop", "migration"}]
 TRIES = 6
 
 
-@pytest.fixture
-def ground(lab, fleet):
+@pytest.fixture(scope="module")
+def whole(lab, fleet):
+    """The fleet, which is whole again after the last of these tests."""
     made = Ground(lab, "c-fra")
-    await_ready(made)
     yield made
+    await_ready(made)
+
+
+@pytest.fixture
+def ground(lab, whole):
+    """What every run waits for itself is not waited for here."""
+    yield whole
     for host in lab.topology.having(Role.POP):
         lab.silent(host.name, silent=False)
-    await_ready(made)
 
 
 def noteworthy(name: str, broken: dict) -> bool:
@@ -105,6 +111,7 @@ def test_what_must_hold_in_each_drill_does(ground, name):
 
 def test_nothing_is_broken_when_the_client_was_moved_before(lab, ground):
     """The upstream forgets the near PoP while the load already runs: no fault is made."""
+    await_ready(ground)
     closing = f"disable {ground.pop}_4"
     mover = threading.Timer(1.0, lambda: lab.exec(ground.upstream, ["birdc", *closing.split()]))
     mover.start()

@@ -5,36 +5,18 @@ from __future__ import annotations
 import base64
 import json
 import subprocess
-import sys
 import time
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-import yaml
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    PublicFormat,
-    load_ssh_private_key,
-)
 
-from tests.lab.project import change_project, run_project
+from tests.lab.name_service import AGENT, HOSTS, NameService, deployed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from loopback_iac.lab import Lab
 
-HERE = Path(__file__).parent
-RESOLVER = HERE.parents[1] / "tests/accept/resolver.py"
-STACK = HERE.parents[1] / "stacks/dns"
-PLUGINS = HERE.parents[1] / "loopback_iac/lab/plugins"
-AGENT = "/usr/local/sbin/loopback-agent"
-AUTHORIZED = "/root/.ssh/authorized_keys"
-OPEN_SSH = "systemctl unmask ssh && ssh-keygen -A && mkdir -p -m 0700 /root/.ssh &&"
-# hosts of the lab that belong to no fleet, and what they are called in the name service
-HOSTS = {"svc1": "primary", "c-fra": "fra1", "svc2": "par1"}
 ZONE = """\
 $TTL 300
 @ NS ns1
@@ -46,111 +28,6 @@ www A 203.0.113.10
 OTHER = "$TTL 300\n@ NS ns1.example.net.\n@ NS ns2.example.net.\n"
 
 
-@dataclass
-class NameService:
-    """The stack, deployed by the command a user types."""
-
-    lab: Lab
-    folder: Path
-
-    def address(self, host: str) -> str:
-        end = self.lab.topology.uplink(host)
-        return str(end.v4.ip)
-
-    def configure(self) -> None:
-        """As an operator would: machines, and which of them does what."""
-        document = yaml.safe_load(self.lab.paths.stack_config.read_text())
-        known = {k.partition(":")[2]: v for k, v in document["config"].items()}
-        machines = {
-            host: {"ipv4": self.address(host), "host_key": self.open_ssh(host)} for host in HOSTS
-        }
-        servers = {"fra1": {"machine": "c-fra"}, "par1": {"machine": "svc2", "software": "nsd"}}
-        config = {
-            "machines": machines,
-            "primary": "svc1",
-            "servers": servers,
-            "zones": str(self.zones),
-            "adminSources": known["adminSources"],
-            "sshPrivateKey": known["sshPrivateKey"],
-            "transferSecret": known["fleetSecret"],
-        }
-        document["config"] = {f"loopback-dns:{key}": value for key, value in config.items()}
-        (self.folder / "config.yaml").write_text(yaml.safe_dump(document))
-
-    def open_ssh(self, host: str) -> str:
-        """A host that nobody managed until now gets what a hoster installs; out: its host key."""
-        private = load_ssh_private_key(self.lab.paths.operator_key.read_bytes(), password=None)
-        public = private.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
-        self.says(host, "sh", "-c", f"{OPEN_SSH} echo {public.decode()} > {AUTHORIZED}")
-        self.says(host, "systemctl", "start", "ssh")
-        found = self.says(host, "cat", "/etc/ssh/ssh_host_ed25519_key.pub")
-        return " ".join(found.split()[:2])
-
-    def close_ssh(self, host: str) -> None:
-        self.says(host, "systemctl", "stop", "ssh")
-        self.says(host, "rm", AUTHORIZED)
-
-    @property
-    def zones(self) -> Path:
-        return self.folder / "zones"
-
-    def write(self, **zones: str) -> None:
-        """In: zone files by name, dots of the name as underscores."""
-        for name, text in zones.items():
-            (self.zones / f"{name.replace('_', '.')}.zone").write_text(text)
-
-    def loopback(self, *words: str) -> tuple[int, str, dict[str, Any]]:
-        return run_project(self.lab, self.folder, *words)
-
-    def up(self) -> set[str]:
-        """Out: names of what changed."""
-        return {name for name, _ in change_project(self.lab, self.folder, "up", "--yes")[1]}
-
-    def says(self, host: str, *argv: str) -> str:
-        done = self.lab.exec(host, list(argv))
-        assert done.returncode == 0, (host, argv, done.stderr)
-        return done.stdout.strip()
-
-    def report(self) -> dict[str, Any]:
-        told: dict[str, Any] = json.loads(self.says("svc1", AGENT, "report"))
-        return told
-
-    def ask(self, host: str, name: str, kind: str, source: str = "ops") -> dict[str, Any]:
-        """One question of a host far away."""
-        wanted = json.dumps({"server": self.address(host), "name": name, "type": kind})
-        done = self.lab.exec(source, [sys.executable, str(RESOLVER)], wanted + "\n")
-        told: dict[str, Any] = json.loads(done.stdout)
-        return told
-
-    def served(self, host: str, name: str, text: str) -> Callable[[], bool]:
-        """Whether an answer has this data, signed."""
-
-        def holds() -> bool:
-            answer = " ".join(self.ask(host, name, "A").get("answer", []))
-            return f" A {text}" in answer and " RRSIG A 13 " in answer
-
-        return holds
-
-    def apply_by_hand(self, changes: dict[str, str]) -> tuple[int, str]:
-        """What stands on the primary, with other texts: a bundle that no program of ours makes."""
-        digest = self.report()["active"]
-        kept = json.loads(self.says("svc1", "cat", f"/var/lib/loopback/sets/{digest}.json"))
-        files = {
-            path: {**file, "mode": f"{file['mode']:04o}"} for path, file in kept["files"].items()
-        }
-        for path, text in changes.items():
-            files[path]["text"] = text
-        ops = [str(end.ip) + "/32" for end in (self.lab.topology.uplink("ops").v4,) if end]
-        bundle = {
-            "format": 1, "host": "primary", "role": "primary", "files": files, "secrets": {},
-            "admin_sources": ops, "drain_s": 0, "confirm_s": 30, "ssh_port": 22,
-            "digest": "0123456789abcdef",
-        }  # fmt: skip
-        words = [AGENT, "apply", "host=primary", "digest=0123456789abcdef"]
-        done = self.lab.exec("svc1", words, json.dumps(bundle))
-        return done.returncode, done.stderr
-
-
 def until(fact: Callable[[], bool]) -> None:
     end = time.monotonic() + 60
     while not fact():
@@ -160,25 +37,8 @@ def until(fact: Callable[[], bool]) -> None:
 
 @pytest.fixture(scope="module")
 def service(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NameService]:
-    made = NameService(lab, tmp_path_factory.mktemp("names"))
-    project = yaml.safe_load((STACK / "Pulumi.yaml").read_text())
-    project |= {"main": str(STACK)}
-    project["runtime"]["options"]["virtualenv"] = str(HERE.parents[1] / ".venv")
-    project["plugins"] = {"providers": [{"name": "command", "path": str(PLUGINS / "command")}]}
-    (made.folder / "Pulumi.yaml").write_text(yaml.safe_dump(project))
-    made.zones.mkdir()
-    made.configure()
-    made.write(example_net=ZONE)
-    try:
-        assert {"dns-primary-confirm", "dns-fra1-confirm", "dns-par1-confirm"} <= made.up()
+    with deployed(lab, tmp_path_factory.mktemp("names"), example_net=ZONE) as made:
         yield made
-    finally:
-        code, said, _ = made.loopback("destroy", "--yes")
-        assert code == 0, said[-3000:]
-        for host in HOSTS:
-            found = made.lab.exec(host, ["systemctl", "is-active", "knot", "nsd"]).stdout.split()
-            assert "active" not in found
-            made.close_ssh(host)
 
 
 def test_both_name_servers_answer_and_the_primary_is_not_there(service):

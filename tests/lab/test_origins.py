@@ -6,14 +6,12 @@ import json
 import re
 import time
 from ipaddress import ip_network
-from pathlib import Path
 
 import pytest
-import yaml
 
 from loopback_iac.model.origin import Roa
+from tests.lab.project import edge_otherwise
 
-ROOT = Path(__file__).parents[2]
 CACHES, UPSTREAMS, POPS = ("svc1", "svc2"), ("t1", "t2"), ("fra1", "par1")
 ROAS = "/etc/loopback-lab/roas.json"
 PREFIX, ORIGIN = ip_network("203.0.113.0/24"), 64500
@@ -109,17 +107,7 @@ def test_e10_upstreams_accept_what_a_roa_makes_valid_and_refuse_what_one_makes_i
 
 def written(folder, prefix):
     """The demonstration with another IPv4 prefix, as a project in a folder."""
-    program = (ROOT / "stacks/edge/__main__.py").read_text()
-    assert LINE in program
-    (folder / "program").mkdir(exist_ok=True)
-    (folder / "program/__main__.py").write_text(program.replace(LINE, f'"v4": {prefix!r}'))
-    project = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())
-    project["main"] = "program"
-    project["runtime"]["options"]["virtualenv"] = str(ROOT / ".venv")
-    for plugin in project["plugins"]["providers"]:
-        plugin["path"] = str(ROOT / plugin["path"])
-    (folder / "Pulumi.yaml").write_text(yaml.safe_dump(project))
-    return folder
+    return edge_otherwise(folder, (LINE, f'"v4": {prefix!r}'))
 
 
 def test_e10_a_plan_takes_the_valid_roa_without_touching_a_host_and_refuses_the_invalid(
