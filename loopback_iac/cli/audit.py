@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 CHAIN = Path("evidence")
+WIDE = 200
+"""Columns where no terminal says how many it has."""
 
 
 def register(app: typer.Typer) -> None:
@@ -40,15 +41,15 @@ def log(
     as_json: Json = False,
 ) -> None:
     """Print who changed what when; exit 1 when the chain does not hold."""
-    from loopback_iac.cli.chain import need_chain  # noqa: PLC0415 - loads slowly
+    from loopback_iac.cli import chain as chains  # noqa: PLC0415 - loads slowly
     from loopback_iac.evidence.log import filter_rows, log_rows  # noqa: PLC0415 - as above
 
-    rows = log_rows(need_chain(chain, datetime.now(UTC)).manifests)
+    rows = log_rows(chains.need_chain(chain, chains.now_utc()).manifests)
     rows = filter_rows(rows, of) if of else rows
     if as_json:
         sys.stdout.write(json.dumps(rows, indent=2, ensure_ascii=False) + "\n")
     else:
-        print_log(rows, Console())
+        print_log(rows, Console(width=None if sys.stdout.isatty() else WIDE))
 
 
 def print_log(rows: Sequence[dict[str, Any]], console: Console) -> None:

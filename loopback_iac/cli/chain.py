@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,6 @@ from loopback_iac.evidence.verify import SIGNERS, Wrong, check_chain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from datetime import datetime
 
 PARTIAL = ".partial-"
 BROKEN = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
@@ -34,6 +34,11 @@ class Chain:
         """Of the last manifest."""
         last = self.manifests[-1]
         return self.folder / f"{last['number']:06}-{last['sha256'][:12]}"
+
+
+def now_utc() -> datetime:
+    """The time that manifests are made at, and held against."""
+    return datetime.now(UTC)
 
 
 @contextmanager

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from loopback_iac.cli import audit
-from loopback_iac.cli.evidence_record import Wanted, record_update
 from loopback_iac.cli.running import (
     HERE,
     STACK,
@@ -43,11 +41,6 @@ def register(app: typer.Typer) -> None:
     verbs.command("verify")(verify)
     app.add_typer(verbs, name="evidence")
     audit.register(app)
-
-
-def now_utc() -> datetime:
-    """The time that manifests are made at."""
-    return datetime.now(UTC)
 
 
 def record(
@@ -84,6 +77,9 @@ def record(
     as_json: Json = False,
 ) -> None:
     """Sign what is so after an update, and add it to the chain."""
+    from loopback_iac.cli import chain as chains  # noqa: PLC0415 - loads slowly
+    from loopback_iac.cli.evidence_record import Wanted, record_update  # noqa: PLC0415 - as above
+
     wanted = Wanted(
         key=key,
         directory=cwd,
@@ -101,7 +97,7 @@ def record(
         approvers=tuple(approved_by or ()),
         git=git,
     )
-    made = record_update(wanted, now_utc())
+    made = record_update(wanted, chains.now_utc())
     _say_recorded(made, chain)
     if as_json:
         from loopback_iac.evidence.verify import MANIFEST  # noqa: PLC0415 - loads slowly
@@ -131,9 +127,10 @@ def bundle(
     signer: Signer = None,
 ) -> None:
     """Write what an auditor re-checks without us: a folder, whole or not there."""
-    from loopback_iac.cli.evidence_bundle import write_bundle  # noqa: PLC0415 - loads slowly
+    from loopback_iac.cli import chain as chains  # noqa: PLC0415 - loads slowly
+    from loopback_iac.cli.evidence_bundle import write_bundle  # noqa: PLC0415 - as above
 
-    head, verifier = write_bundle(chain, out, key, signer, now_utc())
+    head, verifier = write_bundle(chain, out, key, signer, chains.now_utc())
     for line in (
         f"written: {out}",
         f"head {head}",
@@ -155,7 +152,8 @@ def verify(
     holds: Annotated[str | None, typer.Option(help="A head that you were told earlier.")] = None,
 ) -> None:
     """Check every signature, digest and link; exit 1 names the first thing that is wrong."""
-    from loopback_iac.evidence.verify import judge  # noqa: PLC0415 - loads slowly
+    from loopback_iac.cli import chain as chains  # noqa: PLC0415 - loads slowly
+    from loopback_iac.evidence.verify import judge  # noqa: PLC0415 - as above
 
     if not folder.is_dir():
         refuse(f"{folder}: there is no such folder\n  fix: name a chain or a bundle", 2)
@@ -166,4 +164,4 @@ def verify(
         ("--holds", holds),
     ):
         argv += [option, str(value)] if value is not None else []
-    raise typer.Exit(judge(argv, now_utc()))
+    raise typer.Exit(judge(argv, chains.now_utc()))

@@ -108,7 +108,7 @@ def _entry(entry: object) -> dict[str, Any] | None:
 
 def _zone_files(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
     for row in snapshot.own:
-        files = (row.get("outputs") or {}).get("files")
+        files = {**(row.get("inputs") or {}), **(row.get("outputs") or {})}.get("files")
         if row["type"] != PRIMARY or not isinstance(files, dict):
             continue
         for path, text in files.items():
