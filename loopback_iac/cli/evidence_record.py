@@ -155,6 +155,7 @@ def _observe(
         render_stack,
         render_suppliers,
     )
+    from loopback_iac.evidence.software import installed_software  # noqa: PLC0415 - as above
 
     option = "--policy-pack-config"
     wish = read_file(option, wanted.settings, parse_settings) if wanted.settings else Wish()
@@ -167,7 +168,7 @@ def _observe(
         signers=_trusted(wanted, name),
         commit=commit,
         results=render_results(report, wish, pack_identity()),
-        stack=render_stack(snapshot),
+        stack=render_stack(snapshot, installed_software()),
         suppliers=render_suppliers(stack, wish),
         told=Told(wanted.reason, wanted.change, wanted.approvers),
         certificate=_certificate(wanted, snapshot, now.date()),

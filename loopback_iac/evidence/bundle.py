@@ -10,8 +10,11 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from loopback_iac.evidence.canonical import canonical, readable, sha256
+from loopback_iac.evidence.cyclonedx import render_cyclonedx
 from loopback_iac.evidence.log import log_rows
-from loopback_iac.evidence.manifest import CERTIFICATE, RESULTS, SUPPLIERS
+from loopback_iac.evidence.manifest import CERTIFICATE, RESULTS, STACK, SUPPLIERS
+from loopback_iac.evidence.oscal import render_assessment, render_component
+from loopback_iac.evidence.sarif import render_sarif
 from loopback_iac.evidence.summary import render_summary
 from loopback_iac.evidence.verify import FORMAT, INDEX, SIGNERS
 from loopback_iac.proof.certificate import verifier_text
@@ -52,6 +55,7 @@ def render_bundle(told: Told, chain: Mapping[str, bytes], signers: bytes) -> dic
     """
     results, rows = told.read(RESULTS), log_rows(told.manifests)
     suppliers = told.read(SUPPLIERS)
+    head, stack = told.head, told.read(STACK)
     found = {
         **chain,
         **told.texts,
@@ -60,7 +64,11 @@ def render_bundle(told: Told, chain: Mapping[str, bytes], signers: bytes) -> dic
         "exceptions.json": readable(_exceptions(results)),
         "changes.jsonl": b"".join(canonical(row) for row in rows),
         "suppliers.csv": render_csv(suppliers),
-        "management-summary.md": render_summary(told.head, results, suppliers, rows).encode(),
+        "management-summary.md": render_summary(head, results, suppliers, rows).encode(),
+        "results.sarif": readable(render_sarif(head, results)),
+        "inventory.cdx.json": readable(render_cyclonedx(head, stack, suppliers)),
+        "oscal/component-definition.json": readable(render_component(head, results)),
+        "oscal/assessment-results.json": readable(render_assessment(head, results)),
     }
     if CERTIFICATE in told.texts:
         found[PROOF_VERIFIER] = verifier_text().encode()

@@ -26,8 +26,12 @@ RECORD_KINDS = (
 WORDS = ("legal_name", "country", "contact", "services", "criticality", "contract", "last_review")
 
 
-def render_stack(snapshot: Snapshot) -> dict[str, Any]:
-    """Every resource by its URN with a digest of what the state holds of it; no value of it."""
+def render_stack(snapshot: Snapshot, software: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Every resource by its URN, with a digest of what the state holds of it instead of its values.
+
+    In: software, as `installed_software` found it.
+    """
     return {
         "format": 1,
         "project": snapshot.project,
@@ -49,6 +53,9 @@ def render_stack(snapshot: Snapshot) -> dict[str, Any]:
             for row in snapshot.own
             if row["type"].startswith(PROVIDER)
         ],
+        "hosts": _hosts(snapshot),
+        "services": list(_services(snapshot)),
+        "software": dict(software),
         "zones": zone_digests(snapshot),
     }
 
@@ -98,6 +105,21 @@ def render_suppliers(stack: Stack, wish: Wish) -> dict[str, Any]:
         "not_known": late,
         "not_in_a_stack": "registrars, authorities, software vendors and staff: keep them as well",
     }
+
+
+def _hosts(snapshot: Snapshot) -> list[dict[str, str]]:
+    return [
+        {"name": name, "provider": at.provider, "site": at.site, "country": at.country}
+        for name, at in snapshot.places.places.items()
+    ]
+
+
+def _services(snapshot: Snapshot) -> Iterator[dict[str, Any]]:
+    for name, fleet in snapshot.places.fleets.items():
+        for service, told in sorted(fleet.get("services", {}).items()):
+            addresses = fleet.get("vips", {}).get(told.get("vip"), [])
+            port = int(told.get("port") or 0)
+            yield {"fleet": name, "name": service, "addresses": [*addresses], "port": port}
 
 
 def _entry(entry: object) -> dict[str, Any] | None:
