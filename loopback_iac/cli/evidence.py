@@ -31,6 +31,25 @@ Key = Annotated[
 Signer = Annotated[
     str | None, typer.Option(help="Your name in the file `signers`. Default: git's committer.")
 ]
+StateFile = Annotated[
+    Path | None, typer.Option(help="What `pulumi stack export` wrote, instead of our state.")
+]
+PackConfig = Annotated[
+    Path | None, typer.Option(help="The pack's configuration (JSON): docs/controls.md.")
+]
+DemandsFile = Annotated[
+    Path | None, typer.Option(help="Demands of the proof (YAML): docs/proof.md.")
+]
+Certificate = Annotated[
+    Path | None, typer.Option(help="A certificate of `loopback prove`, instead of a new one.")
+]
+Drills = Annotated[list[Path] | None, typer.Option(help="A drill's record.json; repeatable.")]
+Reason = Annotated[str, typer.Option(help="Why this was done.")]
+Change = Annotated[str, typer.Option(help="Its ticket or merge request.")]
+Approvers = Annotated[list[str] | None, typer.Option(help="Who approved it; repeatable.")]
+Git = Annotated[
+    bool, typer.Option("--git/--no-git", help="Take the commit of the program's folder.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -49,31 +68,17 @@ def record(
     cwd: Directory = HERE,
     stack: StackName = STACK,
     state_dir: StateDir = None,
-    state_file: Annotated[
-        Path | None, typer.Option(help="What `pulumi stack export` wrote, instead of our state.")
-    ] = None,
+    state_file: StateFile = None,
     chain: ChainFolder = CHAIN,
     signer: Signer = None,
-    policy_pack_config: Annotated[
-        Path | None, typer.Option(help="The pack's configuration (JSON): docs/controls.md.")
-    ] = None,
-    demands: Annotated[
-        Path | None, typer.Option(help="Demands of the proof (YAML): docs/proof.md.")
-    ] = None,
-    certificate: Annotated[
-        Path | None, typer.Option(help="A certificate of `loopback prove`, instead of a new one.")
-    ] = None,
-    drill: Annotated[
-        list[Path] | None, typer.Option(help="A drill's record.json; repeatable.")
-    ] = None,
-    reason: Annotated[str, typer.Option(help="Why this was done.")] = "",
-    change: Annotated[str, typer.Option(help="Its ticket or merge request.")] = "",
-    approved_by: Annotated[
-        list[str] | None, typer.Option(help="Who approved it; repeatable.")
-    ] = None,
-    git: Annotated[
-        bool, typer.Option("--git/--no-git", help="Take the commit of the program's folder.")
-    ] = True,
+    policy_pack_config: PackConfig = None,
+    demands: DemandsFile = None,
+    certificate: Certificate = None,
+    drill: Drills = None,
+    reason: Reason = "",
+    change: Change = "",
+    approved_by: Approvers = None,
+    git: Git = True,
     as_json: Json = False,
 ) -> None:
     """Sign what is so after an update, and add it to the chain."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -12,7 +13,7 @@ from loopback_iac.cli.running import STDERR, guarded, make_options, refuse
 from loopback_iac.cli.signing import check_signer, sign_file, signer_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from datetime import date, datetime
     from pathlib import Path
 
@@ -58,20 +59,21 @@ def record_update(wanted: Wanted, now: datetime) -> Link:
     with locked(wanted.chain):
         chain = read_chain(wanted.chain, now)
         _check_same_stack(chain, snapshot)
-        update = _observe(wanted, snapshot, commit, name, now)
         before: Link | None = None
         known: dict[str, str] = {}
         if chain.manifests:
             last = chain.manifests[-1]
             before = Link(last["number"], last["sha256"], last)
             known = resources_of(json.loads((chain.last_folder / STACK).read_text()))
-        link = make_link(update, before, known)
+        with _trusted(wanted, name) as signers:
+            update = _observe(wanted, snapshot, commit, name, signers, now)
+            link = make_link(update, before, known)
 
-        def finish(folder: Path) -> None:
-            sign_file(folder / MANIFEST, wanted.key, name, wanted.chain / SIGNERS)
+            def finish(folder: Path) -> None:
+                sign_file(folder / MANIFEST, wanted.key, name, wanted.chain / SIGNERS)
 
-        folder = wanted.chain / link.folder
-        write_folder(folder, link.documents, finish, inside=wanted.chain)
+            at = wanted.chain / link.folder
+            write_folder(at, link.documents, finish, inside=wanted.chain)
     return link
 
 
@@ -127,22 +129,31 @@ def _check_same_stack(chain: Chain, snapshot: Snapshot) -> None:
         )
 
 
-def _trusted(wanted: Wanted, name: str) -> bytes:
-    """The file `signers`; the first manifest of a chain makes it, for the key it is signed with."""
+@contextmanager
+def _trusted(wanted: Wanted, name: str) -> Iterator[bytes]:
+    """The file `signers`; the first record makes it, for the key it is signed with."""
     from loopback_iac.evidence.verify import SIGNERS  # noqa: PLC0415 - as above
 
     path = wanted.chain / SIGNERS
-    if not path.exists():
-        path.write_text(signer_line(name, wanted.key))
+    new = not path.exists()
+    try:
+        if new:
+            path.write_text(signer_line(name, wanted.key))
+        yield path.read_bytes()
+    except BaseException:
+        if new:
+            path.unlink(missing_ok=True)
+        raise
+    if new:
         STDERR.print(f"written: {path}, who is believed; read it", markup=False, soft_wrap=True)
-    return path.read_bytes()
 
 
-def _observe(
+def _observe(  # noqa: PLR0917  # each is a part of the update, asked for once
     wanted: Wanted,
     snapshot: Snapshot,
     commit: Commit | None,
     name: str,
+    signers: bytes,
     now: datetime,
 ) -> Update:
     from loopback_iac.controls import Wish, evaluate  # noqa: PLC0415 - as above
@@ -165,7 +176,7 @@ def _observe(
         snapshot=snapshot,
         made=now,
         signer=name,
-        signers=_trusted(wanted, name),
+        signers=signers,
         commit=commit,
         results=render_results(report, wish, pack_identity()),
         stack=render_stack(snapshot, installed_software()),

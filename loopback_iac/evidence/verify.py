@@ -101,7 +101,8 @@ def check_signature(path: Path, signer: str, signers: Path) -> None:
 
 def files_of(folder: Path) -> set[str]:
     """Every file below a folder, by its path in it."""
-    return {p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.is_dir()}
+    found = (p for p in folder.rglob("*") if p.is_symlink() or not p.is_dir())
+    return {path.relative_to(folder).as_posix() for path in found}
 
 
 def check_order(links: list[Path]) -> None:

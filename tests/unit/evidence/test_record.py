@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import subprocess
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 import yaml
@@ -16,6 +19,7 @@ from tests.unit.controls.passing import CANARY, WISH
 from tests.unit.evidence.states import NOW, run, state, urn
 from tests.unit.proof.fleets import PLACES, two
 
+PAGE = Path(__file__).parents[3] / "docs/evidence.md"
 WHO = {"GIT_AUTHOR_NAME": "A. Author", "GIT_AUTHOR_EMAIL": "author@example.org",
        "GIT_COMMITTER_NAME": "C. Committer", "GIT_COMMITTER_EMAIL": "edge@example.org"}  # fmt: skip
 
@@ -155,6 +159,13 @@ def test_who_changed_what_when_comes_from_git_and_the_chain(desk, monkeypatch):
     assert [row["number"] for row in json.loads(only.stdout)] == [2]
 
 
+def test_a_first_record_that_is_refused_leaves_nobody_believed(desk):
+    drill = desk.folder / "drill.json"
+    drill.write_text("[]")
+    assert desk.record("--drill", str(drill)).exit_code == 2
+    assert not list(desk.chain.iterdir())
+
+
 def refusals(desk):
     folder, chain = desk.folder, str(desk.chain)
     nowhere = folder / "nowhere"
@@ -249,6 +260,26 @@ def test_what_is_interrupted_leaves_nothing_half(desk, monkeypatch, verb):
     assert desk.bundle(desk.folder / "out").exit_code == 2
 
 
+def check_page(home, program, patch):
+    """Every command that docs/evidence.md prints, as it is printed, but without a passphrase."""
+    (home / ".ssh").mkdir()
+    patch.setenv("HOME", str(home))
+    patch.setattr("loopback_iac.cli.chain.now_utc", lambda: datetime.now(UTC))
+    patch.setenv("LOOPBACK_STACK", "dev")
+    patch.chdir(program)
+    for argv in (["init", "-q"], ["add", "Pulumi.yaml"], ["commit", "-qm", "Add the edge"]):
+        subprocess.run(["git", *argv], check=True, timeout=30)
+    (block,) = re.findall(r"^```\n(.*?)^```", PAGE.read_text(), re.DOTALL | re.MULTILINE)
+    for line in block.splitlines():
+        words = [word.replace("~", str(home)) for word in shlex.split(line)]
+        if words[0] == "loopback":
+            done = run(*words[1:])
+            assert done.exit_code == 0, (line, done.output)
+        else:
+            more = ["-q", "-N", ""] if words[0] == "ssh-keygen" else []
+            subprocess.run([*words, *more], check=True, timeout=60)
+
+
 PROGRAM = f"""
 import pulumi
 
@@ -259,10 +290,12 @@ pulumi.export("word", pulumi.Output.secret("{CANARY}"))
 """
 
 
-def test_the_state_of_the_embedded_engine_and_the_proof_over_it(desk, monkeypatch):
+def test_the_state_of_the_embedded_engine_and_the_commands_of_the_page(desk, monkeypatch):
     """The same certificate as `loopback prove --state`, the state's secret nowhere."""
     program = desk.folder / "program"
     program.mkdir()
+    for name, value in WHO.items():
+        monkeypatch.setenv(name, value)
     (program / "Pulumi.yaml").write_text(yaml.safe_dump({"name": "t", "runtime": "python"}))
     (program / "Pulumi.dev.yaml").write_text("config: {}\n")
     (program / "__main__.py").write_text(PROGRAM)
@@ -279,6 +312,8 @@ def test_the_state_of_the_embedded_engine_and_the_proof_over_it(desk, monkeypatc
     proved = run("prove", "-C", str(program), "--state", "--json")
     assert json.loads((link / "certificate.json").read_text()) == json.loads(proved.stdout)
     assert all(CANARY not in path.read_text() for path in link.iterdir())
+    with monkeypatch.context() as patch:
+        check_page(desk.folder, program, patch)
     given = desk.folder / "given.json"
     given.write_text(proved.stdout)
     assert run(*asked, "--certificate", str(given)).exit_code == 0
