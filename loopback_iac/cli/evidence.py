@@ -37,6 +37,7 @@ StateFile = Annotated[
 PackConfig = Annotated[
     Path | None, typer.Option(help="The pack's configuration (JSON): docs/controls.md.")
 ]
+People = Annotated[Path | None, typer.Option(help="Who answers for what no program checks (YAML).")]
 DemandsFile = Annotated[
     Path | None, typer.Option(help="Demands of the proof (YAML): docs/proof.md.")
 ]
@@ -72,6 +73,7 @@ def record(
     chain: ChainFolder = CHAIN,
     signer: Signer = None,
     policy_pack_config: PackConfig = None,
+    people: People = None,
     demands: DemandsFile = None,
     certificate: Certificate = None,
     drill: Drills = None,
@@ -94,6 +96,7 @@ def record(
         chain=chain,
         signer=signer,
         settings=policy_pack_config,
+        people=people,
         demands=demands,
         certificate=certificate,
         drills=tuple(drill or ()),

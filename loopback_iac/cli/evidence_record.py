@@ -38,6 +38,7 @@ class Wanted:
     chain: Path
     signer: str | None
     settings: Path | None
+    people: Path | None
     demands: Path | None
     certificate: Path | None
     drills: tuple[Path, ...]
@@ -161,6 +162,7 @@ def _observe(  # noqa: PLR0917  # each is a part of the update, asked for once
         Told,
         Update,
         pack_identity,
+        parse_people,
         parse_settings,
         render_results,
         render_stack,
@@ -170,6 +172,8 @@ def _observe(  # noqa: PLR0917  # each is a part of the update, asked for once
 
     option = "--policy-pack-config"
     wish = read_file(option, wanted.settings, parse_settings) if wanted.settings else Wish()
+    if wanted.people is not None:
+        wish = read_file("--people", wanted.people, lambda at, text: parse_people(at, text, wish))
     stack = snapshot.controlled(now.date())
     report = evaluate(stack, now.date(), wish)
     return Update(

@@ -11,7 +11,7 @@ from loopback_iac.evidence.manifest import (
     resources_of,
 )
 from loopback_iac.evidence.results import pack_identity, render_results
-from loopback_iac.evidence.settings import parse_settings
+from loopback_iac.evidence.settings import parse_people, parse_settings
 from loopback_iac.evidence.snapshot import Snapshot, parse_state
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "Update",
     "make_link",
     "pack_identity",
+    "parse_people",
     "parse_settings",
     "parse_state",
     "render_results",

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from loopback_iac.evidence.canonical import canonical, readable, sha256
+from loopback_iac.evidence.network import render_network
 from loopback_iac.evidence.verify import FORMAT, MANIFEST
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from loopback_iac.evidence.snapshot import Snapshot
 
 RESULTS, STACK, SUPPLIERS = "results.json", "stack.json", "suppliers.json"
+NETWORK = "network.md"
 CERTIFICATE, DRILLS = "certificate.json", "drills/"
 
 
@@ -151,7 +153,8 @@ def _documents(update: Update) -> dict[str, bytes]:
         found[CERTIFICATE] = update.certificate
     for number, drill in enumerate(update.drills, 1):
         found[f"{DRILLS}{number:02}.json"] = drill
-    return {name: readable(tree) for name, tree in found.items()}
+    texts = {name: readable(tree) for name, tree in found.items()}
+    return {**texts, NETWORK: render_network(update.snapshot).encode()}
 
 
 def _redundancy(certificate: Mapping[str, Any] | None) -> dict[str, Any] | None:

@@ -1,16 +1,17 @@
 """The policy pack's configuration, so that evidence and CI judge by the same thresholds."""
 
-from __future__ import annotations
-
 import json
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any, NoReturn
+
+import yaml
 
 from loopback_iac.controls import Wish, load_controls
 from loopback_iac.model import InputRejected, Problem
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from loopback_iac.model.fields import Line, Value
+from loopback_iac.model.origin import Day
+from loopback_iac.model.structure import collect, plain
 
 OTHERS = ("enforcementLevel", "when_open", "exceptions")
 ALL = "all"
@@ -53,6 +54,43 @@ def parse_settings(place: str, text: str) -> Wish:
     if problems:
         _refuse(place, problems)
     return Wish(params=params, exceptions=exceptions)
+
+
+class Review(Value):
+    """Who answers for a control that no program checks, and when he last looked."""
+
+    owner: Line
+    reviewed: Day | None = None
+
+
+def parse_people(place: str, text: str, wish: Wish) -> Wish:
+    """
+    Read who answers for the controls that are left to people.
+
+    In: place, what a refusal calls it; text, YAML; wish, what is set already.
+    Raises: InputRejected with every problem.
+    """
+    try:
+        given = yaml.safe_load(text)
+    except yaml.YAMLError as cause:
+        _refuse(place, [Problem("", str(cause), "YAML", "mend it", "people-format")])
+    if not isinstance(given, Mapping):
+        fix = "write `SUP-02: {owner: ..., reviewed: 2026-11-01}`"
+        _refuse(place, [Problem("", "it is no map", "a map of controls", fix, "people-format")])
+    problems: list[Problem] = []
+    found: dict[str, Review] = {}
+    for control, said in given.items():
+        if control not in load_controls():
+            fix = "docs/controls.md has the ids"
+            problems.append(
+                Problem(str(control), "there is no such control", "", fix, "people-control")
+            )
+        elif review := collect(Review, str(control), plain(said), problems):
+            found[control] = review
+    if problems:
+        _refuse(place, problems)
+    reviewed = {control: each.reviewed for control, each in found.items() if each.reviewed}
+    return replace(wish, owners={c: each.owner for c, each in found.items()}, reviewed=reviewed)
 
 
 def _unknown(name: str, controls: Mapping[str, Any]) -> list[Problem]:

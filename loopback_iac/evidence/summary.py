@@ -44,6 +44,7 @@ def render_summary(
         "",
         *_controls(results),
         *_to_mend(results),
+        *_people(results),
         *_redundancy(head),
         *_drills(head),
         *_suppliers(suppliers),
@@ -53,6 +54,12 @@ def render_summary(
         *(f"- {line}" for line in NOT_SHOWN),
     ]
     return "\n".join(lines) + "\n"
+
+
+def cell(text: str) -> str:
+    """One line of a table, whatever stands in it."""
+    plain = " ".join(str(text).split())
+    return plain.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
 
 
 def _controls(results: Mapping[str, Any]) -> Iterator[str]:
@@ -78,12 +85,27 @@ def _to_mend(results: Mapping[str, Any]) -> Iterator[str]:
         yield "| until | control | severity | what | owner |"
         yield "|---|---|---|---|---|"
     for each in actions[:SHOWN]:
-        owner = _cell(each["owner"]) or "nobody yet"
-        row = (each["due"], each["control"], each["severity"], _cell(each["what"]), owner)
+        owner = cell(each["owner"]) or "nobody yet"
+        row = (each["due"], each["control"], each["severity"], cell(each["what"]), owner)
         yield f"| {' | '.join(row)} |"
     if len(actions) > SHOWN:
         yield ""
         yield f"and {len(actions) - SHOWN} more in exceptions.json."
+    yield ""
+
+
+def _people(results: Mapping[str, Any]) -> Iterator[str]:
+    yield "## Left to people"
+    yield ""
+    yield "| control | what | who | looks again by |"
+    yield "|---|---|---|---|"
+    for control in results["controls"]:
+        for finding in control["findings"] if control["outcome"] == "manual" else ():
+            due = finding.get("due", "")
+            late = " (past)" if due and due < results["today"] else ""
+            who = cell(finding.get("owner", "")) or "nobody named"
+            row = (control["id"], cell(control["title"]), who, f"{due}{late}" or "never looked")
+            yield f"| {' | '.join(row)} |"
     yield ""
 
 
@@ -95,7 +117,7 @@ def _redundancy(head: Mapping[str, Any]) -> Iterator[str]:
         yield "No fleet, so nothing was proved."
     else:
         for name, survives in found["survives"].items():
-            yield f"- {_cell(name)}: survives {_losses(survives)}, in the declared model"
+            yield f"- {cell(name)}: survives {_losses(survives)}, in the declared model"
         yield ""
         met = "what was demanded is met" if found["met"] else "LESS than was demanded"
         yield f"Altogether: {met}; certificate.json has the model, its assumptions and its limits."
@@ -115,7 +137,7 @@ def _drills(head: Mapping[str, Any]) -> Iterator[str]:
         yield "No record of a drill was given."
     for each in head["drills"]:
         held = "held" if each["held"] else "DID NOT HOLD"
-        yield f"- {_cell(each['drill'])}, {_cell(each['at'])}: {held}"
+        yield f"- {cell(each['drill'])}, {cell(each['at'])}: {held}"
     yield ""
 
 
@@ -124,9 +146,9 @@ def _suppliers(suppliers: Mapping[str, Any]) -> Iterator[str]:
     missing = [each["supplier"] for each in used if each["entry"] is None]
     yield "## Suppliers"
     yield ""
-    yield f"In use: {_cell(', '.join(each['supplier'] for each in used)) or 'nobody known'}."
+    yield f"In use: {cell(', '.join(each['supplier'] for each in used)) or 'nobody known'}."
     if missing:
-        yield f"Not in the register: {_cell(', '.join(missing))}."
+        yield f"Not in the register: {cell(', '.join(missing))}."
     yield ""
 
 
@@ -140,11 +162,5 @@ def _changes(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     for row in rows[-SHOWN:]:
         why = "; ".join(filter(None, (row["reason"], row["change"], row["subject"])))
         cells = (row["made"], who_text(row), changes_text(row, 3), why)
-        yield f"| {' | '.join(_cell(cell) for cell in cells)} |"
+        yield f"| {' | '.join(cell(each) for each in cells)} |"
     yield ""
-
-
-def _cell(text: str) -> str:
-    """One line of a table, whatever stands in it."""
-    plain = " ".join(str(text).split())
-    return plain.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")

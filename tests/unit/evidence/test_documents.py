@@ -9,9 +9,12 @@ import re
 from collections import Counter
 from uuid import UUID
 
+from loopback_iac.evidence import parse_state
 from loopback_iac.evidence.bundle import render_csv
+from loopback_iac.evidence.network import render_network
 from loopback_iac.evidence.oscal import render_assessment
 from loopback_iac.evidence.sarif import KINDS, LEVELS, render_sarif
+from tests.unit.evidence.states import urn
 
 TOKEN = re.compile(r"[A-Za-z_][A-Za-z0-9._-]*")  # OSCAL: datatype token
 
@@ -130,3 +133,22 @@ def test_changes_are_those_of_the_manifests(made):
     rows = [json.loads(line) for line in lines]
     assert [row["reason"] for row in rows] == ["update 1", "update 2", "update 3"]
     assert rows[-1]["manifest_sha256"] == read(made, "bundle.json")["head"]
+
+
+def test_the_network_is_drawn_from_the_facts_and_no_name_leaves_its_label(made):
+    text = (made.folder / "bundle/network.md").read_text()
+    for words in ('["PoP fra1, carrier-hotel, fra, DE"]', '(["AS64496"])', '|"WireGuard"|',
+                  "| fra1 | t1 | AS64496 | IPv4, IPv6 | yes | yes | yes |",
+                  "| https | 9.9.9.10, "):  # fmt: skip
+        assert words in text, words
+    place = {"provider": 'x"] --> y["', "site": "s\n", "country": "de"}
+    facts = {"asn": 1, "pops": {"p": {"upstreams": {}}}}
+    kinds = {"BareMetalHost": ("p", place), "AnycastEdge": ("edge", {"fleet": facts})}
+    rows = [
+        {"urn": urn(f"loopback-iac:index:{kind}", name), "type": f"loopback-iac:index:{kind}",
+         "inputs": inputs}
+        for kind, (name, inputs) in kinds.items()
+    ]  # fmt: skip
+    snapshot = parse_state(json.dumps({"deployment": {"resources": rows}}), "state")
+    labels = [line for line in render_network(snapshot).splitlines() if "PoP p" in line]
+    assert [line.count('"') for line in labels] == [2]

@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import subprocess
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -258,6 +259,48 @@ def test_what_is_interrupted_leaves_nothing_half(desk, monkeypatch, verb):
     assert not list(desk.chain.glob(".partial-*"))
     (desk.folder / "out").mkdir()
     assert desk.bundle(desk.folder / "out").exit_code == 2
+
+
+def test_who_answers_for_what_no_program_checks_is_in_the_record(desk):
+    people = desk.folder / "people.yaml"
+    people.write_text("SUP-02: {owner: build team, reviewed: 2026-07-01}")
+    assert desk.record("--people", str(people)).exit_code == 0
+    results = json.loads((desk.links()[0] / "results.json").read_text())
+    (found,) = next(c["findings"] for c in results["controls"] if c["id"] == "SUP-02")
+    assert (found["outcome"], found["owner"], found["due"]) == (
+        "manual",
+        "build team",
+        "2026-09-29",
+    )
+    assert desk.bundle(desk.folder / "out").exit_code == 0
+    summary = (desk.folder / "out/management-summary.md").read_text()
+    assert "| build team | 2026-09-29 (past) |" in summary
+    assert "| nobody named | never looked |" in summary
+    people.write_text("SUP-99: {owner: x}\nSUP-02: {reviewed: soon}")
+    done = desk.record("--people", str(people))
+    assert done.exit_code == 2
+    for words in ("there is no such control", "SUP-02.owner", "SUP-02.reviewed"):
+        assert words in done.output
+
+
+def test_a_key_that_only_an_agent_has_signs(desk, monkeypatch):
+    socket, public = desk.folder / "agent", desk.folder / "key.pub"
+    agent = subprocess.Popen(["ssh-agent", "-D", "-a", str(socket)], stdout=subprocess.DEVNULL)
+    try:
+        while not socket.exists():
+            assert agent.poll() is None
+            time.sleep(0.01)
+        monkeypatch.setenv("SSH_AUTH_SOCK", str(socket))
+        subprocess.run(["ssh-add", "-q", str(desk.key)], check=True, timeout=30)
+        desk.key.unlink()
+        desk.key = public
+        assert desk.record().exit_code == 0
+    finally:
+        agent.terminate()
+        agent.wait(30)
+    done = desk.record()
+    assert (done.exit_code, "ssh-keygen could not use it" in done.output) == (2, True)
+    assert len(desk.links()) == 1
 
 
 def check_page(home, program, patch):
