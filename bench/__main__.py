@@ -13,6 +13,7 @@ from bench import (
     controls,
     drills,
     engine,
+    evidence,
     grow,
     migrate,
     prove,
@@ -36,6 +37,7 @@ MEASUREMENTS = {
     "zone": zone.main,
     "prove": prove.main,
     "served": served.main,
+    "evidence": evidence.main,
 }
 
 # whoever is told to end takes the lab down first
