@@ -206,7 +206,7 @@ def _certificate(wanted: Wanted, snapshot: Snapshot, today: date) -> dict[str, A
     try:
         proof = prove_redundancy(snapshot.places, demands, DEFAULT, today=today)
     except InputRejected as cause:
-        refuse(f"--demands: {cause}", 2)
+        refuse(str(cause), 2)
     return render_certificate(proof, snapshot.stack)
 
 

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 VERBS = ("created", "changed", "deleted")
+OWN = "loopback-iac:index:"
 
 
 def log_rows(manifests: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -28,10 +29,10 @@ def filter_rows(rows: Iterable[Mapping[str, Any]], text: str) -> list[dict[str, 
 
 
 def changes_text(row: Mapping[str, Any], most: int = 6) -> str:
-    """In words: how many, and the first of them by kind and name."""
+    """In words: how many, and the first of them by kind and name, components of ours before all."""
     parts = []
     for verb in VERBS:
-        urns = row["changes"][verb]
+        urns = sorted(row["changes"][verb], key=lambda urn: (not is_own(urn), urn))
         if urns:
             named = ", ".join(short_name(urn) for urn in urns[:most])
             more = f" and {len(urns) - most} more" if len(urns) > most else ""
@@ -47,6 +48,11 @@ def who_text(row: Mapping[str, Any]) -> str:
     if row["approvers"]:
         told.append(f"approved by {', '.join(row['approvers'])}")
     return "; ".join(told)
+
+
+def is_own(urn: str) -> bool:
+    """Whether it is a component of ours, not one of its parts."""
+    return urn.split("::")[2].rpartition("$")[2].startswith(OWN)
 
 
 def short_name(urn: str) -> str:

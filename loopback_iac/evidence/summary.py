@@ -100,10 +100,10 @@ def _people(results: Mapping[str, Any]) -> Iterator[str]:
     yield "| control | what | who | looks again by |"
     yield "|---|---|---|---|"
     for control in results["controls"]:
-        for finding in control["findings"] if control["outcome"] == "manual" else ():
-            due = finding.get("due", "")
+        found = control["findings"] if control["outcome"] == "manual" else ()
+        for owner, due in dict.fromkeys((f.get("owner", ""), f.get("due", "")) for f in found):
             late = " (past)" if due and due < results["today"] else ""
-            who = cell(finding.get("owner", "")) or "nobody named"
+            who = cell(owner) or "nobody named"
             row = (control["id"], cell(control["title"]), who, f"{due}{late}" or "never looked")
             yield f"| {' | '.join(row)} |"
     yield ""

@@ -244,8 +244,8 @@ def judge(argv: list[str], now: datetime) -> int:
         return 2
     last = manifests[-1]
     print(  # noqa: T201 - as above
-        f"{len(manifests)} manifests of {last['project']}::{last['stack']}, "
-        f"{manifests[0]['made']} to {last['made']}, each follows the one before\n"
+        f"{last['project']}::{last['stack']}: {len(manifests)} signed, chained, whole; "
+        f"from {manifests[0]['made']} to {last['made']}\n"
         f"head {last['sha256']}"
     )
     if asked.expect_head is None or asked.signers is None:

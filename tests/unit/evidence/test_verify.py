@@ -31,7 +31,7 @@ def test_a_bundle_and_its_chain_hold_and_the_script_runs_by_itself(bundle, chain
     assert verdict(bundle, *asked) == 0
     said = capsys.readouterr().out
     assert f"head {head}" in said
-    assert "3 manifests of edge::prod" in said
+    assert "edge::prod: 3 signed" in said
     argv = [sys.executable, "-I", "-S", str(bundle / "verify.py"), str(bundle)]
     # the real clock is later than the one of these manifests, or earlier: both are an answer
     done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
