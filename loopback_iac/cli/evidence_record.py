@@ -56,9 +56,9 @@ def record_update(wanted: Wanted, now: datetime) -> Link:
 
     commit = read_commit(wanted.directory, wanted.chain) if wanted.git else None
     name = signer_name(wanted.signer, commit)
-    snapshot = _read_state(wanted)
     with locked(wanted.chain):
         chain = read_chain(wanted.chain, now)
+        snapshot = _read_state(wanted, chain)
         _check_same_stack(chain, snapshot)
         before: Link | None = None
         known: dict[str, str] = {}
@@ -99,11 +99,16 @@ def read_file(option: str, path: Path, parse: Callable[[str, str], Read]) -> Rea
         refuse(f"{option} {path}: {cause}\n  fix: name a file that can be read", 2)
 
 
-def _read_state(wanted: Wanted) -> Snapshot:
+def _read_state(wanted: Wanted, chain: Chain) -> Snapshot:
+    """What is there now; after a `destroy`, nothing of the stack that the chain is of."""
     from loopback_iac.evidence import parse_state  # noqa: PLC0415 - as above
 
+    last = chain.manifests[-1] if chain.manifests else {}
+    same = last.get("stack") == wanted.stack
+    known = (str(last["project"]), str(last["stack"])) if same else None
+
     def parse(place: str, text: str) -> Snapshot:
-        return parse_state(text, place)
+        return parse_state(text, place, known)
 
     if wanted.state_file is not None:
         return read_file("--state-file", wanted.state_file, parse)

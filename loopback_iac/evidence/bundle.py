@@ -13,7 +13,7 @@ from loopback_iac.evidence.canonical import canonical, readable, sha256
 from loopback_iac.evidence.cyclonedx import render_cyclonedx
 from loopback_iac.evidence.log import log_rows
 from loopback_iac.evidence.manifest import CERTIFICATE, RESULTS, STACK, SUPPLIERS
-from loopback_iac.evidence.oscal import render_assessment, render_component
+from loopback_iac.evidence.oscal import render_assessment, render_component, render_plan
 from loopback_iac.evidence.sarif import render_sarif
 from loopback_iac.evidence.summary import render_summary
 from loopback_iac.evidence.verify import FORMAT, INDEX, SIGNERS
@@ -70,6 +70,8 @@ def render_bundle(told: Told, chain: Mapping[str, bytes], signers: bytes) -> dic
         "oscal/component-definition.json": readable(render_component(head, results)),
         "oscal/assessment-results.json": readable(render_assessment(head, results)),
     }
+    if (plan := render_plan(head, results)) is not None:
+        found["oscal/plan-of-action.json"] = readable(plan)
     if CERTIFICATE in told.texts:
         found[PROOF_VERIFIER] = verifier_text().encode()
     return dict(sorted(found.items()))

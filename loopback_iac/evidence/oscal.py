@@ -1,6 +1,6 @@
-"""What controls are there for and what they found, as OSCAL 1.2.1: two models of it.
+"""What controls are there for and what they found, as OSCAL 1.2.1: three models of it.
 
-Written by hand: compliance-trestle brings a tree of its own (paramiko, openpyxl) for two documents.
+Written by hand: compliance-trestle brings 60 packages for three documents.
 A finding is made only where something was decided. Nothing is said to satisfy a point of a law: the
 component definition says which points a control produces evidence for, the results are those of our
 own controls.
@@ -91,6 +91,33 @@ def render_assessment(head: Mapping[str, Any], results: Mapping[str, Any]) -> di
             "import-ap": {"href": f"#{plan}", "remarks": NO_PLAN},
             "results": [found],
             "back-matter": {"resources": [resource]},
+        }
+    }
+
+
+def render_plan(head: Mapping[str, Any], results: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The plan of action and milestones; None where nothing is to be mended."""
+    items = [
+        {
+            "uuid": identifier(head, f"action/{number}"),
+            "title": f"{each['control']} until {each['due']}",
+            "description": f"{each['what']}\n\n{each['where']}\n\n{each['remediation']}",
+            "props": [
+                {"name": name, "ns": NAMESPACE, "value": value}
+                for name in ("due", "severity", "owner", "exception")
+                if (value := " ".join(each[name].split()))
+            ],
+        }
+        for number, each in enumerate(results["plan_of_action"])
+    ]
+    if not items:
+        return None
+    return {
+        "plan-of-action-and-milestones": {
+            "uuid": identifier(head, "plan-of-action"),
+            "metadata": _metadata(head, "What is to be mended"),
+            "system-id": {"id": f"{head['project']}/{head['stack']}"},
+            "poam-items": items,
         }
     }
 

@@ -71,11 +71,12 @@ def name_of(urn: str) -> str:
     return urn.split("::", 3)[3]
 
 
-def parse_state(text: str, place: str) -> Snapshot:
+def parse_state(text: str, place: str, known: tuple[str, str] | None = None) -> Snapshot:
     """
     Read what `loopback state export` or `pulumi stack export` wrote.
 
-    In: place, what the refusal calls it.
+    In: place, what the refusal calls it; known, project and stack of a state that may be empty,
+        because it was not before.
     Raises: InputRejected when it is no deployment, of no stack, or shows secrets.
     """
     try:
@@ -83,16 +84,19 @@ def parse_state(text: str, place: str) -> Snapshot:
         rows = deployment.get("resources") or []
         pending = deployment.get("pending_operations") or []
         urns = [str(row["urn"]) for row in rows]
-        [str(row["type"]) for row in rows]
+        for row in rows:
+            str(row["type"]), {**(row.get("inputs") or {}), **(row.get("outputs") or {})}
     except (ValueError, KeyError, TypeError, AttributeError) as cause:
         got, fix = f"it is no deployment ({cause!r})", "write it with `pulumi stack export`"
         _refuse(place, got, "a deployment, version 3", fix, "state-format")
+    if known and not rows:
+        return Snapshot(*known, (), tuple(pending))
     owners = sorted({tuple(urn.removeprefix("urn:pulumi:").split("::")[:2]) for urn in urns})
     if len(owners) != 1 or any(urn.count("::") < 3 for urn in urns):
         got = f"it has resources of {len(owners)} stacks" if owners else "it has no resource"
         fix = "run `up` first, or name another state"
         _refuse(place, got, "resources of one stack", fix, "state-of-one-stack")
-    if shown := [urn for urn, row in zip(urns, rows, strict=True) if _shows_secret(row)]:
+    if shown := [str(row.get("urn")) for row in (*rows, *pending) if _shows_secret(row)]:
         got = f"secrets of {len(shown)} resources are in clear, first {shown[0]}"
         fix = "export it without --show-secrets, and delete this one"
         _refuse(place, got, "a state with its secrets encrypted", fix, "state-secrets-shown")

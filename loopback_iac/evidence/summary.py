@@ -42,6 +42,7 @@ def render_summary(
         f"Record {head['number']} of {head['made']}, signed by {head['signer']}.",
         f"State: {head['state']['resources']} resources, SHA-256 `{head['state']['sha256']}`.",
         "",
+        *_pending(head),
         *_controls(results),
         *_to_mend(results),
         *_people(results),
@@ -60,6 +61,12 @@ def cell(text: str) -> str:
     """One line of a table, whatever stands in it."""
     plain = " ".join(str(text).split())
     return plain.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
+
+
+def _pending(head: Mapping[str, Any]) -> Iterator[str]:
+    if count := head["pending_operations"]:
+        yield f"{count} operations were interrupted; what came of them is not known."
+        yield ""
 
 
 def _controls(results: Mapping[str, Any]) -> Iterator[str]:

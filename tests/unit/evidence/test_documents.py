@@ -12,7 +12,7 @@ from uuid import UUID
 from loopback_iac.evidence import parse_state
 from loopback_iac.evidence.bundle import render_csv
 from loopback_iac.evidence.network import render_network
-from loopback_iac.evidence.oscal import render_assessment
+from loopback_iac.evidence.oscal import render_assessment, render_plan
 from loopback_iac.evidence.sarif import KINDS, LEVELS, render_sarif
 from tests.unit.evidence.states import urn
 
@@ -80,6 +80,17 @@ def test_oscal_finds_only_where_something_was_decided_and_satisfies_no_law(made)
         assert one["findings"][0]["target"]["status"]["state"] == state
     (one,) = render_assessment(HEAD, results(control("open")))["assessment-results"]["results"]
     assert "findings" not in one
+
+
+def test_oscal_plans_what_is_to_be_mended_and_nothing_where_nothing_is(made):
+    todo = read(made, "results.json")["plan_of_action"]
+    tree = read(made, "oscal/plan-of-action.json")["plan-of-action-and-milestones"]
+    assert len(tree["poam-items"]) == len(todo) > 0
+    assert [each["title"] for each in tree["poam-items"]] == [
+        f"{each['control']} until {each['due']}" for each in todo
+    ]
+    assert all(prop["value"] for each in tree["poam-items"] for prop in each["props"])
+    assert render_plan(HEAD, {"plan_of_action": []}) is None
 
 
 def test_oscal_says_which_control_is_there_for_which_point(made):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -231,6 +232,44 @@ def test_a_chain_that_does_not_hold_is_not_continued_bundled_or_told(desk):
         assert done.exit_code == 1
         assert "results.json is the one of the manifest" in done.output
     assert not (desk.folder / "out").exists()
+
+
+def test_a_destroyed_stack_is_recorded_as_gone(desk):
+    empty = '{"version": 3, "deployment": {"manifest": {}}}'
+    asked = ("--stack", "prod")
+    assert desk.record(*asked, text=empty).exit_code == 2
+    assert desk.record(*asked).exit_code == 0
+    other = desk.record("--stack", "test", text=empty)
+    assert (other.exit_code, "no resource" in other.output) == (2, True)
+    assert desk.record(*asked, text=empty).exit_code == 0
+    before, after = manifests(desk)
+    assert after["changes"]["deleted"] == before["changes"]["created"]
+    assert (after["state"]["resources"], after["redundancy"]) == (0, None)
+    assert desk.bundle(desk.folder / "out").exit_code == 0
+    assert run("evidence", "verify", str(desk.folder / "out")).exit_code == 0
+
+
+def test_two_records_at_once_are_one_after_the_other(desk):
+    assert desk.record().exit_code == 0
+    other = os.open(desk.chain, os.O_RDONLY)
+    try:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        done = desk.record()
+    finally:
+        os.close(other)
+    assert (done.exit_code, "another run writes it" in done.output) == (1, True)
+    assert desk.record().exit_code == 0
+    assert [m["number"] for m in manifests(desk)] == [1, 2]
+
+
+def test_operations_that_were_interrupted_are_told(desk):
+    tree = json.loads(state())
+    row = tree["deployment"]["resources"][-1]
+    tree["deployment"]["pending_operations"] = [{"resource": row, "type": "creating"}]
+    assert desk.record(text=json.dumps(tree)).exit_code == 0
+    assert desk.bundle(desk.folder / "out").exit_code == 0
+    summary = (desk.folder / "out/management-summary.md").read_text()
+    assert "1 operations were interrupted" in summary
 
 
 def test_a_clock_that_went_back_is_told_and_records_nothing(desk):
