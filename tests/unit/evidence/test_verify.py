@@ -78,6 +78,12 @@ def test_files_that_came_or_went_are_found(folder, request):
     assert verdict(at) == 1
 
 
+def test_a_name_of_a_file_says_nothing_to_the_terminal(chain, capsys):
+    (chain / "\x1b[2Jall is well").mkdir()
+    assert verdict(chain) == 1
+    assert "\x1b" not in capsys.readouterr().out
+
+
 def test_a_link_to_elsewhere_is_no_file(bundle, tmp_path):
     shutil.move(bundle / "results.json", tmp_path / "elsewhere.json")
     (bundle / "results.json").symlink_to(tmp_path / "elsewhere.json")
