@@ -77,6 +77,10 @@ class Desk:
         return sorted(self.chain.glob("[0-9]*"))
 
 
+def manifests(desk: Desk) -> list[dict[str, Any]]:
+    return [json.loads((link / "manifest.json").read_text()) for link in desk.links()]
+
+
 def run(*argv: str):
     return CliRunner().invoke(app, argv)
 
