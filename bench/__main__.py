@@ -13,6 +13,7 @@ from bench import (
     controls,
     drills,
     engine,
+    evidence,
     grow,
     migrate,
     propagation,
@@ -38,6 +39,7 @@ MEASUREMENTS = {
     "propagation": propagation.main,
     "prove": prove.main,
     "served": served.main,
+    "evidence": evidence.main,
 }
 
 # whoever is told to end takes the lab down first

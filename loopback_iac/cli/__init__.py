@@ -10,6 +10,7 @@ from loopback_iac.cli import (
     drain,
     drift,
     drill,
+    evidence,
     join,
     lab,
     migrate,
@@ -36,6 +37,7 @@ drain.register(app)
 join.register(app)
 migrate.register(app)
 dns.register(app)
+evidence.register(app)
 
 
 def main() -> None:
