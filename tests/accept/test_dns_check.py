@@ -158,6 +158,20 @@ def test_other_data_that_is_rightly_signed_diverges(fleet, second):
         assert {one.extra for one in report.servers} == {"transfer" if keyed else "walk"}
 
 
+def test_a_signer_that_has_names_otherwise_diverges(fleet, second):
+    """The real answers of aliases, wildcards and delegations, and the proofs that Knot adds."""
+    text = TEXT.replace("mail A 192.0.2.1\n", "mail NS ns.mail\nns.mail A 192.0.2.8\n")
+    text = text.replace("www A 192.0.2.2\nwww AAAA 2001:db8::1\n", "www CNAME ns1\n")
+    text = text.replace("svc HTTPS 1 . alpn=h2\n", "").replace("*.wild ", "* HTTPS 1 .\n*.wild ")
+    second.reload(text.replace("hostmaster 1 ", "hostmaster 9 "))
+    for keyed in (True, False):
+        report = check([fleet.nsd, second], ds=fleet.ds, keyed=keyed)
+        assert verdicts(report) == {"nsd": "lagging", "second": "diverged"}
+        found = {(one.owner, one.type) for one in report.findings if one.rule == "rrset-missing"}
+        names = {"mail A", "www A", "www AAAA", "svc HTTPS"}
+        assert found == {(f"{n.split()[0]}.{ZONE}", n.split()[1]) for n in names}
+
+
 def test_a_secondary_that_stands_still_lags_and_one_that_alters_it_tampers(fleet, second):
     newer = transfer(second)
     soa = newer.find_rdataset("@", "SOA")[0]
@@ -182,13 +196,9 @@ def test_signatures_that_have_expired_or_soon_will(fleet):
     soon = check([fleet.nsd], ds=fleet.ds, later_s=15 * DAY_S)
     assert rules(soon, "nsd") == {"signature-life"}
     late = check([fleet.nsd], ds=fleet.ds, later_s=22 * DAY_S)
-    assert (
-        {"signature-expired"}
-        <= rules(late, "nsd")
-        <= {"signature-expired", "dnskey-unproven"} | {"denial-unproven", "ds-no-key"}
-    )
+    assert (rules(late, "nsd"), verdicts(late)) == ({"signature-expired"}, {"nsd": "faulty"})
     early = check([fleet.nsd], ds=fleet.ds, later_s=-DAY_S)
-    assert "signature-early" in rules(early, "nsd")
+    assert (rules(early, "nsd"), verdicts(early)) == ({"signature-early"}, {"nsd": "faulty"})
 
 
 def answering(rcode):
