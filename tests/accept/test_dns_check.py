@@ -25,7 +25,6 @@ from tests.accept.served_zone import (
     put,
     rules,
     run_verb,
-    signed_fleet,
     strip,
     text_ds,
     text_of,
@@ -34,18 +33,6 @@ from tests.accept.served_zone import (
 )
 
 DAY_S = 86_400
-
-
-@pytest.fixture(scope="module")
-def fleet(image):
-    with signed_fleet(image) as made:
-        yield made
-
-
-@pytest.fixture(autouse=True)
-def _as_signed(fleet):
-    yield
-    fleet.as_signed()
 
 
 @pytest.mark.parametrize("way", ["all", "queries", "transfer"])
@@ -158,18 +145,29 @@ def test_other_data_that_is_rightly_signed_diverges(fleet, second):
         assert {one.extra for one in report.servers} == {"transfer" if keyed else "walk"}
 
 
+# an alias, a wildcard's answer and a delegation in place of what is declared
+OTHERWISE = (
+    TEXT.replace("mail A 192.0.2.1\n", "mail NS ns.mail\nns.mail A 192.0.2.8\n")
+    .replace("www A 192.0.2.2\nwww AAAA 2001:db8::1\n", "www CNAME ns1\n")
+    .replace("svc HTTPS 1 . alpn=h2\n", "* HTTPS 1 .\n")
+    .replace("hostmaster 1 ", "hostmaster 9 ")
+)
+MISSING = {(f"mail.{ZONE}", "A"), (f"svc.{ZONE}", "HTTPS")} | {
+    (f"www.{ZONE}", kind) for kind in ("A", "AAAA")
+}
+
+
+def missing(report):
+    return {(one.owner, one.type) for one in report.findings if one.rule == "rrset-missing"}
+
+
 def test_a_signer_that_has_names_otherwise_diverges(fleet, second):
     """The real answers of aliases, wildcards and delegations, and the proofs that Knot adds."""
-    text = TEXT.replace("mail A 192.0.2.1\n", "mail NS ns.mail\nns.mail A 192.0.2.8\n")
-    text = text.replace("www A 192.0.2.2\nwww AAAA 2001:db8::1\n", "www CNAME ns1\n")
-    text = text.replace("svc HTTPS 1 . alpn=h2\n", "").replace("*.wild ", "* HTTPS 1 .\n*.wild ")
-    second.reload(text.replace("hostmaster 1 ", "hostmaster 9 "))
+    second.reload(OTHERWISE)
     for keyed in (True, False):
         report = check([fleet.nsd, second], ds=fleet.ds, keyed=keyed)
         assert verdicts(report) == {"nsd": "lagging", "second": "diverged"}
-        found = {(one.owner, one.type) for one in report.findings if one.rule == "rrset-missing"}
-        names = {"mail A", "www A", "www AAAA", "svc HTTPS"}
-        assert found == {(f"{n.split()[0]}.{ZONE}", n.split()[1]) for n in names}
+        assert missing(report) == MISSING
 
 
 def test_a_secondary_that_stands_still_lags_and_one_that_alters_it_tampers(fleet, second):
@@ -344,6 +342,13 @@ def test_nsec3_denies_as_well_and_cannot_be_walked(fleet):
         assert any("no NSEC chain" in line for line in report.unknown)
         assert check([signer]).findings == ()
         assert gate(signer).open
+        signer.reload(OTHERWISE)
+        for keyed in (True, False):
+            report = check([signer], keyed=keyed)
+            assert verdicts(report) == {"hashed": "diverged"}
+            assert missing(report) == MISSING
+        signer.reload(f"{OTHERWISE.replace('hostmaster 9 ', 'hostmaster 10 ')}* A 192.0.2.88\n")
+        assert gate(signer).open  # a wildcard answers for what is not there, and proves it
 
 
 def test_damaged_answers_never_end_in_anything_but_a_report(fleet):
