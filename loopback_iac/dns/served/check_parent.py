@@ -59,17 +59,19 @@ def check_ds(
     """
     if not ds:
         return
-    named = {wire for wire in ds if why_unchecked(wire)}
-    for wire in sorted(named):
-        got = f"{why_unchecked(wire)}: {shown_values('DS', (wire,))}"
-        yield _finding(where, UNCHECKED, (zone, "DS"), got, CHECKED)
+    usable = tuple(wire for wire in ds if not why_unchecked(wire))
+    for wire in ds:
+        if why := why_unchecked(wire):
+            got = f"{why}: {shown_values('DS', (wire,))}"
+            yield _finding(where, UNCHECKED, (zone, "DS"), got, CHECKED)
+    named: set[bytes] = set()
     for keys in trust.sets.values():
-        named |= set(matching_keys(zone, ds, keys))
-    if not named:
-        got, need = shown_values("DS", ds), "the DS of a key of the zone"
+        named |= set(matching_keys(zone, usable, keys))
+    if usable and not named:
+        got, need = shown_values("DS", usable), "the DS of a key of the zone"
         yield _finding(where, "ds-no-key", (zone, "DS"), got, need)
         return
-    for wire in ds:
+    for wire in usable:
         if wire not in named:
             got, need = shown_values("DS", (wire,)), "the DS of a key that some server has"
             yield _finding(where, "ds-stray", (zone, "DS"), got, need)

@@ -63,8 +63,8 @@ def judge_reply(measure: Measure, key: Key, reply: Reply | None) -> tuple[list[L
     owner, kind = key
     zone = measure.zone
     is_cut = kind == "NS" and owner in zone.cuts
-    cut = "" if is_cut else find_referral(reply, key, zone.name)
-    if cut and isinstance(reply, Message):
+    cut = find_referral(reply, key, zone.name)
+    if cut and not (is_cut and cut == owner) and isinstance(reply, Message):
         return _judge_referral(measure, key, cut, reply), Seal("")
     found = read_answer(reply, key, is_cut=is_cut)
     if isinstance(found, Silence):
@@ -87,8 +87,10 @@ def judge_served(measure: Measure, key: Key, found: Served) -> tuple[list[Lack],
     return [*lacks, *_differences(measure.zone, key, found)], seal
 
 
-def _sealed(measure: Measure, key: Key, found: Served) -> tuple[list[Lack], Seal]:
-    if measure.keys is None or not is_signed(measure.zone.name, measure.cuts, *key):
+def _sealed(
+    measure: Measure, key: Key, found: Served, *, always: bool = False
+) -> tuple[list[Lack], Seal]:
+    if measure.keys is None or not (always or is_signed(measure.zone.name, measure.cuts, *key)):
         return [], Seal("")
     seal = measure.keys.check(*key, found, measure.now)
     if seal.rule == UNCHECKED:  # said once, of the keys
@@ -120,7 +122,8 @@ def _judge_redirect(
     """An answer that leads to another name: rightly signed, nothing else can stand there."""
     at = redirect.key
     got = f"{at[1]} {shown_values(at[1], redirect.served.rdata)}"
-    lacks, seal = _sealed(measure, at, redirect.served)
+    # where a delegation is declared as well: who has an alias there has signed it
+    lacks, seal = _sealed(measure, at, redirect.served, always=True)
     if redirect.wrong and measure.keys is not None:
         lacks.append(Lack("signature-wrong", redirect.wrong, "the CNAME that its DNAME makes"))
     expanded = _expanded(measure, at[0], seal, reply) if seal.wildcard else []

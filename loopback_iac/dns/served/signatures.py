@@ -194,8 +194,8 @@ class Keys:
         if sig.covers != type_number(kind) or sig.signer != self.signer or sig.labels > count:
             return Seal(WRONG, "a signature that is of something else")
         signed_owner = owner
-        if sig.labels < count:
-            for _ in range(count - sig.labels):
+        if sig.labels < len(labels):  # a wildcard's own star is none of them
+            for _ in range(len(labels) - sig.labels):
                 signed_owner = names.parent(signed_owner)
             signed_owner = names.join("*", signed_owner)
         wildcard = signed_owner if sig.labels < count else ""

@@ -15,7 +15,7 @@ import dns.zone
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, rsa
 
 from loopback_iac.dns import parse_zone_file
-from loopback_iac.dns.names import order
+from loopback_iac.dns.names import name_text, name_wire, order
 from loopback_iac.dns.served import Look, Message, Record, Server, View
 from loopback_iac.dns.served.message import type_text
 
@@ -148,13 +148,11 @@ def answer_to(records, owner: str, kind: str) -> Message:
 def honest(records, owner: str, kind: str) -> Message:
     """As `answer_to`, with referrals, aliases, wildcards and what proves each."""
     held = {one.owner for one in records}
-    cut = next((up for up in _ups(owner) if up != ORIGIN and _is_cut(records, up)), "")
-    if cut and (cut, kind) != (owner, "DS"):
-        plain = [one for one in records if one.owner == cut and one.type == "NS"]
-        proof = _signed_of(records, cut, "DS") or _signed_of(records, cut, "NSEC")
-        glue = [one for one in records if one.type in ("A", "AAAA") and _below(one.owner, cut)]
-        more = {"authority": plain + proof, "additional": tuple(glue)}
-        return message((owner, kind), authoritative=False, **more)
+    for up in reversed(_ups(owner)):  # from the top: what leads away hides all that is below
+        if up != ORIGIN and (up, kind) != (owner, "DS") and _has(records, up, "NS"):
+            return _referral(records, (owner, kind), up)
+        if up != owner and _has(records, up, "DNAME"):
+            return _below_dname(records, (owner, kind), up)
     for type_ in dict.fromkeys((kind, "CNAME")):
         if there := _signed_of(records, owner, type_):
             return message((owner, kind), answer=there)
@@ -176,8 +174,23 @@ def _below(name: str, cut: str) -> bool:
     return name == cut or name.endswith(f".{cut}")
 
 
-def _is_cut(records, owner: str) -> bool:
-    return any(one.owner == owner and one.type == "NS" for one in records)
+def _has(records, owner: str, kind: str) -> bool:
+    return any(one.owner == owner and one.type == kind for one in records)
+
+
+def _referral(records, key: tuple[str, str], cut: str) -> Message:
+    plain = [one for one in records if one.owner == cut and one.type == "NS"]
+    proof = _signed_of(records, cut, "DS") or _signed_of(records, cut, "NSEC")
+    glue = [one for one in records if one.type in ("A", "AAAA") and _below(one.owner, cut)]
+    more = {"authority": plain + proof, "additional": tuple(glue)}
+    return message(key, authoritative=False, **more)
+
+
+def _below_dname(records, key: tuple[str, str], at: str) -> Message:
+    there = _signed_of(records, at, "DNAME")
+    target = name_text(next(one.wire for one in there if one.type == "DNAME"))
+    made = name_wire(key[0].removesuffix(at) + target)
+    return message(key, answer=[*there, Record(key[0], "CNAME", 3600, made)])
 
 
 def _signed_of(records, owner: str, kind: str) -> list[Record]:

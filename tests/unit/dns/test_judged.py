@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 
+import dns.exception
 import dns.rdatatype
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from loopback_iac.dns import parse_zone_file
-from loopback_iac.dns.served import Expected, check_served
+from loopback_iac.dns.served import Expected, check_served, group_records
 from loopback_iac.dns.served.check_server import must_be_asked
 from loopback_iac.dns.served.ds_gate import check_ds_gate
 from loopback_iac.dns.served.judge import Measure
@@ -29,6 +33,10 @@ from tests.unit.dns.signed import (
 )
 
 NEWER = TEXT.replace("hostmaster 7 ", "hostmaster 8 ")
+RICH = (
+    f"{TEXT}old DNAME ns1\n*.wild A 192.0.2.5\nwide CNAME ns1\n*.all CNAME ns1\nx.all A 192.0.2.6\n"
+    f"x.y.wild A 192.0.2.7\nsafe NS ns2.example.org.\nsafe DS 1 13 2 {'AB' * 32}\n"
+)
 ASKED = must_be_asked(Measure(DECLARED, None, 0))
 
 
@@ -70,6 +78,7 @@ OTHERWISE = {
     "an alias": TEXT.replace(WWW, "www CNAME ns1\n"),
     "a wildcard's": TEXT.replace(WWW, "* A 192.0.2.2\n* AAAA 2001:db8::1\n"),
     "a wildcard's alias": TEXT.replace(WWW, "* CNAME ns1\n"),
+    "a wildcard's above a wildcard": TEXT.replace("*.wild TXT", "* TXT"),
     "nothing": TEXT.replace(WWW, ""),
     "a delegation": TEXT.replace(WWW, "www NS ns.www\nns.www A 192.0.2.77\n"),
     "a delegation above": TEXT.replace('a.b.c TXT "deep"', "b.c NS ns.b.c\nns.b.c A 192.0.2.77"),
@@ -115,6 +124,9 @@ LIES = {
             *honest(signed(), key[0], "NSEC").answer,
         ],
     ),
+    "an alias of what is delegated": lambda key: message(
+        key, answer=[one._replace(owner=key[0]) for one in signed() if one.type == "CNAME"]
+    ),
     "an alias of a DNAME that says otherwise": lambda key: message(
         key,
         answer=[
@@ -123,6 +135,70 @@ LIES = {
         ],
     ),
 }
+
+
+LINES = [line for line in TEXT.splitlines()[4:] if not line.startswith("ns.child")]
+OTHERS = ["A 192.0.2.99", "CNAME ns1", "NS ns2.example.org.", 'TXT "x"', "DNAME example.org.", ""]
+
+
+@given(
+    changes=st.dictionaries(
+        st.sampled_from(LINES), st.sampled_from(OTHERS), min_size=1, max_size=4
+    ),
+    more=st.lists(st.sampled_from(["*", "*.b.c", "b.c", "c", "x.www", "zz"]), max_size=2),
+    kind=st.sampled_from(OTHERS[:4]),
+)
+def test_whoever_signs_rightly_is_never_called_a_liar(changes, more, kind):
+    """Any other zone under the same key, seen as an honest server answers."""
+    lines = TEXT.splitlines()
+    for line, other in changes.items():
+        lines[lines.index(line)] = f"{line.split()[0]} {other}" if other else ""
+    lines += [f"{owner} {kind}" for owner in more]
+    text = "\n".join(lines) + "\n"
+    try:
+        held = sign(text)
+    except (dns.exception.DNSException, ValueError):
+        return  # no zone: an alias beside other data
+    for transferred in (True, False):
+        assert verdict_on(held, transferred=transferred)[0] in ("equal", "diverged")
+
+
+@lru_cache(maxsize=1)
+def genuine():
+    """Every RRset of a zone with its signatures, and what is asked of it."""
+    records = sign(RICH)
+    groups = {}
+    for one in records:
+        kind = dns.rdatatype.to_text(int.from_bytes(one.wire[:2]))
+        groups.setdefault((one.owner, kind if one.type == "RRSIG" else one.type), []).append(one)
+    zone = parse_zone_file(RICH)
+    asked = must_be_asked(Measure(zone, None, 0))
+    return zone, [groups[key] for key in sorted(groups)], [k for k in asked if k[1] != "NS"]
+
+
+PICKED = st.lists(st.tuples(st.integers(0, 1000), st.booleans()), max_size=4)
+
+
+@given(which=st.integers(0, 1000), answer=PICKED, authority=PICKED, aa=st.booleans())
+def test_what_is_signed_proves_no_lie_wherever_it_is_put(which, answer, authority, aa):
+    """An answer made of genuine records, some in the name that was asked for, proves no absence."""
+    zone, groups, asked = genuine()
+    key = asked[which % len(asked)]
+    sections = []
+    for picked in (answer, authority):
+        found = []
+        for at, renamed in picked:
+            group = groups[at % len(groups)]
+            found += [one._replace(owner=key[0]) for one in group] if renamed else group
+        sections.append(found)
+    said = message(key, answer=sections[0], authority=sections[1], authoritative=aa)
+    view = replace(view_of(sign(RICH), transferred=False), answers={key: said})
+    report = check_served(Expected(zone, now(), ds_of(signed())), [view])
+    there = group_records(sections[0]).get(key)
+    expected = zone.rrset(*key)
+    if there is None or there.rdata != expected.rdata:
+        refused = {one.rule for one in report.findings} == {"no-answer"}
+        assert report.servers[0].verdict == "tampered" or refused
 
 
 def replace_authority(said, left_out):
@@ -135,25 +211,26 @@ def test_what_leads_elsewhere_is_held_to_its_signature(lie):
     key = ("www.example.net.", "A")
     if "DNAME" in lie:
         declared, key = parse_zone_file(f"{TEXT}x.old A 192.0.2.4\n"), ("x.old.example.net.", "A")
-    view = view_of(signed(), transferred=False)
-    view = replace(view, answers={key: LIES[lie](key)})
+    if "delegated" in lie:
+        declared, key = parse_zone_file(RICH), ("safe.example.net.", "DS")
+    view = replace(view_of(signed(), transferred=False), answers={key: LIES[lie](key)})
     report = check_served(Expected(declared, now(), ds_of(signed())), [view])
     assert report.servers[0].verdict == "tampered"
+
+
+def test_a_delegation_within_one_that_nobody_declared_is_other_and_no_lie():
+    declared = parse_zone_file(f"{TEXT}deep.sub NS ns1\n")
+    held = sign(f"{TEXT}sub NS ns2.example.org.\n")
+    for transferred in (True, False):
+        found, rules = verdict_on(held, declared=declared, transferred=transferred)
+        assert found == "diverged"
+        assert rules <= {"rrset-missing", "rrset-extra"}
 
 
 def test_a_name_below_a_dname_is_other_and_no_lie():
     declared = parse_zone_file(f"{TEXT}x.old A 192.0.2.4\n")
     held = sign(f"{TEXT}old DNAME ns1\n")
-    key = ("x.old.example.net.", "A")
-    made = [
-        one._replace(owner=key[0], wire=b"\1x\3ns1\7example\3net\0")
-        for one in held
-        if one.type == "CNAME"
-    ]
-    said = message(key, answer=[*honest(held, "old.example.net.", "DNAME").answer, *made])
-    view = replace(view_of(held, transferred=False), answers={key: said})
-    report = check_served(Expected(declared, now(), ds_of(signed())), [view])
-    assert report.servers[0].verdict == "diverged"
+    assert verdict_on(held, declared=declared, transferred=False)[0] == "diverged"
 
 
 def test_signatures_that_have_all_expired_are_late_and_no_lie():
@@ -254,6 +331,9 @@ def test_a_ds_of_sha1_is_not_checked_and_no_stray():
     both = (*sha1(signed()), *ds_of(signed()))
     report = check_served(Expected(DECLARED, now(), both), [view_of(signed())])
     assert ({one.rule for one in report.findings}, report.trust) == ({"unchecked"}, "DS")
+    wrong = (*sha1(signed()), *ds_of(sign(TEXT, key="of somebody else")))
+    report = check_served(Expected(DECLARED, now(), wrong), [view_of(signed())])
+    assert {one.rule for one in report.findings} == {"unchecked", "ds-no-key"}
 
 
 STARRED = TEXT + "* A 192.0.2.88\n"
