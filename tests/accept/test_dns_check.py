@@ -334,7 +334,7 @@ def test_a_parent(fleet, fault):
     assert all("parent was not asked" not in line for line in report.unknown)
 
 
-@pytest.mark.parametrize("nsec3", ["on", "on\n    nsec3-opt-out: on"])
+@pytest.mark.parametrize("nsec3", ["on", "on\n    nsec3-opt-out: on"], ids=["all", "opt-out"])
 def test_nsec3_denies_as_well_and_cannot_be_walked(fleet, nsec3):
     signer = knot(fleet.image, "hashed", TEXT, sign={"nsec3": nsec3})
     with running(signer):

@@ -10,6 +10,8 @@ from loopback_iac.dns.served.message import Message, Reply
 from loopback_iac.dns.served.signatures import Served, group_records
 from loopback_iac.dns.zone import Key
 
+LEADING = ("CNAME", "DNAME")
+
 
 class Redirect(NamedTuple):
     """What leads to another name; `wrong`: how its CNAME is not what its DNAME makes."""
@@ -22,7 +24,7 @@ class Redirect(NamedTuple):
 def find_redirect(reply: Reply | None, key: Key, zone: str) -> Redirect | None:
     """What an answer has in place of the RRset that was asked for."""
     owner, kind = key
-    if not isinstance(reply, Message):
+    if not isinstance(reply, Message) or not any(one.type in LEADING for one in reply.answer):
         return None
     found = group_records(reply.answer)
     alias = found.get((owner, "CNAME"))

@@ -204,12 +204,13 @@ def _signed_of(records, owner: str, kind: str) -> list[Record]:
 
 
 def _cover(records, name: str) -> list[Record]:
-    """The NSEC that a name falls behind."""
-    at = max(
-        (one.owner for one in records if one.type == "NSEC" and order(one.owner) < order(name)),
-        key=order,
-    )
-    return _signed_of(records, at, "NSEC")
+    return _signed_of(records, cover_of(records, name), "NSEC")
+
+
+def cover_of(records, name: str) -> str:
+    """Where the NSEC stands that a name falls behind."""
+    before = {one.owner for one in records if one.type == "NSEC"}
+    return max((owner for owner in before if order(owner) < order(name)), key=order)
 
 
 def view_of(

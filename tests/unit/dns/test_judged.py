@@ -23,6 +23,7 @@ from tests.unit.dns.signed import (
     LIFE_S,
     ORIGIN,
     TEXT,
+    cover_of,
     honest,
     message,
     now,
@@ -380,3 +381,24 @@ def test_a_name_to_ask_for_fits_into_any_zone(last):
     assert size <= 255
     assert found.endswith(zone)
     assert (found == zone) == (len(zone) + 1 > 253)
+
+
+@given(answer=PICKED, authority=PICKED, rcode=st.sampled_from(["NOERROR", "NXDOMAIN"]))
+def test_what_is_signed_opens_no_gate_wherever_it_is_put(answer, authority, rcode):
+    """Genuine records that are no proof of this absence; without a wildcard there is one only."""
+    _, groups, _ = genuine()
+    name = missing_name(ORIGIN)
+    sections = []
+    for picked in (answer, authority):
+        found = []
+        for at, renamed in picked:
+            group = groups[at % len(groups)]
+            found += [one._replace(owner=name) for one in group] if renamed else group
+        sections.append(found)
+    said = message((name, "A"), answer=sections[0], authority=sections[1], rcode=rcode)
+    whole = view_of(sign(RICH))
+    looks = {way: look._replace(nxdomain=said) for way, look in whole.looks.items()}
+    gate = check_ds_gate(ORIGIN, [replace(whole, looks=looks)], now())
+    needed = {cover_of(sign(RICH), absent) for absent in (name, f"*.{ORIGIN}")}
+    proofs = {one.owner for one in sections[1] if one.type == "NSEC"}
+    assert not gate.open or needed <= proofs
