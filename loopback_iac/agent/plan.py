@@ -40,7 +40,7 @@ _ORDER = (
     "sysusers", "units", "tmpfiles", "tunnel-restart", "tunnel-peers", "sysctl", "nftables",
     "routes",
     "exporter", "chrony", "sshd", "haproxy", "haproxy-restart", "bird", "bird-restart",
-    "blackholes", "knot", "knot-restart", "nsd", "zone", "watch", "arbiter", "hold",
+    "blackholes", "knot", "knot-restart", "nsd", "zones", "watch", "arbiter", "hold",
 )  # fmt: skip
 
 
@@ -60,9 +60,11 @@ def plan_steps(
     """What to reload.
 
     In:  paths that changed (a path missing in `new` was removed); the files before and after.
-    Out: steps in the order in which they are done, each once.
+    Out: steps in the order in which they are done, each once; all zones are one, and one that goes
+         is in the configuration no more: nothing is left to load.
     """
     steps: set[Step] = set()
+    zones: list[str] = []
     for path in changed:
         kind = parse_place(path, role).kind
         tunnel = tunnel_of(path)
@@ -74,10 +76,14 @@ def plan_steps(
             steps.add(Step(_tunnel_step(old.get(path), new[path]), tunnel))
         elif kind == "exporter" and path in new:
             steps.add(Step(kind, path.rsplit("/", 1)[1]))
-        elif kind in ("knot", "zone"):
-            steps |= _zone_steps(path, old, new)
+        elif kind == "knot":
+            steps |= _knot_steps(path, old, new)
+        elif kind == "zone":
+            zones += [zone_of(path) or ""] if path in new else []
         elif kind in ("chrony", "sshd", "blackholes") or (path in new and not tunnel):
             steps.add(Step(kind))
+    if zones:  # one wait for all of them: it has to end before the apply is taken back
+        steps.add(Step("zones", " ".join(sorted(zones))))
     for step in tuple(steps):  # a restart takes everything in that a reload would
         steps -= {Step(_LESSER.get(step.kind, ""), step.name)}
     return sorted(steps, key=lambda step: (_ORDER.index(step.kind), step.name))
@@ -102,12 +108,9 @@ def _unit_steps(path: str, unit: str, new: Mapping[str, SetFile]) -> set[Step]:
     return set()
 
 
-def _zone_steps(path: str, old: Mapping[str, SetFile], new: Mapping[str, SetFile]) -> set[Step]:
-    """A zone that goes is in the configuration no more: nothing is left to load."""
+def _knot_steps(path: str, old: Mapping[str, SetFile], new: Mapping[str, SetFile]) -> set[Step]:
     if path not in new:
         return set()
-    if zone := zone_of(path):
-        return {Step("zone", zone)}
     before = old.get(path)
     known = before is not None and head_of(before.text) == head_of(new[path].text)
     return {Step("knot" if known else "knot-restart")}

@@ -17,14 +17,17 @@ from .programs import run
 from .refusal import RefusedError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from .bundle import HostSet
 
 KNOT, NSD = "/etc/knot/knot.conf", "/etc/nsd/nsd.conf"
 ZONES = "/etc/loopback/zones"
 _ZONE = re.compile(re.escape(ZONES) + r"/([a-z0-9_][a-z0-9_.-]*\.)zone")
 _LISTEN = re.compile(r"^ +(?:listen: \[([^]]*)\]|ip-address: (\S+))$", re.MULTILINE)
-# signing a large zone anew takes as long as that; the apply's own limit lies above it
+# signing all zones anew takes as long as that; the apply's own limit lies above it
 LOAD_S = 100
+MAX_TOLD = 3
 PATIENCE_S = 1.0
 # RFC 1035 4.1.1: an answer, authoritative, and the code in the last four bits
 _QR, _AA, _RCODE = 0x8000, 0x0400, 0x000F
@@ -63,19 +66,31 @@ def head_of(text: str) -> str:
     return text.partition("\nkey:\n")[0]
 
 
-def load_zone(zone: str) -> None:
-    """Have Knot read one zone again, and wait until it is signed.
+def load_zones(zones: Sequence[str]) -> None:
+    """Have Knot read zones again, and wait once until all are signed.
 
-    Raises: RefusedError; Knot serves the zone as it was.
+    Knot goes on behind a zone that it refuses, so all that it refuses are told at once.
+
+    Raises: RefusedError; Knot serves zones that it refused as they were.
     """
-    outcome = run("knotc", "-b", "-t", str(LOAD_S), "zone-reload", zone, timeout_s=LOAD_S + 5)
-    if outcome.code:
-        lines = run("journalctl", "-u", "knot", "-n", "40", "--no-pager", "-o", "cat").out
-        said = [line for line in lines.splitlines() if f"[{zone}]" in line][-4:]
-        raise RefusedError(
-            f"knot did not load {zone}: {outcome.complaint}\n    " + "\n    ".join(said),
-            fix="correct the zone; the one before is served on",
-        )
+    words = ("knotc", "-b", "-t", str(LOAD_S), "zone-reload", *zones)
+    outcome = run(*words, timeout_s=LOAD_S + 5)
+    if not outcome.code:
+        return
+    refused = [zone for zone in zones if f"[{zone}]" in outcome.complaint]
+    last = str(min(40 + 20 * len(zones), 2000))
+    lines = run("journalctl", "-u", "knot", "-n", last, "--no-pager", "-o", "cat").out.splitlines()
+    said = [line for zone in refused[:MAX_TOLD] for line in lines if f"[{zone}]" in line][-12:]
+    raise RefusedError(
+        f"knot did not load {_listed(refused or zones)}: {outcome.complaint}\n    "
+        + "\n    ".join(said),
+        fix="correct the zone; the one before is served on",
+    )
+
+
+def _listed(zones: Sequence[str]) -> str:
+    more = f" and {len(zones) - MAX_TOLD} more" if len(zones) > MAX_TOLD else ""
+    return ", ".join(zones[:MAX_TOLD]) + more
 
 
 def check_answers(kept: HostSet) -> list[str]:

@@ -10,6 +10,7 @@ from loopback_iac.model.problem import Problem
 
 SIGNERS = frozenset({"CDNSKEY", "CDS", "DNSKEY", "NSEC", "NSEC3", "NSEC3PARAM", "RRSIG", "ZONEMD"})
 BESIDE_CNAME = frozenset({"CNAME", "NSEC", "RRSIG"})  # RFC 4034 3 and 4
+GLUE = frozenset({"A", "AAAA"})
 AT_CUT = frozenset({"A", "AAAA", "DS", "NS"}) | SIGNERS
 MIN_SERVERS = 2  # RFC 2182 5
 WEEK_S = 7 * 86_400
@@ -113,9 +114,10 @@ def _check_below_dname(zone: Zone) -> Iterator[Problem]:
 
 def check_cuts(zone: Zone) -> Iterator[Problem]:
     """Delegations: what stands at and below them, their DS."""
+    servers = {name for rrset in zone.by_type.get("NS", []) for name in _servers(rrset)}
     for owner in sorted(zone.cuts, key=names.order):
         for kind, rrset in zone.by_owner[owner].items():
-            if kind not in AT_CUT:
+            if kind not in AT_CUT or (kind in GLUE and owner not in servers):
                 got, need = f"{kind} at a delegation", "NS, DS and addresses of its servers"
                 fix = "declare it in the zone that is delegated"
                 yield finding("below-cut", rrset, got, need, fix)
@@ -125,7 +127,7 @@ def check_cuts(zone: Zone) -> Iterator[Problem]:
     if zone.cuts:
         for rrset in zone.rrsets:
             cut = zone.cut_above(rrset.owner)
-            if cut is not None and rrset.type not in ("A", "AAAA"):
+            if cut is not None and (rrset.type not in GLUE or rrset.owner not in servers):
                 got, need = f"stands below the delegation of {cut}", "addresses of name servers"
                 fix = "declare it in the zone that is delegated, or remove the delegation"
                 yield finding("below-cut", rrset, got, need, fix)
@@ -133,6 +135,11 @@ def check_cuts(zone: Zone) -> Iterator[Problem]:
         if rrset.owner != zone.name and rrset.owner not in zone.cuts:
             got, need = "DS without NS", "the NS of the delegation beside it"
             yield finding("ds-no-delegation", rrset, got, need, "add its NS, or remove it")
+
+
+def _servers(rrset: RRset) -> Iterator[str]:
+    """A delegation may be served by a name below another one (RFC 9471 2.2: sibling glue)."""
+    return map(names.name_text, rrset.rdata)
 
 
 def check_owners(zone: Zone) -> Iterator[Problem]:

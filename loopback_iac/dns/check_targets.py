@@ -34,15 +34,24 @@ def stand_of(zone: Zone, name: str) -> Stand:
         return Stand.OUTSIDE
     if name in zone.cuts or zone.cut_above(name) is not None:
         return Stand.OUTSIDE
-    if name in zone.names:
-        return _stand(zone.by_owner.get(name, {}))
-    closest = name
-    while closest not in zone.names:
-        closest = names.parent(closest)
-    if any("DNAME" in zone.by_owner.get(above, {}) for above in _up(closest, zone.name)):
+    closest = _closest(zone, name)
+    below_dname = any("DNAME" in zone.by_owner.get(up, {}) for up in _up(closest, zone.name))
+    if closest != name and below_dname:
         return Stand.OUTSIDE
-    types = zone.by_owner.get(f"*.{closest}")
+    types = types_at(zone, name)
     return Stand.MISSING if types is None else _stand(types)
+
+
+def types_at(zone: Zone, name: str) -> Mapping[str, RRset] | None:
+    """What a name within a zone has, by itself or by a wildcard; None: it does not exist."""
+    closest = _closest(zone, name)
+    return zone.by_owner.get(name, {}) if closest == name else zone.by_owner.get(f"*.{closest}")
+
+
+def _closest(zone: Zone, name: str) -> str:
+    while name not in zone.names:
+        name = names.parent(name)
+    return name
 
 
 def _stand(types: Mapping[str, RRset]) -> Stand:
@@ -62,17 +71,20 @@ def _up(name: str, top: str) -> Iterator[str]:
 
 def targets(rrset: RRset) -> Iterator[str]:
     """The hosts that NS, MX, SRV, SVCB and HTTPS records name; "." (none) is left out."""
-    for wire in rrset.rdata:
-        if rrset.type == "NS":
-            name = names.name_text(wire)
-        elif rrset.type == "MX":
-            name = names.name_text(wire[2:])
-        else:
-            data = opened(rrset.type, wire)
-            assert isinstance(data, SRV | SVCBBase)  # noqa: S101  # their types' classes
-            name = names.text_of(data.target)
-        if name != ".":
-            yield name
+    return (name for wire in rrset.rdata for name in _named(rrset, wire))
+
+
+def _named(rrset: RRset, wire: bytes) -> Iterator[str]:
+    if rrset.type == "NS":
+        name = names.name_text(wire)
+    elif rrset.type == "MX":
+        name = names.name_text(wire[2:])
+    else:
+        data = opened(rrset.type, wire)
+        assert isinstance(data, SRV | SVCBBase)  # noqa: S101  # their types' classes
+        name = names.text_of(data.target)
+    if name != ".":
+        yield name
 
 
 def check_targets(zone: Zone) -> Iterator[Problem]:
@@ -98,9 +110,19 @@ def _check_target(zone: Zone, rrset: RRset, name: str) -> Iterator[Problem]:
     if stand is Stand.ALIAS and rrset.type in NO_ALIAS:
         need, fix = "a name with addresses", "name the host itself, or give it A and AAAA"
         yield finding("target-cname", rrset, f"{name} {stand.value}", need, fix)
+    elif stand is Stand.NO_ADDRESS and name != rrset.owner and _leads_on(zone, rrset, name):
+        return
     elif stand in (Stand.MISSING, Stand.NO_ADDRESS):
         need, fix = "a name with A or AAAA", "declare its addresses, or correct the name"
         yield finding("target-missing", rrset, f"{name} {stand.value}", need, fix)
+
+
+def _leads_on(zone: Zone, rrset: RRset, name: str) -> bool:
+    """Whether a record is another name for one of its own type (RFC 9460 2.4.2: AliasMode)."""
+    if rrset.type not in ("HTTPS", "SVCB") or rrset.type not in (types_at(zone, name) or {}):
+        return False
+    modes = {int.from_bytes(wire[:2]) for wire in rrset.rdata if name in _named(rrset, wire)}
+    return modes == {0}
 
 
 def _is_address(rrset: RRset, name: str) -> Problem:

@@ -11,7 +11,7 @@ from loopback_iac.model.problem import Problem
 ERRORS = {
     "a-label-invalid": "RFC 5890 2.3.2.1: a label that begins with xn-- decodes to a U-label",
     "apex-ns-few": "RFC 2182 5: a zone has two name servers at least",
-    "below-cut": "RFC 1034 4.2.1: below a delegation only addresses of its name servers stand",
+    "below-cut": "RFC 1034 4.2.1: at and below a delegation only addresses of name servers stand",
     "below-dname": "RFC 6672 2.4: nothing stands below a DNAME",
     "caa-critical": "RFC 8659 4.5: a CA that does not know a critical tag issues nothing",
     "caa-value": "RFC 8659 4.1 to 4.4: flags 0 or 128, a tag of letters and digits, its value",
@@ -36,7 +36,7 @@ ERRORS = {
     "sshfp-value": "RFC 4255 3.1, RFC 6594 3: SHA-1 has 20 octets, SHA-256 32",
     "target-address": "RFC 1035 3.3: a target is a name, never an address",
     "target-cname": "RFC 2181 10.3, RFC 2782: NS, MX and SRV name a host, not its alias",
-    "target-missing": "RFC 1912 2.8: what NS, MX, SRV, SVCB name within the zone exists",
+    "target-missing": "RFC 1912 2.8, RFC 9460 2.4.2: hosts named within the zone exist",
     "tlsa-value": "RFC 6698 2.1: usage 0-3, selector 0-1, SHA-256 32 octets, SHA-512 64",
     "wildcard-ns": "RFC 4592 4.2: a delegation by wildcard is undefined",
 }

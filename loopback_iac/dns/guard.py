@@ -35,15 +35,16 @@ class Danger(Enum):
     SHARE = "share"
 
 
-_KEYS = {"DS": Danger.DS, "DNSKEY": Danger.DNSKEY}
-_MAIL_AND_CA = {"MX": Danger.MX, "CAA": Danger.CAA}
+# RFC 8659 3 and 4.2: the first CAA of a name takes the place of those above it, and forbids all
+# authorities that it does not name; each one more allows another
+_ALWAYS = {"CAA": Danger.CAA, "DS": Danger.DS, "DNSKEY": Danger.DNSKEY}
 HARM = {
     Danger.APEX_NS: "resolvers ask whoever stands here; a wrong name takes the zone away",
     Danger.DS: "a DS that fits no key makes every answer bogus",
     Danger.DNSKEY: "a key that is missed makes every answer bogus",
     Danger.LAST_ADDRESS: "the name has no address afterwards",
     Danger.MX: "mail goes elsewhere, or nowhere",
-    Danger.CAA: "other authorities may issue certificates afterwards",
+    Danger.CAA: "who may issue certificates for it and for what is below it changes",
     Danger.DELETE: "the records are gone",
     Danger.SHARE: "much of the zone changes at once",
 }
@@ -120,7 +121,7 @@ def _risks(found: Difference, change: Change) -> Iterator[Risk]:
         return
     sides = (change.old, change.new)
     digest = _digest(repr((side.rdata, side.ttl_s)) if side else "" for side in sides)
-    if danger in (Danger.APEX_NS, Danger.DS, Danger.DNSKEY):
+    if danger in (Danger.APEX_NS, Danger.DS, Danger.DNSKEY, Danger.MX, Danger.CAA):
         got = _told(change)
     else:
         got = f"removes {', '.join(_values(change))}"
@@ -133,13 +134,25 @@ def _danger(found: Difference, change: Change) -> Danger | None:
     alters = change.kind is not Kind.TTL
     if rrset.type == "NS" and rrset.owner == found.old.name:
         return Danger.APEX_NS if alters else None
-    if rrset.type in _KEYS:
-        return _KEYS[rrset.type] if alters else None
-    if rrset.type in _MAIL_AND_CA and change.removed:
-        return _MAIL_AND_CA[rrset.type]
+    if rrset.type in _ALWAYS:
+        return _ALWAYS[rrset.type] if alters else None
+    if rrset.type == "MX" and alters and _moves_mail(found, change):
+        return Danger.MX
     if rrset.type in ADDRESSES and gone and _last(found, change):
         return Danger.LAST_ADDRESS
     return Danger.DELETE if gone else None
+
+
+def _moves_mail(found: Difference, change: Change) -> bool:
+    """Whether mail that was taken somewhere goes elsewhere; one more host for bad days moves none.
+
+    A name without MX has its mail at its own address, or at that of its alias, until its first MX.
+    Sources: RFC 5321 5.1 (preferences, and the implicit MX), RFC 7505 3 (a null MX ends it).
+    """
+    if change.old:
+        best = min(wire[:2] for wire in change.old.rdata)
+        return bool(change.removed) or any(wire[:2] <= best for wire in change.added)
+    return bool(found.old.by_owner.get(change.rrset.owner, {}).keys() & {*ADDRESSES, "CNAME"})
 
 
 def _digest(parts: Iterable[str]) -> str:

@@ -25,6 +25,7 @@ MAX_DEPTH = 16  # of $INCLUDE; nobody nests deeper on purpose
 _TTL = re.compile(r"[0-9]+|(?:[0-9]+[wdhms])+", re.IGNORECASE)
 _CLASS = re.compile(r"IN|CH|HS|CS|NONE|ANY|CLASS[0-9]+", re.IGNORECASE)
 _ORIGIN = re.compile(r"^\$ORIGIN[ \t]+(\S+)", re.MULTILINE | re.IGNORECASE)
+_ROOTED = re.compile(r"^([^\s;$@.][^\s;]*?)\.?[ \t].*\bSOA\b", re.MULTILINE | re.IGNORECASE)
 _SOA = re.compile(r"^([^\s;$]+\.)[ \t].*\bSOA\b", re.MULTILINE | re.IGNORECASE)
 
 
@@ -95,12 +96,24 @@ def _zone_name(text: str, origin: str | None, title: str, problems: list[Problem
             fix = "write $ORIGIN with the zone's name and a final dot on its first line"
             problems.append(Problem(title, got, need, fix, "origin-missing", f"{title}:1"))
             return None
+        if found[1] == ".":
+            problems.append(_root(text, title))
+            return None
         origin = found[1]
     try:
         return names.parse_zone_name(origin)
     except Refusal as cause:
         problems.append(cause.at("origin"))
         return None
+
+
+def _root(text: str, title: str) -> Problem:
+    """Some servers write $ORIGIN . into their files; the zone is then the one that has the SOA."""
+    owner = _ROOTED.search(text)
+    line = f"$ORIGIN {owner[1]}." if owner else "$ORIGIN with the zone's name and a final dot"
+    got, need = "its first $ORIGIN is the root, which is no zone served here", "the zone's name"
+    fix = f"name the zone, or write {line} before it"
+    return Problem(title, got, need, fix, "origin-root", f"{title}:1")
 
 
 @dataclass

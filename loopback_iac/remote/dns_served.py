@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from loopback_iac.dns import names
 from loopback_iac.dns.check_structure import SIGNERS
+from loopback_iac.dns.served.chain import next_name, types_in
 from loopback_iac.dns.served.check_server import differing, must_be_asked
-from loopback_iac.dns.served.denial import next_name, types_in
 from loopback_iac.dns.served.judge import Measure
 from loopback_iac.dns.served.message import Message, Silence
 from loopback_iac.dns.served.signatures import Keys, Served, group_records
 from loopback_iac.dns.served.view import (
-    MISSING_NAME,
     MISSING_TYPE,
     TCP,
     UDP,
@@ -23,6 +22,7 @@ from loopback_iac.dns.served.view import (
     ParentView,
     Server,
     View,
+    missing_name,
     read_answer,
     read_refusal,
     serial_of,
@@ -125,7 +125,7 @@ async def _look(server: Server, zone: str, limits: Limits) -> dict[str, Look]:
         (zone, "SOA"),
         (zone, "DNSKEY"),
         (zone, MISSING_TYPE),
-        (names.join(MISSING_NAME, zone), "A"),
+        (missing_name(zone), "A"),
     ]
     first = {UDP: ask_udp, TCP: ask_tcp}
     looks = {}

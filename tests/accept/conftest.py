@@ -8,6 +8,7 @@ import pytest
 
 from loopback_iac.lab.image import ensure_image
 from tests.accept.parsers import Image
+from tests.accept.served_zone import signed_fleet
 
 
 @pytest.fixture(scope="session")
@@ -35,3 +36,16 @@ def image(tmp_path_factory):
             subprocess.run(["umount", str(root)], check=True)
     finally:
         subprocess.run(["umount", str(ground)], check=True)
+
+
+@pytest.fixture(scope="session")
+def signed_servers(image):
+    with signed_fleet(image) as made:
+        yield made
+
+
+@pytest.fixture
+def fleet(signed_servers):
+    """A signer and two servers of its zone, as it signed it again after each test."""
+    yield signed_servers
+    signed_servers.as_signed()

@@ -11,7 +11,6 @@ import json
 import re
 import shlex
 import shutil
-import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +21,7 @@ from tests.accept.network import Namespace, cable, namespaces, wait_for
 from tests.golden import primaries
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Iterator
 
     from loopback_iac.render import HostFiles
@@ -89,15 +89,7 @@ class Machine:
         """Start what it has a configuration for; it logs to a file of its own."""
         program = next(p for path, p in PROGRAMS.items() if (self.ground / path).exists())
         options = ["-d"] if program == "nsd" else ["-c", "/etc/knot/knot.conf"]
-        with (self.ground / "log").open("a") as log:
-            self.daemon = subprocess.Popen(
-                ["nsenter", f"--net=/run/netns/{self.space.name}", *self.words(program, *options)],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                text=True,
-            )
-        self.space.processes.append(self.daemon)
+        self.daemon = self.space.start_daemon(self.ground / "log", *self.words(program, *options))
 
     @property
     def log(self) -> str:

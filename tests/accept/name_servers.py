@@ -1,4 +1,8 @@
-"""Knot and NSD of the hosts' image on ports of this machine's loopback, and somebody in between."""
+"""Knot and NSD of the hosts' image on ports of this machine's loopback, and somebody in between.
+
+Their configurations are these tests' own, so that they may serve anything; `dns_hosts` has the
+rendered ones, each host in a namespace of its own.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,7 @@ import dns.query
 import dns.rdatatype
 
 from loopback_iac.dns.served import Server
-from tests.accept.network import wait_for
+from tests.accept.network import start_logged, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -72,7 +76,7 @@ class Daemon:
     port: int
     words: list[str]
     zone: str = ZONE
-    process: subprocess.Popen[bytes] | None = None
+    process: subprocess.Popen[str] | None = None
     options: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -90,10 +94,7 @@ class Daemon:
         self.image.write(f"/dns/{self.name}/{name}", text)
 
     def start(self) -> None:
-        with (self.home / "log").open("ab") as log:
-            self.process = subprocess.Popen(
-                self.inside(self.words), stdin=subprocess.DEVNULL, stdout=log, stderr=log
-            )
+        self.process = start_logged(self.home / "log", *self.inside(self.words))
         wait_for(lambda: self.serial() is not None, 30)
 
     def stop(self) -> None:

@@ -49,6 +49,12 @@ class Namespace:
         self.processes.append(process)
         return process
 
+    def start_daemon(self, log: Path, *words: str) -> subprocess.Popen[str]:
+        """A daemon that stays in the foreground; the process is the daemon itself."""
+        process = start_logged(log, "nsenter", f"--net=/run/netns/{self.name}", *words)
+        self.processes.append(process)
+        return process
+
     def serve(self, name: str, address: str, port: int) -> subprocess.Popen[str]:
         """A worker's ingress: reads the PROXY header and answers with what it said."""
         process = self.start(sys.executable, str(ENDS), "serve", name, address, str(port))
@@ -64,6 +70,14 @@ class Namespace:
         """As `ask`, with each connection kept open until the last has its answer."""
         words = [sys.executable, str(ENDS), "hold", address, str(port), source, str(count)]
         return json.loads(self.run(*words).stdout)
+
+
+def start_logged(log: Path, *words: str) -> subprocess.Popen[str]:
+    """Start a program; what it says is added to a file."""
+    with log.open("a") as stream:
+        return subprocess.Popen(
+            words, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, text=True
+        )
 
 
 def wait_for(happened: Callable[[], bool], deadline_s: float = 10.0) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,6 +20,7 @@ from tests.golden import case as golden
 from tests.golden import primaries
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Iterator
     from pathlib import Path
 
@@ -60,15 +60,7 @@ class Pop(Machine):
 
     def run_unit(self, unit: str) -> subprocess.Popen[str]:
         """Start a daemon; the process is the daemon itself."""
-        with (self.ground / f"{unit}.log").open("a") as log:
-            process = subprocess.Popen(
-                ["nsenter", f"--net=/run/netns/{self.space.name}", *self.words(*PROGRAMS[unit])],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                text=True,
-            )
-        self.space.processes.append(process)
+        process = self.space.start_daemon(self.ground / f"{unit}.log", *self.words(*PROGRAMS[unit]))
         (self.ground / f"run/loopback/gate/{unit}.pid").write_text(str(process.pid))
         return process
 

@@ -13,22 +13,9 @@ from tests.accept.served_zone import (
     TEXT,
     gate,
     run_verb,
-    signed_fleet,
     strip,
     text_ds,
 )
-
-
-@pytest.fixture(scope="module")
-def fleet(image):
-    with signed_fleet(image) as made:
-        yield made
-
-
-@pytest.fixture(autouse=True)
-def _as_signed(fleet):
-    yield
-    fleet.as_signed()
 
 
 def test_the_gates_verb_prints_the_ds_or_who_fails(fleet):

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import dns.dnssec
 import dns.name
 import dns.rdatatype
 import dns.rrset
 import pytest
 
+import loopback_iac.agent
 from loopback_iac.render import transfer_secret
 from tests.accept.dns_hosts import SECRET, Hosts, hosts
 from tests.accept.network import wait_for
 from tests.golden import primaries
 
 ZONE = "example.net."
+AGENT = Path(loopback_iac.agent.__file__).parent
 
 
 @pytest.fixture(scope="module")
@@ -152,3 +157,40 @@ def test_a_broken_zone_is_refused_and_the_old_one_served(travel, wrong, says):
         assert server.answer(f"www.{ZONE}", "A") == ["203.0.113.10"]
     travel.put(ZONE, text)
     assert travel.load(ZONE).returncode == 0
+
+
+LOAD = """\
+import sys
+sys.path.insert(0, "/etc/loopback")
+from agent.refusal import RefusedError
+from agent.zones import load_zones
+try:
+    load_zones(sys.argv[1:])
+except RefusedError as refused:
+    sys.exit(refused.what)
+"""
+OTHER = "example.org."
+
+
+@pytest.mark.parametrize("broken", [ZONE, OTHER])
+def test_one_of_several_zones_that_is_broken_leaves_none_changed(travel, broken):
+    """The agent's own step: both zones are asked for, one is refused, and both go back."""
+    shutil.copytree(AGENT, travel.primary.ground / "etc/loopback/agent", dirs_exist_ok=True)
+    texts = {name: travel.zone_text(name) for name in (ZONE, OTHER)}
+    load = ("python3", "-B", "-c", LOAD, ZONE, OTHER)
+    for name, text in texts.items():
+        wrong = "new IN CNAME a\nnew IN CNAME b\n" if name == broken else ""
+        travel.put(name, f"{text}new 300 IN TXT new\n{wrong}")
+    refused = travel.primary.run(*load)
+    (whole,) = texts.keys() - {broken}
+    assert refused.returncode == 1
+    assert f"knot did not load {broken}:" in refused.stderr
+    assert whole not in refused.stderr
+    assert travel.primary.answer(f"new.{whole}", "TXT")
+    assert not travel.primary.answer(f"new.{broken}", "TXT")
+    for name, text in texts.items():
+        travel.put(name, text)
+    assert travel.primary.run(*load).returncode == 0
+    for name in texts:
+        assert not travel.primary.answer(f"new.{name}", "TXT")
+        travel.wait_served(name)

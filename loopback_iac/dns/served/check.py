@@ -135,9 +135,10 @@ def _merged(found: Iterable[Finding]) -> Iterator[Finding]:
 
 
 def _newest(sightings: Iterable[Sighting]) -> int | None:
+    """The newest serial that a key of the zone signed, or any where none signs."""
     newest: int | None = None
     for sight in sightings:
-        for serial in sight.serials.values():
+        for serial in sorted(sight.sealed_serials):
             if newest is None or is_older(newest, serial):
                 newest = serial
     return newest

@@ -5,11 +5,20 @@ from collections.abc import Iterator
 from loopback_iac.dns import names
 from loopback_iac.dns.served.judge import shown_values
 from loopback_iac.dns.served.message import Message, Silence
-from loopback_iac.dns.served.signatures import Served, group_records, matching_keys
+from loopback_iac.dns.served.signatures import (
+    COMPUTED,
+    DIGESTS,
+    UNCHECKED,
+    Served,
+    group_records,
+    matching_keys,
+    why_unchecked,
+)
 from loopback_iac.dns.served.trust import Trust, read_ds
 from loopback_iac.dns.served.view import Finding, ParentView, View, read_answer, read_refusal
 from loopback_iac.dns.zone import Key, Zone
 
+CHECKED = f"{COMPUTED}, digest type {' or '.join(map(str, DIGESTS))}"
 DELETES = b"\0\0\0"  # key tag 0, algorithm 0: RFC 8078 4
 
 
@@ -50,14 +59,19 @@ def check_ds(
     """
     if not ds:
         return
+    usable = tuple(wire for wire in ds if not why_unchecked(wire))
+    for wire in ds:
+        if why := why_unchecked(wire):
+            got = f"{why}: {shown_values('DS', (wire,))}"
+            yield _finding(where, UNCHECKED, (zone, "DS"), got, CHECKED)
     named: set[bytes] = set()
     for keys in trust.sets.values():
-        named |= set(matching_keys(zone, ds, keys))
-    if not named:
-        got, need = shown_values("DS", ds), "the DS of a key of the zone"
+        named |= set(matching_keys(zone, usable, keys))
+    if usable and not named:
+        got, need = shown_values("DS", usable), "the DS of a key of the zone"
         yield _finding(where, "ds-no-key", (zone, "DS"), got, need)
         return
-    for wire in ds:
+    for wire in usable:
         if wire not in named:
             got, need = shown_values("DS", (wire,)), "the DS of a key that some server has"
             yield _finding(where, "ds-stray", (zone, "DS"), got, need)
@@ -71,7 +85,12 @@ def check_cds(zone: str, view: View, ds: tuple[bytes, ...], trust: Trust) -> Ite
     cds = _apex(view, zone, "CDS")
     cdnskey = _apex(view, zone, "CDNSKEY")
     for wire in cds:
-        if wire[:3] != DELETES and not matching_keys(zone, (wire,), keys):
+        if wire[:3] == DELETES or matching_keys(zone, (wire,), keys):
+            continue
+        if why := why_unchecked(wire):
+            got = f"{why}: {shown_values('CDS', (wire,))}"
+            yield Finding(*place, UNCHECKED, zone, "CDS", got, CHECKED)
+        else:
             got, need = shown_values("CDS", (wire,)), "the digest of a key of its DNSKEY set"
             yield Finding(*place, "cds-differs", zone, "CDS", got, need)
     for wire in cdnskey:

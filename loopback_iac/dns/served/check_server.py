@@ -1,23 +1,21 @@
 """One server, held against what is declared: everything that can be told without the others."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from loopback_iac.dns import names
 from loopback_iac.dns.check_structure import SIGNERS
-from loopback_iac.dns.served.denial import find_promised
+from loopback_iac.dns.served.denial import UNPROVEN, find_cuts, find_promised
 from loopback_iac.dns.served.judge import (
     Lack,
     Measure,
     judge_reply,
     judge_served,
     shown,
-    shown_values,
 )
 from loopback_iac.dns.served.message import Message, Record, Reply, Silence
-from loopback_iac.dns.served.signatures import Seal, Served, group_records
+from loopback_iac.dns.served.signatures import WRONG, Seal, Served, group_records
 from loopback_iac.dns.served.view import (
-    MISSING_NAME,
     MISSING_TYPE,
     TCP,
     TRANSFER,
@@ -25,8 +23,8 @@ from loopback_iac.dns.served.view import (
     Finding,
     View,
     can_be_asked,
+    missing_name,
     read_answer,
-    read_refusal,
     serial_of,
 )
 from loopback_iac.dns.served.zonemd import HOLDS, UNKNOWN, check_zonemd
@@ -42,6 +40,8 @@ class Sighting:
     view: View
     measure: Measure
     serials: dict[str, int] = field(default_factory=dict)
+    sealed_serials: set[int] = field(default_factory=set)
+    """Those that the zone's keys signed, or that nobody signs."""
     transports: dict[str, str] = field(default_factory=dict)
     nsid: str = ""
     findings: list[Finding] = field(default_factory=list)
@@ -75,6 +75,14 @@ class Sighting:
         lacks, seal = judge_served(self.measure, key, found)
         self.sealed(key, seal)
         return lacks
+
+    def number(self, way: str, soa: Served) -> None:
+        """Remember a serial, and whether it counts for others: anybody can make one up."""
+        self.serials[way] = serial = int.from_bytes(soa.rdata[0][-20:-16])
+        keys = self.measure.keys
+        key = self.measure.zone.name, "SOA"
+        if keys is None or not keys.check(*key, soa, self.now).is_altered:
+            self.sealed_serials.add(serial)
 
     def sealed(self, key: Key, seal: Seal) -> None:
         """Remember how long a signature holds."""
@@ -112,16 +120,14 @@ def look_at(view: View, measure: Measure) -> Sighting:
 def _look_at_transports(sight: Sighting) -> None:
     zone = sight.measure.zone.name
     for way, look in sight.view.looks.items():
-        refused = read_refusal(look.soa)
-        serial = serial_of(look.soa, zone)
-        if refused is None and serial is None:
-            refused = Silence("it has no SOA of the zone")
-        sight.transports[way] = refused.why if refused else ""
-        if refused is not None:
-            sight.tell(way, (zone, "SOA"), [Lack(f"{way}-silent", refused.why, "an answer")])
+        soa = read_answer(look.soa, (zone, "SOA"))
+        if soa is None or (isinstance(soa, Served) and serial_of(look.soa, zone) is None):
+            soa = Silence("it has no SOA of the zone")
+        sight.transports[way] = soa.why if isinstance(soa, Silence) else ""
+        if isinstance(soa, Silence):
+            sight.tell(way, (zone, "SOA"), [Lack(f"{way}-silent", soa.why, "an answer")])
             continue
-        assert serial is not None  # noqa: S101  # else it was refused above
-        sight.serials[way] = serial
+        sight.number(way, soa)
         _look_at_nsid(sight, way, look.soa)
         for kind, reply in (("SOA", look.soa), ("DNSKEY", look.dnskey)):
             found = read_answer(reply, (zone, kind))
@@ -131,8 +137,8 @@ def _look_at_transports(sight: Sighting) -> None:
                 sight.tell(way, (zone, kind), [Lack("no-answer", found.why, "an answer")])
         if sight.signed:
             _look_at_denial(sight, way, (zone, MISSING_TYPE), look.nodata)
-            if f"*.{zone}" not in sight.measure.zone.by_owner:
-                name = f"{MISSING_NAME}.{zone}"
+            name, declared = missing_name(zone), sight.measure.zone
+            if f"*.{zone}" not in declared.by_owner and name not in declared.names:
                 _look_at_denial(sight, way, (name, "A"), look.nxdomain)
 
 
@@ -148,11 +154,6 @@ def _look_at_nsid(sight: Sighting, way: str, reply: Reply) -> None:
 
 
 def _look_at_denial(sight: Sighting, way: str, key: Key, reply: Reply) -> None:
-    found = read_answer(reply, key)
-    if isinstance(found, Served):
-        got = shown_values(key[1], found.rdata)
-        sight.tell(way, key, [Lack("rrset-extra", got, "nothing")])
-        return
     sight.tell(way, key, judge_reply(sight.measure, key, reply)[0])
 
 
@@ -174,11 +175,7 @@ def _look_at_glue(sight: Sighting, way: str, cut: str, reply: Message) -> None:
         for kind in ("A", "AAAA"):
             declared, found = zone.rrset(owner, kind), came.get((owner, kind))
             if found is not None:
-                lacks = sight.seen((owner, kind), found)
-                if declared is None:
-                    got = shown_values(kind, found.rdata)
-                    lacks = [Lack("rrset-extra", got, "nothing"), *lacks]
-                sight.tell(way, (owner, kind), lacks)
+                sight.tell(way, (owner, kind), sight.seen((owner, kind), found))
             elif declared is not None:
                 lack = Lack("rrset-missing", "nothing", shown(declared))
                 sight.tell(way, (owner, kind), [lack])
@@ -191,33 +188,41 @@ def _look_at_transfer(sight: Sighting, records: tuple[Record, ...]) -> None:
     if soa is None:
         sight.unknown.append("its transfer has no SOA")
         return
-    serial = int.from_bytes(soa.rdata[0][-20:-16])
-    sight.serials[TRANSFER] = serial
+    sight.number(TRANSFER, soa)
     sight.extra = TRANSFER
     sight.content = {}
+    whole = replace(measure, served_cuts=_cuts(measure, found))
     for key, served in sorted(found.items()):
-        lacks = sight.seen(key, served)
+        lacks, seal = judge_served(whole, key, served)
+        sight.sealed(key, seal)
+        if seal.wildcard:  # a wildcard's data is made for answers and stands nowhere
+            lacks.append(Lack(WRONG, f"signed as {seal.wildcard}", "a signature of its own"))
         if key[1] not in SIGNERS and key != (zone.name, "SOA"):
             sight.content[key] = served.ttl_s, served.rdata
-            if zone.rrset(*key) is None:
-                got = shown_values(key[1], served.rdata)
-                lacks.insert(0, Lack("rrset-extra", got, "nothing"))
         sight.tell(TRANSFER, key, lacks)
     missing = [rrset.key for rrset in zone.rrsets if rrset.key not in found]
     promised = find_promised(found, missing, zone.name) if measure.keys is not None else set()
     for key in missing:
         lacks = [Lack("rrset-missing", "nothing", shown(zone.rrset(*key)))]
         if key in promised:
-            need = "a signed proof that it does not exist"
-            lacks.append(Lack("denial-unproven", f"its own NSEC says that it has {key[1]}", need))
+            got = f"its own NSEC says that it has {key[1]}"
+            lacks.append(Lack(UNPROVEN, got, "a signed proof"))
         sight.tell(TRANSFER, key, lacks)
     given = found.get((zone.name, "ZONEMD"))
-    sight.zonemd = check_zonemd(zone.name, serial, records, given)
+    sight.zonemd = check_zonemd(zone.name, sight.serials[TRANSFER], records, given)
     if sight.zonemd == UNKNOWN and given is not None:
         sight.unknown.append("its ZONEMD is of a kind not known here")
     elif sight.zonemd not in (HOLDS, UNKNOWN):
         lack = Lack("zonemd-wrong", sight.zonemd, "the digest of what is served")
         sight.tell(TRANSFER, (zone.name, "ZONEMD"), [lack])
+
+
+def _cuts(measure: Measure, found: dict[Key, Served]) -> frozenset[str]:
+    """Delegations of a transferred zone: those declared, and those that its chain speaks of."""
+    zone = measure.zone
+    there = {owner for owner, kind in found if kind == "NS" and owner != zone.name}
+    more = find_cuts(found, zone.name) if measure.keys is not None else frozenset()
+    return frozenset(there & zone.cuts) | more
 
 
 def _look_at_walk(sight: Sighting) -> None:
@@ -230,12 +235,7 @@ def _look_at_walk(sight: Sighting) -> None:
         return
     sight.extra = WALK
     for key, reply in sorted(walk.items()):
-        found = read_answer(reply, key)
-        lacks, _ = judge_reply(sight.measure, key, reply)
-        if isinstance(found, Served):
-            got = shown_values(key[1], found.rdata)
-            lacks = [Lack("rrset-extra", got, "nothing"), *lacks]
-        sight.tell(WALK, key, lacks)
+        sight.tell(WALK, key, judge_reply(sight.measure, key, reply)[0])
 
 
 def differing(measure: Measure, answers: Mapping[Key, Reply]) -> Iterator[Key]:

@@ -4,20 +4,30 @@ One server without signatures, or without proofs of what does not exist, is a se
 no validating resolver takes once the DS is there. So every address is held to it, over UDP and TCP.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from loopback_iac.dns.rdata import render_rdata
-from loopback_iac.dns.served.denial import prove_denial
+from loopback_iac.dns.served.denial import UNPROVEN, prove_denial, prove_expansion
 from loopback_iac.dns.served.message import Message, Reply
-from loopback_iac.dns.served.signatures import Keys, Served, group_records, make_ds, prove_keys
+from loopback_iac.dns.served.redirect import find_redirect
+from loopback_iac.dns.served.signatures import (
+    COMPUTED,
+    UNCHECKED,
+    Keys,
+    Served,
+    group_records,
+    make_ds,
+    prove_keys,
+)
 from loopback_iac.dns.served.view import (
-    MISSING_NAME,
     MISSING_TYPE,
     Finding,
     Look,
+    Server,
     View,
     is_older,
+    missing_name,
     read_answer,
     read_refusal,
     serial_of,
@@ -47,19 +57,24 @@ def check_ds_gate(zone: str, views: Sequence[View], now: int) -> Gate:
     Out: findings name the server that fails; a gate over no server at all is closed.
     """
     found: list[Finding] = []
+    sound: set[tuple[Server, str]] = set()
     sets: dict[frozenset[bytes], list[View]] = {}
     for view in sorted(views, key=lambda view: view.server):
         for way, look in sorted(view.looks.items()):
-            for rule, kind, got, need in _check_look(zone, look, now, way):
+            lacks = list(_check_look(zone, look, now, way))
+            if not lacks:
+                sound.add((view.server, way))
+            for rule, kind, got, need in lacks:
                 where = str(view.server), view.server.place
                 found.append(Finding(*where, rule, zone, kind, got, need, (way,)))
             keys = read_answer(look.dnskey, (zone, "DNSKEY"))
             if isinstance(keys, Served):
                 sets.setdefault(frozenset(keys.rdata), []).append(view)
     found += _check_agreement(zone, sets)
-    found += _check_serials(zone, views)
+    found += _check_serials(zone, views, sound)
     ds = make_ds(zone, sorted(next(iter(sets)))) if len(sets) == 1 else ()
-    if sets and not ds and len(sets) == 1:
+    unchecked = any(one.rule == UNCHECKED for one in found)
+    if len(sets) == 1 and not ds and not unchecked:
         need = "a key with the SEP bit (flags 257), as a signer makes for the DS"
         found.append(Finding("", "", "ds-no-key", zone, "DNSKEY", "none", need))
     return Gate(tuple(sorted(found)), () if found else ds)
@@ -78,10 +93,14 @@ def _check_look(zone: str, look: Look, now: int, way: str) -> Iterator[tuple[str
     entry = [
         wire for wire in served.rdata if len(wire) > 1 and wire[1] & 1
     ]  # those that a DS will name
+    _, keys = prove_keys(zone, served, None, now)
+    if keys.unchecked:
+        yield UNCHECKED, "DNSKEY", keys.unchecked, f"a key of {COMPUTED}"
+        return
     seal = Keys(zone, entry).check(zone, "DNSKEY", served, now)
     if seal.rule:
-        yield "dnskey-unproven", "DNSKEY", seal.why, "a signature by a key with the SEP bit"
-    _, keys = prove_keys(zone, served, None, now)
+        rule = "dnskey-unproven" if seal.is_altered else seal.rule
+        yield rule, "DNSKEY", seal.why, "a signature by a key with the SEP bit"
     soa = read_answer(look.soa, (zone, "SOA"))
     if isinstance(soa, Served):
         seal = keys.check(zone, "SOA", soa, now)
@@ -90,7 +109,7 @@ def _check_look(zone: str, look: Look, now: int, way: str) -> Iterator[tuple[str
     else:
         yield f"{way}-silent", "SOA", "its answer has no SOA of the zone", "a signed SOA"
     yield from _check_denial(zone, MISSING_TYPE, look.nodata, keys, now)
-    yield from _check_denial(f"{MISSING_NAME}.{zone}", "A", look.nxdomain, keys, now)
+    yield from _check_denial(missing_name(zone), "A", look.nxdomain, keys, now)
 
 
 def _check_denial(
@@ -100,18 +119,28 @@ def _check_denial(
     refused = read_refusal(reply)
     if refused is not None or not isinstance(reply, Message):
         why = refused.why if refused else "nothing"
-        yield "denial-unproven", kind, f"{owner} {kind}: {why}", need
+        yield UNPROVEN, kind, f"{owner} {kind}: {why}", need
         return
-    answer = group_records(reply.answer)
-    if answer:  # a wildcard of the zone's own name: what is not there cannot be asked for
-        for (at, found), served in answer.items():
-            seal = keys.check(at, found, served, now)
-            if seal.rule:
-                yield seal.rule, found, f"{at} {found}: {seal.why}", "a signature that holds"
+    authority = group_records(reply.authority)
+    if not reply.answer:
+        proof = prove_denial(authority, owner, kind, keys, now)
+        if proof.rule:
+            yield proof.rule, kind, f"{owner} {kind}: {proof.why}", need
         return
-    why = prove_denial(group_records(reply.authority), owner, kind, keys, now)
-    if why:
-        yield "denial-unproven", kind, f"{owner} {kind}: {why}", need
+    # a wildcard of the zone's own name: what is not there cannot be asked for
+    redirect = find_redirect(reply, (owner, kind), keys.zone)
+    at = redirect.key if redirect else (owner, kind)
+    served = redirect.served if redirect else group_records(reply.answer).get(at)
+    if served is None:
+        yield UNPROVEN, kind, f"{owner} {kind}: its answer is of something else", need
+        return
+    seal = keys.check(*at, served, now)
+    if seal.rule:
+        yield seal.rule, at[1], f"{' '.join(at)}: {seal.why}", "a signature that holds"
+    elif seal.wildcard:
+        proof = prove_expansion(authority, at[0], seal.wildcard, keys, now)
+        if proof.rule:
+            yield proof.rule, kind, f"{owner} {kind}: {proof.why}", need
 
 
 def _check_agreement(zone: str, sets: dict[frozenset[bytes], list[View]]) -> Iterator[Finding]:
@@ -128,8 +157,13 @@ def _check_agreement(zone: str, sets: dict[frozenset[bytes], list[View]]) -> Ite
             yield Finding(*where, "dnskey-differs", zone, "DNSKEY", got, "one set everywhere")
 
 
-def _check_serials(zone: str, views: Sequence[View]) -> Iterator[Finding]:
-    """A server that lags may lack the very keys that the DS is to name in a moment."""
+def _check_serials(
+    zone: str, views: Sequence[View], sound: Collection[tuple[Server, str]]
+) -> Iterator[Finding]:
+    """A server that lags may lack the very keys that the DS is to name in a moment.
+
+    In: `sound`: where all else was proven; a serial that nobody signed makes no other one old.
+    """
     known = [
         (view, way, serial)
         for view in views
@@ -137,7 +171,11 @@ def _check_serials(zone: str, views: Sequence[View]) -> Iterator[Finding]:
         if (serial := serial_of(look.soa, zone)) is not None
     ]
     for view, way, serial in known:
-        newer = [other for _, _, other in known if is_older(serial, other)]
+        newer = [
+            other
+            for theirs, by, other in known
+            if (theirs.server, by) in sound and is_older(serial, other)
+        ]
         if newer:
             where = str(view.server), view.server.place
             texts = f"serial {serial}", f"serial {max(newer)}"

@@ -32,6 +32,7 @@ RULES = {
     "moving": Rule(FAULTY, "the zone stands still while it is looked at"),
     "signature-expired": Rule(FAULTY, "signatures have not expired"),
     "signature-early": Rule(FAULTY, "signatures are valid already"),
+    "unchecked": Rule(FAULTY, "keys, DS and proofs are of kinds that can be checked here"),
     "signature-life": Rule(FAULTY, "signatures outlive the SOA's expire (RFC 6781 4.4.2)"),
     "dnskey-differs": Rule(FAULTY, "servers of one serial have one DNSKEY set"),
     "cds-differs": Rule(FAULTY, "CDS and CDNSKEY are of keys in the DNSKEY set (RFC 7344 4.1)"),

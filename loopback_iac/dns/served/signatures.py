@@ -24,16 +24,20 @@ from loopback_iac.dns.served.message import Record, type_number, type_text
 from loopback_iac.dns.zone import Key
 
 ZONE_KEY, SEP, REVOKED = 0x0100, 0x0001, 0x0080  # flags of a DNSKEY: RFC 4034 2.1.1, RFC 5011 7
-ALGORITHMS = frozenset({8, 13, 14, 15})
+ALGORITHMS = frozenset({8, 10, 13, 14, 15, 16})  # those of RFC 9904 3 that can be computed here
+COMPUTED = "algorithm 8, 10, 13, 14, 15 or 16"
 MAX_TRIED = 8  # signatures of one RRset, keys of one tag: more is an attack on whoever checks
 DIGESTS = {2: "SHA256", 4: "SHA384"}  # of a DS; SHA-1 proves nothing any more
 
-MISSING, WRONG, EXPIRED, EARLY = (
+MISSING, WRONG, EXPIRED, EARLY, UNCHECKED = (
     "signature-missing",
     "signature-wrong",
     "signature-expired",
     "signature-early",
+    "unchecked",
 )
+WEAK = frozenset({EXPIRED, EARLY, UNCHECKED})
+"""What signatures may lack without a sign that anybody altered what they are of."""
 
 
 class Served(NamedTuple):
@@ -66,8 +70,13 @@ class Seal(NamedTuple):
     why: str = ""
     expires: int = 0
     original_ttl_s: int = 0
-    expanded: bool = False
-    """The data is that of a wildcard, signed under its name."""
+    wildcard: str = ""
+    """The name that was signed, when the data is that of a wildcard."""
+
+    @property
+    def is_altered(self) -> bool:
+        """Whether it is not what somebody with a key of the zone has signed."""
+        return bool(self.rule) and self.rule not in WEAK
 
 
 def group_records(records: Iterable[Record]) -> dict[Key, Served]:
@@ -122,7 +131,11 @@ def _name_end(wire: bytes, at: int) -> int:
 
 
 def read_keys(wires: Iterable[bytes]) -> Iterator[dns.rdtypes.ANY.DNSKEY.DNSKEY]:
-    """The zone's keys of a DNSKEY set that may be used; others are passed over."""
+    """The zone's keys of a DNSKEY set that can be computed with; others are passed over."""
+    return (key for key in _zone_keys(wires) if key.algorithm in ALGORITHMS)
+
+
+def _zone_keys(wires: Iterable[bytes]) -> Iterator[dns.rdtypes.ANY.DNSKEY.DNSKEY]:
     for wire in wires:
         try:
             key = rdata.opened("DNSKEY", wire)
@@ -130,7 +143,7 @@ def read_keys(wires: Iterable[bytes]) -> Iterator[dns.rdtypes.ANY.DNSKEY.DNSKEY]
             continue
         if not isinstance(key, dns.rdtypes.ANY.DNSKEY.DNSKEY) or key.protocol != 3:
             continue
-        if key.flags & ZONE_KEY and not key.flags & REVOKED and key.algorithm in ALGORITHMS:
+        if key.flags & ZONE_KEY and not key.flags & REVOKED:
             yield key
 
 
@@ -141,13 +154,23 @@ class Keys:
         self.zone = zone
         self.signer = names.name_wire(zone)
         self.known: dict[tuple[int, int], list[bytes]] = {}
-        for key in read_keys(wires):
+        self.others: set[tuple[int, int]] = set()
+        for key in _zone_keys(wires):
             place = dns.dnssec.key_id(key), int(key.algorithm)
-            self.known.setdefault(place, []).append(key.to_digestable())
+            if key.algorithm in ALGORITHMS:
+                self.known.setdefault(place, []).append(key.to_digestable())
+            else:
+                self.others.add(place)
 
-    def __bool__(self) -> bool:
-        """Whether there is any."""
-        return bool(self.known)
+    @property
+    def unchecked(self) -> str:
+        """Why nothing that they sign can be checked here; empty: it can.
+
+        One key that can be computed with is enough: a signer signs with every algorithm (RFC 4035
+        2.2), so who leaves its signatures out hides something.
+        """
+        algorithms = sorted({algorithm for _, algorithm in self.others})
+        return "" if self.known or not algorithms else _unsupported(*algorithms)
 
     def check(self, owner: str, kind: str, served: Served, now: int) -> Seal:
         """Whether one of an RRset's signatures holds.
@@ -170,14 +193,17 @@ class Keys:
         count = len(labels) - (labels[:1] == ["*"])
         if sig.covers != type_number(kind) or sig.signer != self.signer or sig.labels > count:
             return Seal(WRONG, "a signature that is of something else")
+        signed_owner = owner
+        if sig.labels < len(labels):  # a wildcard's own star is none of them
+            for _ in range(len(labels) - sig.labels):
+                signed_owner = names.parent(signed_owner)
+            signed_owner = names.join("*", signed_owner)
+        wildcard = signed_owner if sig.labels < count else ""
         publics = self.known.get((sig.tag, sig.algorithm))
         if not publics:
+            if self.unchecked and (sig.tag, sig.algorithm) in self.others:
+                return Seal(UNCHECKED, _unsupported(sig.algorithm), wildcard=wildcard)
             return Seal(WRONG, f"signed by key {sig.tag}, which the zone does not have")
-        signed_owner = owner
-        if sig.labels < count:
-            for _ in range(count - sig.labels):
-                signed_owner = names.parent(signed_owner)
-            signed_owner = f"*.{signed_owner}" if signed_owner != "." else "*."
         octets = sig.head + _signed_octets(signed_owner, kind, served, sig.original_ttl_s)
         if not any(_holds(wire, octets, sig.octets) for wire in publics[:MAX_TRIED]):
             return Seal(WRONG, f"the data is not what key {sig.tag} signed")
@@ -186,7 +212,12 @@ class Keys:
             rule, why = EXPIRED, "the signature has expired"
         elif sig.begins > now:
             rule, why = EARLY, "the signature is not valid yet"
-        return Seal(rule, why, sig.expires, sig.original_ttl_s, sig.labels < count)
+        return Seal(rule, why, sig.expires, sig.original_ttl_s, wildcard)
+
+
+def _unsupported(*algorithms: int) -> str:
+    numbers = ", ".join(map(str, algorithms))
+    return f"not checked: unsupported algorithm{'s' if len(algorithms) > 1 else ''} {numbers}"
 
 
 @lru_cache(maxsize=1024)
@@ -226,17 +257,37 @@ def matching_keys(zone: str, ds: Iterable[bytes], dnskey: Iterable[bytes]) -> di
     keys = list(read_keys(dnskey))
     found: dict[bytes, bytes] = {}
     for wire in ds:
-        try:
-            given = rdata.opened("DS", wire)
-        except (dns.exception.DNSException, ValueError):
-            continue
-        if not isinstance(given, dns.rdtypes.ANY.DS.DS) or given.digest_type not in DIGESTS:
+        given = _ds(wire)
+        if given is None or given.digest_type not in DIGESTS:
             continue
         for key in keys:
             made = dns.dnssec.make_ds(zone, key, DIGESTS[given.digest_type], validating=True)
             if made == given:
                 found[wire] = key.to_digestable()
     return found
+
+
+def _ds(wire: bytes) -> dns.rdtypes.ANY.DS.DS | None:
+    try:
+        given = rdata.opened("DS", wire)
+    except (dns.exception.DNSException, ValueError):
+        return None
+    return given if isinstance(given, dns.rdtypes.ANY.DS.DS) else None
+
+
+def why_unchecked(ds: bytes) -> str:
+    """Why nothing can be said about a DS: its algorithm, or its digest; empty: it can be checked.
+
+    Sources: RFC 4509 3 and RFC 9904 3 (a digest of SHA-1 proves nothing any more).
+    """
+    given = _ds(ds)
+    if given is None:
+        return ""  # it is no DS, and names no key
+    if given.algorithm not in ALGORITHMS:
+        return _unsupported(int(given.algorithm))
+    if given.digest_type not in DIGESTS:
+        return f"not checked: unsupported digest type {int(given.digest_type)}"
+    return ""
 
 
 def make_ds(zone: str, dnskey: Iterable[bytes]) -> tuple[bytes, ...]:

@@ -5,16 +5,20 @@ from typing import NamedTuple
 
 from loopback_iac.dns.served.message import Reply
 from loopback_iac.dns.served.signatures import (
+    COMPUTED,
+    UNCHECKED,
     Keys,
     Served,
     matching_keys,
     prove_keys,
+    why_unchecked,
 )
 from loopback_iac.dns.served.view import Finding, View, read_answer, read_refusal
 
 BY_DS = "DS"
 AGREED = "none: no DS is known; the keys are those that all servers asked agree on"
 OWN = "none: no DS is known and servers disagree; each is held to its own keys"
+NO_USABLE_DS = "none: no DS is of a kind that can be checked here; each server is held to its own"
 UNPROVEN = "none: no DS names a key of any server; each is held to its own keys"
 UNSIGNED = "the zone is not signed"
 
@@ -27,7 +31,7 @@ class Trust(NamedTuple):
     sets: Mapping[tuple[str, int], frozenset[bytes]]
     """The DNSKEY set of each server that gave one."""
     proven: frozenset[tuple[str, int]] = frozenset()
-    """Servers whose set a trusted key signed."""
+    """Servers whose set a trusted key signed, though that signature may have expired."""
 
 
 def find_trust(
@@ -60,10 +64,19 @@ def find_trust(
             need = "a DNSKEY set signed by a key of the DS" if how == BY_DS else "signed by itself"
             where = (str(server), server.place)
             found.append(Finding(*where, "dnskey-unproven", zone, "DNSKEY", why, need))
+        found += _unchecked(zone, view, keys.get(place, keys.get(None, Keys(zone, ()))))
     if not held and not anchors:
         found.append(Finding("", "", "zone-unsigned", zone, "DNSKEY", "no keys", "a signed zone"))
     everywhere = {place: keys.get(place, keys.get(None, Keys(zone, ()))) for place in seen}
     return Trust(how, everywhere, sets, frozenset(proven)), found
+
+
+def _unchecked(zone: str, view: View, keys: Keys) -> list[Finding]:
+    """Said once of each server, and not of each record that such a key signed."""
+    if not keys.unchecked:
+        return []
+    where = str(view.server), view.server.place
+    return [Finding(*where, UNCHECKED, zone, "DNSKEY", keys.unchecked, f"a key of {COMPUTED}")]
 
 
 def place_of(view: View) -> tuple[str, int]:
@@ -90,22 +103,32 @@ _Keyed = dict[tuple[str, int] | None, Keys]
 def _choose(
     zone: str, held: Mapping[tuple[str, int], Served], anchors: tuple[bytes, ...], now: int
 ) -> tuple[str, _Keyed, set[tuple[str, int]]]:
-    """How, the keys by server (None: any other), and servers whose set is proven."""
-    if anchors:
-        proven = {}
+    """How, the keys by server (None: any other), and servers whose set is proven.
+
+    A set whose signature has expired is its own server's alone: keys of it may be long retired.
+    """
+    usable = tuple(wire for wire in anchors if not why_unchecked(wire))
+    if usable:
+        proven: dict[tuple[str, int], Served] = {}
+        late: dict[tuple[str, int], Served] = {}
         for place, served in held.items():
-            entry = matching_keys(zone, anchors, served.rdata)
+            entry = matching_keys(zone, usable, served.rdata)
             seal, _ = prove_keys(zone, served, entry, now)
-            if entry and not seal.rule:
-                proven[place] = served
-        if proven:
+            if entry and not seal.is_altered:
+                (late if seal.rule else proven)[place] = served
+        if proven or late:
             wires = {wire for served in proven.values() for wire in served.rdata}
-            return BY_DS, {None: Keys(zone, sorted(wires))}, set(proven)
+            anchored: _Keyed = {None: Keys(zone, sorted(wires))}
+            for place, served in late.items():
+                anchored[place] = Keys(zone, sorted(wires | set(served.rdata)))
+            return BY_DS, anchored, {*proven, *late}
     own = {place: prove_keys(zone, served, None, now) for place, served in held.items()}
-    sealed = {place for place, (seal, _) in own.items() if not seal.rule}
+    sealed = {place for place, (seal, _) in own.items() if not seal.is_altered}
     if not anchors and len({served.rdata for served in held.values()}) == 1:
         return AGREED, {None: next(iter(own.values()))[1]}, sealed
     keyed: _Keyed = {place: keys for place, (_, keys) in own.items()}
+    if anchors and not usable:
+        return NO_USABLE_DS, keyed, sealed
     return (UNPROVEN if anchors else OWN), keyed, sealed
 
 

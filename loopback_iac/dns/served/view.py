@@ -1,16 +1,18 @@
 """What was seen of one server, and what is said about it: plain values, no judgement here."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from loopback_iac.dns import names
 from loopback_iac.dns.served.message import Message, Record, Reply, Silence
 from loopback_iac.dns.served.signatures import Served, group_records
 from loopback_iac.dns.zone import Key, RRset, Zone
 
 UDP, TCP, TRANSFER, WALK = "udp", "tcp", "transfer", "walk"
 ANSWERS = ("NOERROR", "NXDOMAIN")
-MISSING_NAME = "loopback-check-nothing-here"  # no zone has it
+MISSING_LABEL = "loopback-check-nothing-here"  # no zone has it
+MAX_NAME = 255  # RFC 1035 3.1: octets
 MISSING_TYPE = "NULL"  # RFC 1035 3.3.10: not to stand in a zone
 
 
@@ -104,6 +106,24 @@ def read_answer(reply: Reply | None, key: Key, *, is_cut: bool = False) -> Serve
     return found
 
 
+def find_referral(reply: Reply | None, key: Key, zone: str) -> str:
+    """The delegation within a zone that an answer leads to; empty when it is no referral."""
+    if not isinstance(reply, Message) or reply.authoritative or reply.truncated or reply.answer:
+        return ""
+    cuts = {record.owner for record in reply.authority if record.type == "NS"}
+    if reply.rcode != "NOERROR" or len(cuts) != 1:
+        return ""
+    (cut,) = cuts
+    below = cut != zone and names.is_within(cut, zone) and names.is_within(key[0], cut)
+    return cut if below and key != (cut, "DS") else ""  # RFC 4035 3.1.4.1: DS is the parent's
+
+
+def missing_name(zone: str) -> str:
+    """A name of a zone that it does not have, to ask for; its own where none is short enough."""
+    room = MAX_NAME - len(names.name_wire(zone)) - 1
+    return names.join(MISSING_LABEL[:room], zone) if room > 0 else zone
+
+
 def read_refusal(reply: Reply | None, *, needs_authority: bool = True) -> Silence | None:
     """Why a reply is no answer; None when it is one."""
     if reply is None:
@@ -139,8 +159,16 @@ def can_be_asked(zone: Zone, rrset: RRset) -> bool:
     return zone.cut_above(rrset.owner) is None
 
 
-def is_signed(zone: Zone, owner: str, kind: str) -> bool:
-    """Whether a signer signs an RRset (RFC 4035 2.2): no delegation, no glue."""
-    if owner in zone.cuts:
+def is_signed(zone: str, cuts: Collection[str], owner: str, kind: str) -> bool:
+    """Whether a signer signs an RRset (RFC 4035 2.2): no delegation, no glue.
+
+    In: `cuts`: the delegations of the zone.
+    """
+    if owner in cuts:
         return kind in ("DS", "NSEC", "NSEC3")
-    return zone.cut_above(owner) is None
+    here = owner
+    while cuts and here != zone and names.is_within(here, zone):
+        here = names.parent(here)
+        if here in cuts:
+            return False
+    return True

@@ -7,9 +7,11 @@ import pytest
 
 from loopback_iac.agent.allowed import parse_place
 from loopback_iac.agent.bundle import HostSet, SetFile
+from loopback_iac.agent.converge import WORK_S
 from loopback_iac.agent.plan import plan_retired, plan_steps, services_of
 from loopback_iac.agent.refusal import RefusedError
 from loopback_iac.agent.zones import (
+    LOAD_S,
     listen_addresses,
     parse_answer,
     render_question,
@@ -50,15 +52,25 @@ def test_a_zone_stands_on_a_primary_and_nowhere_else():
 def test_a_changed_zone_is_loaded_and_knot_left_alone():
     old = {KNOT: file(CONF), ZONE: file("one"), OTHER: file("one")}
     assert words(plan_steps([ZONE], old, {**old, ZONE: file("two")}, "primary")) == [
-        "zone example.net."
+        "zones example.net."
     ]
+
+
+def test_all_changed_zones_are_loaded_at_once():
+    """One wait for all of them, which ends before the apply is taken back."""
+    old = {KNOT: file(CONF), ZONE: file("one"), OTHER: file("one")}
+    new = {KNOT: file(CONF), ZONE: file("two"), OTHER: file("two")}
+    assert words(plan_steps([OTHER, ZONE], old, new, "primary")) == [
+        "zones example.net. example.org."
+    ]
+    assert LOAD_S < WORK_S
 
 
 def test_a_zone_that_comes_is_configured_before_it_is_loaded():
     old = {KNOT: file(CONF), ZONE: file("one")}
     new = {**old, KNOT: file(CONF + "zone: more\n"), OTHER: file("one")}
     steps = words(plan_steps([KNOT, OTHER], old, new, "primary"))
-    assert steps == ["knot", "zone example.org."]
+    assert steps == ["knot", "zones example.org."]
 
 
 def test_a_zone_that_goes_needs_the_configuration_alone():

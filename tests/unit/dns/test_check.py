@@ -69,7 +69,12 @@ def test_a_good_zone_breaks_none():
         "null": {"MX": "0 .", "TXT": "v=spf1 -all"},
         "_dmarc": {"TXT": ["v=DMARC1; p=reject; rua=mailto:d@example.net", "unrelated"]},
         "ca": {"CAA": ['0 issue ";"', '0 issue "ca.example; validationmethods=dns-01"']},
+        "ahead": {"HTTPS": "0 svc", "SVCB": "0 any.svc"},
+        "bare": {"HTTPS": "1 www"},
+        "on": {"HTTPS": "0 bare"},
+        "*.svc": {"SVCB": "1 www"},
         "glued": {"NS": ["ns.glued", "ns1.out"]},
+        "sibling": {"NS": ["ns.glued", "sibling"], "A": "192.0.2.7"},
         "ns.glued": {"A": "192.0.2.9", "AAAA": "2001:db8::9"},
         "srv": {"SRV": "0 0 1 ."},
     }
@@ -90,6 +95,23 @@ def test_a_surprising_zone_is_told_of_and_not_refused(rule):
     zone = zones.zone(SURPRISING[rule])
     assert rule in {problem.rule for problem in check_hygiene(zone)}
     assert check_zone(zone) == ()
+
+
+@pytest.mark.parametrize("kind", ["A", "AAAA"])
+def test_below_a_delegation_stand_addresses_of_name_servers_alone(kind):
+    address = {kind: "192.0.2.1" if kind == "A" else "2001:db8::1"}
+    for owner in ("sub", "deep.sub"):
+        found = check_zone(zones.zone(SUB | {owner: SUB.get(owner, {}) | address}))
+        assert [(p.path, p.rule) for p in found] == [(f"{owner}.example.net. {kind}", "below-cut")]
+
+
+def test_an_alias_for_services_leads_to_one_of_its_kind_or_to_an_address():
+    for other in ({"SVCB": "1 www"}, {"TXT": "x"}):
+        found = check_zone(zones.zone({"a": {"HTTPS": "0 b"}, "b": other}))
+        assert [problem.rule for problem in found] == ["target-missing"]
+    for record in ("1 b alpn=h2", "0 a", "0 gone"):
+        found = check_zone(zones.zone({"a": {"HTTPS": record}, "b": {"HTTPS": "1 www"}}))
+        assert [problem.rule for problem in found] == ["target-missing"]
 
 
 def test_all_rules_are_told_at_once():

@@ -100,6 +100,38 @@ def test_a_word_does_not_wait_for_the_next_change():
     assert rules(second, words) == ["change-mx"]
 
 
+MAIL_AND_CA = {
+    "the first MX of an address": ({"x": {"A": "192.0.2.1"}}, {"MX": "10 mail"}, "change-mx"),
+    "a null MX of an address": ({"x": {"A": "192.0.2.1"}}, {"MX": "0 ."}, "change-mx"),
+    "an MX preferred": ({"x": {"MX": "10 mail"}}, {"MX": ["5 www", "10 mail"]}, "change-mx"),
+    "an MX that shares": ({"x": {"MX": "10 mail"}}, {"MX": ["10 www", "10 mail"]}, "change-mx"),
+    "an MX for bad days": ({"x": {"MX": "10 mail"}}, {"MX": ["20 www", "10 mail"]}, ""),
+    "an MX where nobody took mail": ({"x": {"TXT": "x"}}, {"MX": "10 mail"}, ""),
+    "an MX of a new name": ({}, {"MX": "10 mail"}, ""),
+    "the first CAA": ({"x": {"A": "192.0.2.1"}}, {"CAA": '0 issue "a.example"'}, "change-caa"),
+    "a CAA of a new name": ({}, {"CAA": '0 issue "a.example"'}, "change-caa"),
+    "a CAA more": (
+        {"x": {"CAA": '0 issue ";"'}},
+        {"CAA": ['0 issue ";"', '0 issue "a.example"']},
+        "change-caa",
+    ),
+    "a CAA of another TTL": (
+        {"x": {"CAA": '0 issue ";"'}},
+        {"CAA": {"ttl_s": 300, "values": '0 issue ";"'}},
+        "",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", MAIL_AND_CA)
+def test_who_gets_mail_and_who_may_issue(what):
+    before, added, rule = MAIL_AND_CA[what]
+    found = change(before, before | {"x": before.get("x", {}) | added})
+    assert rules(found) == ([rule] if rule else [])
+    words = [risk.acknowledgement for risk in find_risks(found)]
+    assert rules(found, words) == []
+
+
 def test_harmless_changes_need_none():
     found = change(
         {"a": {"A": "192.0.2.1"}, "m": {"MX": "10 mail"}, "two": {"A": "192.0.2.1", "TXT": "t"}},

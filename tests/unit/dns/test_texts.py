@@ -147,6 +147,33 @@ def test_a_zone_without_a_name_says_so():
     assert parse_zone_file("example.net. 60 SOA a. b. 1 2 3 4 5\n").name == "example.net."
 
 
+ROOTED = """\
+$ORIGIN .
+$TTL 3600 ; 1 hour
+example.net IN SOA ns1.example.net. h.example.net. (
+\t7 3600 900 604800 3600 )
+\t\tNS ns1.example.net.
+$ORIGIN example.net.
+ns1 A 192.0.2.1
+"""
+
+
+def test_a_file_that_begins_at_the_root_is_told_what_to_write():
+    with pytest.raises(InputRejected, match="origin-root") as caught:
+        parse_zone_file(ROOTED)
+    (problem,) = caught.value.problems
+    assert problem.fix == "name the zone, or write $ORIGIN example.net. before it"
+    for read in (
+        parse_zone_file(ROOTED, "example.net"),
+        parse_zone_file(f"$ORIGIN example.net.\n{ROOTED}"),
+    ):
+        assert read.name == "example.net."
+        assert {rrset.owner for rrset in read.rrsets} == {"example.net.", "ns1.example.net."}
+    with pytest.raises(InputRejected, match="the zone's name and a final dot"):
+        parse_zone_file("$ORIGIN .\n. 60 NS a.\n")
+    assert parse_zone_file("$TTL 60\n@ NS a.\n", ".").name == "."
+
+
 @pytest.mark.parametrize("text", ["$INCLUDE a", "$INCLUDE a sub"])
 def test_includes_lead_nowhere_by_themselves(text):
     with pytest.raises(InputRejected, match="include-refused"):
