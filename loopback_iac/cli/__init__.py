@@ -11,6 +11,7 @@ from loopback_iac.cli import (
     drift,
     drill,
     evidence,
+    incident,
     join,
     lab,
     migrate,
@@ -38,6 +39,7 @@ join.register(app)
 migrate.register(app)
 dns.register(app)
 evidence.register(app)
+incident.register(app)
 
 
 def main() -> None:

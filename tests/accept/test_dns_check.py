@@ -15,6 +15,7 @@ import pytest
 from loopback_iac.dns import parse_zone_file
 from loopback_iac.dns.served.texts import render_metrics, report_tree
 from loopback_iac.remote.dns_transfer import parse_tsig
+from tests.accept.drafted import assert_drafted
 from tests.accept.name_servers import HOST, KEY_LINE, SECRET, ZONE, Between, knot, nsd, running
 from tests.accept.served_zone import (
     DECLARED,
@@ -388,5 +389,6 @@ def test_the_verb_ends_and_prints_as_it_says(fleet, tmp_path):
     assert [one["verdict"] for one in found["servers"]] == ["equal", "tampered"]
     assert {one["address"] for one in found["findings"]} == {f"{HOST}:{fleet.plain.port}"}
     assert SECRET not in done.output
+    assert_drafted(tmp_path, done.stdout, found["checked_at"])
     done = run_verb(*words, plain)
     assert "www.example.net. A: 192.0.2.77; expected 192.0.2.2 by tcp, udp" in done.stderr
