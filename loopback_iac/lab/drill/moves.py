@@ -14,6 +14,7 @@ from loopback_iac.lab.drill.checks import NONE_FAILS, POP_STAYS, each_family
 from loopback_iac.lab.drill.drill import Check, Drill, Scene
 from loopback_iac.lab.drill.measure import KEPT
 from loopback_iac.lab.drill.shares import Shares
+from loopback_iac.lab.drill.witness import Since, parse_bgp_since
 from loopback_iac.lab.paths import LabError
 from loopback_iac.lab.stackconfig import PROJECT
 from loopback_iac.lab.topology import OPS, Role
@@ -31,18 +32,18 @@ MOVE_S = 400.0
 LINES = 100  # of a long request, ten a second
 DRAIN_S = 60
 RESET, BEYOND, LEFT = "BGP sessions reset", "changed beside them", "connections left"
-Sessions = dict[str, str]
+Sessions = dict[str, Since]
 
 
 def _sessions(ground: Ground) -> Sessions:
     """Every BGP session of the upstreams, and since when it is as it is."""
-    found = {}
-    for router in ground.lab.topology.having(Role.UPSTREAM):
-        for line in ground.on(router.name, "birdc", "show", "protocols").splitlines():
-            words = line.split()
-            if len(words) > 4 and words[1] == "BGP":
-                found[f"{router.name} {words[0]}"] = " ".join(words[3:6])
-    return found
+    return {
+        f"{router.name} {name}": since
+        for router in ground.lab.topology.having(Role.UPSTREAM)
+        for name, since in parse_bgp_since(
+            ground.on(router.name, "birdc", "show", "protocols")
+        ).items()
+    }
 
 
 class Exit:
@@ -68,7 +69,9 @@ class Exit:
                 self._prepare(coming)
                 self._note(self.migrate(leaving, coming), leaving, coming)
         after = _sessions(self.ground)
-        self.notes[RESET] = ", ".join(n for n, since in self.before.items() if after[n] != since)
+        self.notes[RESET] = ", ".join(
+            n for n, was in self.before.items() if not was.stands(after.get(n))
+        )
 
     def _serving(self) -> set[str]:
         return set(serving(read_stack(self.ground).config["workers"]))

@@ -17,7 +17,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from ipaddress import IPv4Network, IPv6Network
     from pathlib import Path
     from types import TracebackType
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 _CHANGE = re.compile(r"\[(?P<time>[^\]]+)\] (?P<gone>Deleted )?(?P<prefix>\S+) (?P<rest>.*)")
 _DEVICE = re.compile(r"\bdev (\S+)")
 _BLOCK = re.compile(r"(?m)^(?=\S)")
+_SINCE = re.compile(
+    r"(?P<name>\S+) +(?P<kind>\S+) .*?(?P<state>\S+) +(?P<time>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+)"
+)
+SAME_S = 0.1  # no session falls and is back in less
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +62,27 @@ class BfdSession:
 
 
 @dataclass(frozen=True, slots=True)
+class Since:
+    """The state of a session, and the time of its last change in seconds of the router's clock."""
+
+    state: str
+    at_s: float
+
+    def stands(self, now: Since | None) -> bool:
+        """Whether nothing changed until `now`.
+
+        BIRD reckons the time it prints from two clocks that it reads one after the other: the same
+        change is told a few milliseconds earlier or later each time.
+        """
+        return now is not None and self.state == now.state and abs(now.at_s - self.at_s) < SAME_S
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """What may fall, at one moment: how often workers had gone DOWN, since when BFD was up."""
 
     worker_downs: Mapping[str, int]  # "pop backend/server" -> count of HAProxy's process
-    bfd_since: Mapping[str, str]  # "router neighbor" -> time as BIRD prints it, with its state
+    bfd_since: Mapping[str, Since]  # by "router neighbor"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +161,7 @@ def count_falls(before: Standing, after: Standing) -> Falls:
         name: count - (had if (had := before.worker_downs.get(name, 0)) <= count else 0)
         for name, count in after.worker_downs.items()
     }
-    fell = [n for n, since in before.bfd_since.items() if after.bfd_since.get(n) != since]
+    fell = [n for n, was in before.bfd_since.items() if not was.stands(after.bfd_since.get(n))]
     return Falls(workers, tuple(sorted(fell)))
 
 
@@ -158,13 +178,28 @@ def parse_worker_downs(text: str) -> dict[str, int]:
     }
 
 
-def parse_bfd_since(text: str) -> dict[str, str]:
+def parse_bfd_since(text: str) -> dict[str, Since]:
     """Read `birdc show bfd sessions`.
 
-    Out: neighbor -> state and time of its last change.
+    Out: by neighbor.
     """
-    rows = map(str.split, text.splitlines())
-    return {w[0]: " ".join(w[2:-2]) for w in rows if len(w) >= 6 and _is_address(w[0])}
+    return {name: since for name, _, since in _changes(text) if _is_address(name)}
+
+
+def parse_bgp_since(text: str) -> dict[str, Since]:
+    """Read `birdc show protocols`.
+
+    Out: by name of a BGP session.
+    """
+    return {name: since for name, kind, since in _changes(text) if kind == "BGP"}
+
+
+def _changes(text: str) -> Iterator[tuple[str, str, Since]]:
+    """Rows with a state and the time since when, which lab routers write as `iso long ms`."""
+    for line in text.splitlines():
+        if match := _SINCE.match(line):
+            at_s = dt.datetime.fromisoformat(match["time"]).timestamp()
+            yield match["name"], match["kind"], Since(match["state"], at_s)
 
 
 def parse_sessions(text: str) -> tuple[Session, ...]:

@@ -8,7 +8,11 @@ from pathlib import Path
 
 from loopback_iac.lab.drill.witness import (
     RouteWatch,
+    Standing,
+    count_falls,
     parse_bfd_sessions,
+    parse_bfd_since,
+    parse_bgp_since,
     parse_route_changes,
     parse_sessions,
     route_at,
@@ -54,6 +58,28 @@ def test_bfd_sessions_are_read():
     down, up = parse_bfd_sessions(BFD)
     assert (down.neighbor, down.up) == ("192.0.2.1", False)
     assert (up.up, up.interval_s, up.timeout_s) == (True, 0.05, 0.15)
+
+
+UP = "192.0.2.1    fra1    {}     2026-11-20 20:15:48.{}    0.300    0.900\n"
+
+
+def test_a_session_that_a_router_tells_a_moment_later_did_not_fall():
+    """Of 150 prints of a BFD session that stood, two told its time 1 and 2 ms later."""
+
+    def stood(state, ms):
+        return Standing({}, parse_bfd_since(UP.format(state, ms)))
+
+    assert count_falls(stood("Up", "998"), stood("Up", "999")).bfd == ()
+    assert count_falls(stood("Up", "998"), stood("Up", "796")).bfd == ("192.0.2.1",)
+    assert count_falls(stood("Up", "998"), stood("Down", "998")).bfd == ("192.0.2.1",)
+    assert count_falls(stood("Up", "998"), Standing({}, {})).bfd == ("192.0.2.1",)
+
+
+def test_since_when_a_bgp_session_stands_is_read():
+    row = "fra1_4     BGP        ---        up     2026-11-20 23:01:00.250  Established\n"
+    device = "device1    Device     ---        up     2026-11-20 23:00:00.000\n"
+    (name,) = found = parse_bgp_since(device + row)
+    assert (name, found[name].state, round(found[name].at_s % 60, 3)) == ("fra1_4", "up", 0.25)
 
 
 def test_nothing_is_read_from_a_daemon_that_is_not_there():
