@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 
 from bench.standing import Standing, standing
+from loopback_iac.lab.drill.witness import Since, parse_bgp_since
 
 if TYPE_CHECKING:
     from loopback_iac.lab import Lab
 
 OLD = 4
-_SESSION = re.compile(r"^(\S+)\s+BGP\s+\S+\s+up\s+(\S.*?)\s+Established", re.MULTILINE)
 
 
 def main() -> None:
@@ -31,17 +30,19 @@ def measure(fleet: Standing) -> dict[str, str]:
     """Deploy four PoPs, add the fifth, compare what hosts and routers know."""
     fleet.configure(pops=OLD)
     fleet.loopback("up", "--yes")
-    before = {**sessions(fleet.lab), **daemons(fleet.lab)}
+    stood, ran = sessions(fleet.lab), daemons(fleet.lab)
     fleet.configure(pops=None)
     took_s, result = fleet.loopback("up", "--yes")
-    after = {**sessions(fleet.lab), **daemons(fleet.lab)}
-    lost = [name for name, since in before.items() if after.get(name) != since]
+    stand, run = sessions(fleet.lab), daemons(fleet.lab)
+    lost = [name for name, since in stood.items() if not since.stands(stand.get(name))]
+    lost += [name for name, process in ran.items() if run.get(name) != process]
     touched: dict[str, set[str]] = {}
     for change in result["changes"]:
         if change["op"] != "same" and "command:remote" in change["urn"]:
             _, host, verb = change["urn"].rsplit("::", 1)[1].rsplit("-", 2)
             touched.setdefault(host, set()).add(verb)
-    new = [name for name in after if name not in before]
+    before = {*stood, *ran}
+    new = [name for name in (*stand, *run) if name not in before]
     return {
         "seconds of `up`": f"{took_s:.1f}",
         "hosts touched": ", ".join(f"{h} ({', '.join(sorted(v))})" for h, v in touched.items()),
@@ -54,12 +55,12 @@ def measure(fleet: Standing) -> dict[str, str]:
     }
 
 
-def sessions(lab: Lab) -> dict[str, str]:
-    """Established sessions at both upstreams, with the time since when."""
+def sessions(lab: Lab) -> dict[str, Since]:
+    """Sessions at both upstreams that are up, and since when."""
     found = {}
     for router in ("t1", "t2"):
-        said = lab.exec(router, ["birdc", "show", "protocols"]).stdout
-        found |= {f"{router}/{name}": since for name, since in _SESSION.findall(said)}
+        told = parse_bgp_since(lab.exec(router, ["birdc", "show", "protocols"]).stdout)
+        found |= {f"{router}/{name}": since for name, since in told.items() if since.state == "up"}
     return found
 
 

@@ -7,7 +7,8 @@ from loopback_iac.components import AnycastEdge, BareMetalHost
 config = pulumi.Config()
 machines, links = config.require_object("machines"), config.require_object("links")
 pops = list(links)[: config.get_int("pops")]
-workers = [name for name in machines if name not in links]
+# what could be ordered at a cloud has a kind
+workers = [name for name, told in machines.items() if name not in links and "kind" not in told]
 
 
 def metal(name: str) -> BareMetalHost:
