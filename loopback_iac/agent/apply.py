@@ -12,7 +12,7 @@ from .files import read_on_disk, replace
 from .refusal import RefusedError
 from .sets import differing, read_set
 from .state import RUN, read_enrolled, read_state
-from .transient import follow_unit, run_leaving, start_unit, unit_runs
+from .transient import follow_unit, run_leaving, start_unit
 
 _LONGEST_S = 900.0
 
@@ -58,10 +58,11 @@ def _stage(coming: HostSet) -> None:
 def _converge_in_unit(coming: HostSet) -> dict[str, Any]:
     digest = coming.digest
     unit = f"loopback-apply-{digest[:12]}"
-    if not unit_runs(unit):
-        _stage(coming)
-    connection = {"LOOPBACK_CONNECTION": os.environ.get("SSH_CONNECTION", "")}
-    start_unit(unit, _ending(digest), "converge", f"digest={digest}", environment=connection)
+    start_unit(
+        *(unit, _ending(digest), "converge", f"digest={digest}"),
+        environment={"LOOPBACK_CONNECTION": os.environ.get("SSH_CONNECTION", "")},
+        stage=lambda: _stage(coming),
+    )
     return follow_unit(unit, _ending(digest), "the apply", _LONGEST_S)
 
 

@@ -4,6 +4,7 @@ restrict the deploy key.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import platform
@@ -16,6 +17,7 @@ from .bundle import FORMAT, parse_json
 from .files import read_on_disk, replace
 from .keys import KEYS, epochs_kept, forget_keys, wireguard_key
 from .packages import install_packages, parse_packages
+from .packing import compile_agent, compiled_path, is_whole
 from .programs import active_units, must
 from .refusal import RefusedError
 from .state import AGENT, ENROLLED, LIBRARY
@@ -151,6 +153,8 @@ def install_agent(agent: bytes) -> None:
     found = read_on_disk(path)
     if found is None or found.content != agent or found.mode != 0o755:
         replace(path, agent, 0o755)
+    with contextlib.suppress(OSError):  # without room for it, starts take longer
+        _keep_compiled(agent, path)
     before = os.readlink(AGENT) if os.path.islink(AGENT) else ""
     if before == path:
         return
@@ -162,11 +166,20 @@ def install_agent(agent: bytes) -> None:
     os.replace(waiting, AGENT)
     for name in os.listdir(AGENTS):
         # what still runs from the one before loads parts of itself later
-        if name.endswith(".pyz") and f"{AGENTS}/{name}" not in (path, before):
+        stem, dot, _ = f"{AGENTS}/{name}".partition(".pyz")
+        if dot and name.startswith("agent-") and stem + dot not in (path, before):
             os.unlink(f"{AGENTS}/{name}")
     # the watch adopts its gates, the arbiter its ruling: nothing is withdrawn, nothing moved
     for unit in sorted(active_units("loopback-arbiter", "loopback-hold", "loopback-watch")):
         must("systemctl", "restart", unit)
+
+
+def _keep_compiled(agent: bytes, path: str) -> None:
+    """Its bytecode, made once: what runs reads on in the archive that it knows."""
+    compiled = compiled_path(path)
+    found = read_on_disk(compiled)
+    if found is None or not is_whole(found.content):
+        replace(compiled, compile_agent(agent, path), 0o644)
 
 
 def _make_folders() -> None:

@@ -1,4 +1,4 @@
-"""Words to verbs. Every verb loads only what it needs: the agent is compiled at each start."""
+"""Words to verbs. Every verb loads only what it needs: most of a short verb's time is its start."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 import os
 import re
 import sys
-import traceback
 from typing import Any
 
 from .refusal import DONE, REFUSED, USAGE, RefusedError, render_refusal
@@ -57,6 +56,8 @@ def main(argv: list[str]) -> int:
         sys.stderr.write(render_refusal(verb, refused, standing()))
         return refused.code
     except Exception as broken:  # noqa: BLE001 -- a bug too has to say how the host stands
+        import traceback
+
         from .state import standing
 
         traceback.print_exc()

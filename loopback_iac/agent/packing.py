@@ -1,6 +1,7 @@
 """The agent as one file: an executable zip of this folder, the same bytes for the same sources.
 
-Fixed timestamps, sorted names, no .pyc, no compression (a compressor's version would show).
+Fixed timestamps, sorted names, no .pyc, no compression (a compressor's version would show). The
+host keeps the same again with bytecode of its own Python: compiling is two thirds of a start.
 """
 
 from __future__ import annotations
@@ -17,7 +18,13 @@ from .refusal import RefusedError
 JOIN = "join.py"
 NOT_PACKED = ("__init__.py", JOIN)
 SHEBANG = b"#!/usr/bin/python3 -IB\n"
-_MAIN = "import sys\nfrom loopback_agent.main import main\nsys.exit(main(sys.argv[1:]))\n"
+# What is not there, or no archive, is no place to import from: then the sources here are compiled.
+_MAIN = """\
+import os, sys
+sys.path.insert(0, os.path.realpath(sys.argv[0]) + "." + sys.implementation.cache_tag)
+from loopback_agent.main import main
+sys.exit(main(sys.argv[1:]))
+"""
 
 # Runs on the host before any agent is there: `python3 -I -c '<BOOT>' enroll ...` with the request
 # on stdin. It takes
@@ -80,6 +87,46 @@ def build() -> bytes:
             entry.create_system = 3  # Unix, whatever builds it
             archive.writestr(entry, content)
     return SHEBANG + packed.getvalue()
+
+
+def compiled_path(path: str) -> str:
+    """Where the agent at `path` looks for its bytecode: of another Python's it knows nothing."""
+    return f"{path}.{sys.implementation.cache_tag}"
+
+
+def compile_agent(agent: bytes, path: str) -> bytes:
+    """The agent with bytecode beside each source; bytecode that does not fit is passed over.
+
+    In:  the agent as shipped; where it stands, for what tracebacks say.
+    """
+    import importlib.util
+    import io
+    import marshal
+    import zipfile
+
+    packed = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(agent)) as sent, zipfile.ZipFile(packed, "w") as archive:
+        for entry in sent.infolist():
+            source = sent.read(entry)
+            code = compile(source, f"{path}/{entry.filename}", "exec", dont_inherit=True)
+            # PEP 552: unchecked, because both stand in one archive that is made anew as a whole
+            head = importlib.util.MAGIC_NUMBER + (0b01).to_bytes(4, "little")
+            known = head + importlib.util.source_hash(source)
+            archive.writestr(entry, source)
+            archive.writestr(f"{entry.filename}c", known + marshal.dumps(code))
+    return packed.getvalue()
+
+
+def is_whole(archive: bytes) -> bool:
+    """Whether every entry of an archive has the checksum it was written with."""
+    import io
+    import zipfile
+
+    try:
+        with zipfile.ZipFile(io.BytesIO(archive)) as found:
+            return found.testzip() is None
+    except Exception:  # noqa: BLE001 -- zipfile raises a dozen kinds for bytes that are no archive
+        return False
 
 
 def agent_sha256(agent: bytes | None = None) -> str:

@@ -47,7 +47,8 @@ def ensure_running(kept: HostSet) -> None:
     stopped.
     """
     services = services_of(kept.files, kept.role)
-    idle = [service for service in services if service not in active_units(*services)]
+    running = active_units(*services)
+    idle = [service for service in services if service not in running]
     # a watch that starts before the daemons it looks at would only note that they are missing
     for service in sorted(idle, key=lambda name: (name == "loopback-watch", name)):
         if service == "haproxy":

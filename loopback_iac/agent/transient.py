@@ -25,14 +25,21 @@ def unit_runs(unit: str) -> bool:
     return unit_properties(unit, "ActiveState")["ActiveState"] in _RUNNING
 
 
-def start_unit(unit: str, ending: str, *words: str, environment: dict[str, str]) -> None:
+def start_unit(
+    unit: str,
+    ending: str,
+    *words: str,
+    environment: dict[str, str],
+    stage: Callable[[], None] = lambda: None,
+) -> None:
     """Run the agent with `words` in a unit, unless that unit runs.
 
-    In:  where the unit leaves its ending.
+    In:  where the unit leaves its ending; what has to stand before it starts.
     Raises: RefusedError with systemd's complaint.
     """
     if unit_runs(unit):
         return
+    stage()
     if os.path.exists(ending):
         os.unlink(ending)
     # ExecStopPost runs even after SIGKILL: what is half done goes back at once, not with a timer

@@ -81,6 +81,12 @@ def prove(
     asked = _read_demands(demands, k)
     options = make_options(cwd, stack, state_dir, config_file=config_file)
     found = read_stack(applied_resources(options) if state else planned_resources(options))
+    if found.late and not found.fleets:
+        refuse(
+            f"{', '.join(found.late)}: facts of the fleet that are known after `up` only\n"
+            "  fix: prove what was applied: `loopback prove --state`",
+            2,
+        )
     if not found.fleets:
         refuse(
             f"stack {stack!r} has no AnycastEdge: there is no fleet to prove anything of\n"

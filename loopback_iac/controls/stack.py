@@ -11,7 +11,6 @@ from loopback_iac.controls.result import Finding, Outcome
 from loopback_iac.controls.tree import ABSENT, UNKNOWN, Counted, Tree, UndecidedError, at, need
 from loopback_iac.proof import EDGE, HOSTS, PLANNED, read_stack
 from loopback_iac.proof import Stack as Places
-from loopback_iac.proof.stack import SAID
 
 if TYPE_CHECKING:
     from datetime import date
@@ -84,16 +83,10 @@ class Stack:
     @cached_property
     def places(self) -> Places:
         """Where machines stand and whose they are, by the name of host, PoP and worker alike."""
-        trees = [(r, _host(planned(r.facts))) for r in self.of(EDGE, *HOSTS)]
         return read_stack(
-            # half a fleet would be proved as a whole one
-            {"type": r.kind, "name": r.name, "inputs": {} if _late_fleet(r, tree) else tree}
-            for r, tree in trees
+            {"type": r.kind, "name": r.name, "inputs": planned(r.facts)}
+            for r in self.of(EDGE, *HOSTS)
         )
-
-    def late_fleets(self) -> Iterator[Resource]:
-        """Fleets of whose facts something is not known yet."""
-        return (r for r in self.of(EDGE) if _late_fleet(r, planned(r.facts)))
 
     def said(self, field_name: str, hosts: Iterable[str]) -> Counted:
         """Different values that machines say of one fact; who says nothing adds nothing."""
@@ -108,29 +101,6 @@ class Stack:
             elif text := getattr(place, field_name):
                 values.add(text)
         return Counted(frozenset(values), tuple(late))
-
-
-def _host(tree: dict[str, Any]) -> dict[str, Any]:
-    """Where the whole output `host` comes late, each fact of it does that is not said elsewhere."""
-    if tree.get("host") != PLANNED:
-        return tree
-    said = {**tree, **(tree.get("machine") or {})}
-    said.setdefault("site", said.get("location"))
-    late = {key: PLANNED for key in SAID if said.get(key) is None}
-    domains = [*(said.get("failure_domains") or ()), PLANNED]
-    return tree | {"host": late | {"failure_domains": domains}}
-
-
-def _late_fleet(resource: Resource, tree: Tree) -> bool:
-    return resource.kind == EDGE and _planned_in(tree.get("fleet"))
-
-
-def _planned_in(tree: object) -> bool:
-    if isinstance(tree, Mapping):
-        return any(_planned_in(value) for value in tree.values())
-    if isinstance(tree, list):
-        return any(_planned_in(value) for value in tree)
-    return tree == PLANNED
 
 
 def planned(tree: Any) -> Any:  # noqa: ANN401  # any tree of JSON

@@ -16,6 +16,8 @@ from loopback_iac.proof.stack import SAID, Place, Stack, Tree
 Origin = tuple[str, str]
 """Who announces (`pop` or `provider`), and the cause that the origin's AS number is."""
 TAKEN = ("upstream-accepted", "announced")
+LATE = {**dict(zip(SAID, SAID, strict=True)), "domain": "failure_domains", "owner": "legal_owner"}
+"""Kinds of causes by the field of a host that they come from."""
 SOFTWARE = "BIRD, HAProxy, WireGuard and the agent"
 
 
@@ -33,6 +35,7 @@ def build_model(
     In: default, losses to survive where nothing is demanded; today, the day on which `accepted` has
         to hold, none for whichever; doubtful: what is not known yet is taken as shared by all hosts
         of which it is not known, rather than left out.
+    Out: demands that name what only `up` may know are left in `open` of the model.
     Raises: InputRejected for demands that name what the stack does not have.
     """
     model = Model()
@@ -43,10 +46,13 @@ def build_model(
         except (LookupError, StopIteration, TypeError, ValueError, AttributeError) as cause:
             raise InputRejected(edge.name, (_unreadable(edge.name, cause),)) from cause
     problems = [*_check_services(stack, demands), *_check_hosts(stack, demands)]
-    problems += _accept(model, demands, today)
+    if stack.late:  # whose services and machines those are
+        model.open += [f"{each.path}: {each.got} before `up`" for each in problems]
+        problems = []
+    problems += _accept(model, stack, demands, today)
     if problems:
         raise InputRejected("demands", tuple(problems))
-    model.assumed += _alike(stack)
+    model.assumed += [*model.open, *_left_out(stack), *_alike(stack)]
     if doubtful:
         model.assumed += _unsaid(stack)
     return model
@@ -231,10 +237,13 @@ def _unreadable(name: str, cause: Exception) -> Problem:
     )
 
 
-def _accept(model: Model, demands: Demands, today: date | None) -> Iterator[Problem]:
+def _accept(model: Model, stack: Stack, demands: Demands, today: date | None) -> Iterator[Problem]:
     for at, taken in enumerate(demands.accepted):
         known = model.causes.get(taken.cause)
-        if known is None:
+        if known is None and _may_come(stack, taken.cause):
+            got = f"there is no cause {taken.cause!r} before `up`"
+            model.open.append(f"accepted[{at}].cause: {got}, and nothing is accepted for it")
+        elif known is None:
             near = difflib.get_close_matches(taken.cause, sorted(model.causes), n=3, cutoff=0.3)
             yield Problem(
                 f"accepted[{at}].cause",
@@ -249,6 +258,13 @@ def _accept(model: Model, demands: Demands, today: date | None) -> Iterator[Prob
         else:
             accepted = Cause(known.kind, known.name, Standing.ACCEPTED, taken.because, taken.owner)
             model.causes[known.key] = accepted
+
+
+def _may_come(stack: Stack, cause: str) -> bool:
+    """Whether `up` may find a cause that the plan does not know."""
+    kind, _, name = cause.partition(" ")
+    late = {each for place in stack.places.values() for each in place.unknown}
+    return bool(kind in KINDS and name and (stack.late or LATE.get(kind) in late))
 
 
 def _check_services(stack: Stack, demands: Demands) -> Iterator[Problem]:
@@ -282,6 +298,11 @@ def _machines(stack: Stack) -> Iterator[str]:
         yield from facts["pops"]
         for pool in facts["pools"].values():
             yield from pool["workers"]
+
+
+def _left_out(stack: Stack) -> Iterator[str]:
+    if stack.late:
+        yield f"{', '.join(stack.late)}: facts are not known before `up`, and left out"
 
 
 def _alike(stack: Stack) -> Iterator[str]:

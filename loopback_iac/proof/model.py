@@ -39,6 +39,8 @@ class Model:
     """Of a part that needs one of its routes: each of them."""
     assumed: list[str] = field(default_factory=list)
     """What this fleet's proof takes for granted beside what every proof does."""
+    open: list[str] = field(default_factory=list)
+    """What is demanded of things that only `up` will know; told among what is assumed too."""
     _made: dict[Gate, str] = field(default_factory=dict)
 
     def cause(self, cause: Cause) -> str:

@@ -32,6 +32,8 @@ class Stack:
 
     fleets: Mapping[str, Tree] = field(default_factory=dict)
     places: Mapping[str, Place] = field(default_factory=dict)
+    late: tuple[str, ...] = ()
+    """Fleets of whose facts something is known after `up` only: half a fleet is not proved."""
 
 
 def read_stack(resources: Iterable[Tree]) -> Stack:
@@ -43,13 +45,24 @@ def read_stack(resources: Iterable[Tree]) -> Stack:
     """
     fleets: dict[str, Tree] = {}
     places: dict[str, Place] = {}
+    late: list[str] = []
     for tree in resources:
         inputs = tree.get("inputs") or {}
-        if tree["type"] == EDGE and isinstance(inputs.get("fleet"), Mapping):
+        if tree["type"] == EDGE and _planned_in(inputs.get("fleet")):
+            late.append(str(tree["name"]))
+        elif tree["type"] == EDGE and isinstance(inputs.get("fleet"), Mapping):
             fleets[str(tree["name"])] = inputs["fleet"]
         elif tree["type"] in HOSTS:
             places[str(tree["name"])] = _place(inputs)
-    return Stack(dict(sorted(fleets.items())), dict(sorted(places.items())))
+    return Stack(dict(sorted(fleets.items())), dict(sorted(places.items())), tuple(sorted(late)))
+
+
+def _planned_in(tree: object) -> bool:
+    if isinstance(tree, Mapping):
+        return any(_planned_in(value) for value in tree.values())
+    if isinstance(tree, list | tuple):
+        return any(_planned_in(value) for value in tree)
+    return tree == PLANNED
 
 
 def _place(inputs: Tree) -> Place:
@@ -57,11 +70,14 @@ def _place(inputs: Tree) -> Place:
     for part in (inputs, inputs.get("machine"), inputs.get("host")):
         if isinstance(part, Mapping):
             found |= {key: value for key, value in part.items() if value is not None}
-    found.setdefault("site", found.get("location"))
+    if found.get("site") is None:
+        found["site"] = found.get("location")
     named = found.get("failure_domains") or ()
     listed = [str(each) for each in named] if not isinstance(named, str) else [named]
     if inputs.get("host") == PLANNED:
+        # where the whole output comes late, each fact of it does that is not said elsewhere
         listed.append(PLANNED)
+        found |= {key: PLANNED for key in SAID if found.get(key) is None}
     fields = {key: found.get(key) for key in (*SAID, "legal_owner")}
     unknown = [key for key, value in fields.items() if value == PLANNED]
     unknown += ["failure_domains"] if PLANNED in listed else []

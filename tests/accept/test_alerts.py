@@ -28,8 +28,11 @@ def promtool():
     return run
 
 
-def rules():
-    groups = yaml.safe_load((OPERATE / "alerts.yml").read_text())["groups"]
+FILES = ("alerts", "dns_alerts")
+
+
+def rules(name="alerts"):
+    groups = yaml.safe_load((OPERATE / f"{name}.yml").read_text())["groups"]
     return [rule for group in groups for rule in group["rules"]]
 
 
@@ -44,20 +47,21 @@ def test_prometheus_takes_configuration_and_rules(promtool):
     promtool("check", "config", "prometheus.yml")
 
 
-def test_each_alert_fires_when_it_must_and_is_silent_when_it_must(promtool):
-    promtool("test", "rules", "alerts_test.yml")
+@pytest.mark.parametrize("name", FILES)
+def test_each_alert_fires_when_it_must_and_is_silent_when_it_must(promtool, name):
+    promtool("test", "rules", f"{name}_test.yml")
     tested = {True: set(), False: set()}
-    for case in yaml.safe_load((OPERATE / "alerts_test.yml").read_text())["tests"]:
+    for case in yaml.safe_load((OPERATE / f"{name}_test.yml").read_text())["tests"]:
         for check in case["alert_rule_test"]:
             tested[bool(check["exp_alerts"])].add(check["alertname"])
-    names = {rule["alert"] for rule in rules()}
-    assert len(names) == len(rules())
+    names = {rule["alert"] for rule in rules(name)}
+    assert len(names) == len(rules(name))
     assert tested == {True: names, False: names}
 
 
 def test_each_alert_says_what_to_do():
     headings = re.findall(r"^## (.*)$", (ROOT / "docs/runbook.md").read_text(), re.MULTILINE)
-    for rule in rules():
+    for rule in (rule for name in FILES for rule in rules(name)):
         page, _, heading = rule["annotations"]["runbook"].partition(": ")
         assert page == "docs/runbook.md"
         assert heading in headings, rule["alert"]

@@ -220,6 +220,16 @@ def test_what_is_not_known_yet_is_named_and_refuses_nothing():
     assert "facts of edge" in raised.value.message
 
 
+def test_a_cause_that_is_accepted_before_anybody_knows_it_refuses_nothing():
+    accepted = {"accepted": [{"cause": "site hel1", "because": "until March", "owner": "cto"}]}
+    places = {**WHERE, "w1": {**WHERE["w1"], "site": UNKNOWN}}
+    with pytest.raises(UnknownValueError) as raised:
+        told("redundancy-proved", stack(FLEET, places), accepted)
+    assert "there is no cause 'site hel1' before `up`" in raised.value.message
+    (message,) = told("redundancy-proved", stack(FLEET, WHERE), accepted)
+    assert "there is no cause 'site hel1'" in message
+
+
 def test_what_is_known_to_fail_is_refused_whatever_comes():
     places = {**IONOS, "w1": {**WHERE["w1"], "site": UNKNOWN}}
     (message,) = told("redundancy-proved", stack(FLEET, places), {"survives": 1.0})

@@ -75,8 +75,9 @@ def check_proof(stack: Stack, settings: Mapping[str, Any]) -> Iterator[Finding]:
         yield failed(edges[0], text)
     late = _late(stack)
     demanded = any(verdict.system.demand for verdict in proof.verdicts)
-    if not texts and late and (demanded or not stack.places.fleets):
-        yield unsure(edges[0], [*late, "what is known proves what is demanded"])
+    if not texts and (proof.model.open or (late and (demanded or not stack.places.fleets))):
+        told = [*late, *proof.model.open, "what is known proves what is demanded"]
+        yield unsure(edges[0], told)
     elif not texts:
         yield passed(edges[0])
 
@@ -219,7 +220,7 @@ def _late(stack: Stack) -> list[str]:
     """What the proof rests on and nobody knows yet."""
     places = stack.places.places.items()
     late = [f"{one} of {host}" for host, place in places for one in place.unknown]
-    return late + [f"facts of {edge.name}" for edge in stack.late_fleets()]
+    return late + [f"facts of {edge}" for edge in stack.places.late]
 
 
 def _serving(pool: Tree) -> tuple[list[str], list[str]]:

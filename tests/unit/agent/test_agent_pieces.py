@@ -13,6 +13,7 @@ from loopback_iac.agent.echo import _request, peer_address
 from loopback_iac.agent.haproxy import parse_denied, parse_workers
 from loopback_iac.agent.listeners import covered
 from loopback_iac.agent.main import main
+from loopback_iac.agent.packing import compile_agent, is_whole
 from loopback_iac.agent.refusal import RefusedError, render_refusal
 from loopback_iac.agent.routes import parse_routes, plan_rules
 
@@ -27,6 +28,20 @@ def test_the_agent_is_one_file_with_the_same_bytes_each_time():
         assert names == sorted(names)
         assert all(name.endswith(".py") for name in names)
         assert {entry.date_time for entry in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+
+
+def test_bytecode_that_was_damaged_is_known_for_it():
+    compiled = compile_agent(build(), "/agent.pyz")
+    assert is_whole(compiled)
+    with zipfile.ZipFile(io.BytesIO(compiled)) as archive:
+        sources = {name for name in archive.namelist() if name.endswith(".py")}
+        assert set(archive.namelist()) == sources | {f"{name}c" for name in sources}
+        places = [entry.header_offset + 100 for entry in archive.infolist()[::16]]
+    for place in (0, *places, len(compiled) - 30, len(compiled) - 10):
+        damaged = bytearray(compiled)
+        damaged[place] ^= 0xFF
+        assert not is_whole(bytes(damaged)), place
+    assert not any(map(is_whole, (b"", b"PK", compiled[:-1000])))
 
 
 def test_the_agent_needs_nothing_but_the_standard_library():

@@ -81,6 +81,19 @@ def test_demands_of_a_file_hold_and_a_wrong_one_is_refused_before_anything_runs(
     assert run("-C", str(stack), "--k", "4").exit_code == 2
 
 
+def test_demands_of_what_only_up_knows_are_told_and_refuse_nothing(stack):
+    """As a plan writes it: the text stands where the value will."""
+    asked = stack / "demands.yaml"
+    asked.write_text("{survives: 0, accepted: [{cause: site hel1, because: x, owner: y}]}")
+    program = PROGRAM.replace("'s-w1'", "'(known after apply)'")
+    (stack / "__main__.py").write_text(program)
+    open_yet = run("-C", str(stack), "--demands", str(asked))
+    assert (open_yet.exit_code, "no cause 'site hel1' before `up`" in open_yet.output) == (0, True)
+    (stack / "__main__.py").write_text(program.replace("64496", "'(known after apply)'"))
+    late = run("-C", str(stack))
+    assert (late.exit_code, "loopback prove --state" in late.output) == (2, True)
+
+
 def test_a_stack_without_a_fleet_is_told_so(stack):
     (stack / "__main__.py").write_text("")
     done = run("-C", str(stack))

@@ -16,6 +16,7 @@ from loopback_iac.proof import (
 )
 from loopback_iac.proof.wording import unmet_texts
 from tests.unit.proof.fleets import (
+    EDGE,
     PLACES,
     V4,
     V6,
@@ -132,6 +133,65 @@ def test_a_value_that_only_up_knows_is_left_out_where_doubt_must_not_refuse():
     places = PLACES | {n: place(n, site="(known after apply)") for n in ("a", "b")}
     assert proved(places=places).verdicts[0].survives == 0
     assert proved(places=places, doubtful=False).verdicts[0].survives == 1
+
+
+LATE = "(known after apply)"
+TAKEN = {"because": "until March", "owner": "cto"}
+
+
+@pytest.mark.parametrize(
+    ("late", "cause"),
+    [
+        ({"site": LATE}, "site hel1"),
+        ({"provider": LATE}, "provider metal"),
+        ({"country": None, "host": LATE}, "country FI"),
+        ({"failure_domains": ["rack 1", LATE]}, "domain hel1-dc2"),
+        ({"legal_owner": LATE}, "owner Example GmbH"),
+    ],
+)
+@pytest.mark.parametrize("doubtful", [True, False])
+def test_what_is_accepted_of_what_only_up_knows_stays_open(late, cause, doubtful):
+    asked = parse_demands_tree("t", {"accepted": [{"cause": cause, **TAKEN}]})
+    places = PLACES | {"w1": place("w1", **late)}
+    model = proved(places=places, demands=asked, doubtful=doubtful).model
+    (told,) = model.open
+    assert told.startswith(f"accepted[0].cause: there is no cause {cause!r} before `up`")
+    assert told in model.assumed  # and so in the certificate
+    assert cause not in model.causes
+    for known in (PLACES, PLACES | {"w1": place("w1")}):
+        with pytest.raises(InputRejected) as caught:
+            proved(places=known, demands=asked, doubtful=doubtful)
+        assert [p.rule for p in caught.value.problems] == ["accepted-unknown"]
+
+
+def test_what_is_known_to_be_absent_is_refused_whatever_else_comes():
+    places = PLACES | {"w1": place("w1", site=LATE)}
+    for cause in ("country FI", "pop c", "nothing x", "site"):
+        asked = parse_demands_tree("t", {"accepted": [{"cause": cause, **TAKEN}]})
+        with pytest.raises(InputRejected, match="there is no cause"):
+            proved(places=places, demands=asked)
+
+
+def test_demands_of_a_fleet_that_only_up_knows_stay_open():
+    other = two(vips={"www": [LATE]}, services={"mail": {"vip": "www", "pool": "web"}})
+    trees = [*resources(two(), PLACES), {"type": EDGE, "name": "new", "inputs": {"fleet": other}}]
+    asked = {
+        "services": {"mail": {"survives": 2}},
+        "shared": [{"name": "duct", "hosts": ["w1", "w9"]}],
+        "accepted": [{"cause": "worker w9", **TAKEN}],
+    }
+    demands = parse_demands_tree("t", asked)
+    model = prove_redundancy(read_stack(trees), demands, 1).model
+    assert [line.partition(" before")[0] for line in model.open] == [
+        "services.mail: there is no service 'mail'",
+        "shared[0].hosts: there is no PoP or worker 'w9'",
+        "accepted[0].cause: there is no cause 'worker w9'",
+    ]
+    assert "new: facts are not known before `up`, and left out" in model.assumed
+    with pytest.raises(InputRejected) as caught:
+        prove_redundancy(read_stack(trees[:-1]), demands, 1)
+    rules = [p.rule for p in caught.value.problems]
+    assert rules == ["service-unknown", "host-unknown", "accepted-unknown"]
 
 
 def test_an_accepted_cause_is_listed_and_not_counted():
