@@ -331,6 +331,8 @@ def hierarchy(image: Image, ground: Path, **signing: int) -> Iterator[Hierarchy]
         below.primary.knotc("zone-notify")
         below.wait_served(ZONE)
         wait_for(lambda: parent.answer(ZONE, "DS") != [], 60)
+        # no key is replaced before the first one is settled
+        wait_for(lambda: "KSK submission, confirmed" in below.primary.log, 60)
         anchors = [line for line in parent.ask("net.", "DNSKEY")["answer"] if " DNSKEY " in line]
         made = []
         for number, (name, space) in enumerate({"resolver": first, "usual": second}.items()):

@@ -149,7 +149,7 @@ def assert_rolled(tree, rolled):
     for tally in (
         tree.resolver.mark(),
         # keys that it had kept, for their TTL of a second, are asked for anew
-        tree.resolver.after(3 * RATE),
+        tree.resolver.after(2 * RATE),
     ):
         assert (tally["bogus"], tally["insecure"]) == (0, 0), (tally, tree.resolver.log[-2000:])
     assert_goes_on(tree.resolver)
