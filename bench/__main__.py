@@ -18,6 +18,7 @@ from bench import (
     migrate,
     propagation,
     prove,
+    rollovers,
     scale,
     served,
     ten,
@@ -38,6 +39,7 @@ MEASUREMENTS = {
     "zone": zone.main,
     "propagation": propagation.main,
     "prove": prove.main,
+    "rollovers": rollovers.main,
     "served": served.main,
     "evidence": evidence.main,
 }

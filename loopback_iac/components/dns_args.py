@@ -54,6 +54,8 @@ class ParentArgs(TypedDict):
     """Addresses of its primary."""
     secret: pulumi.Input[str]
     """Of the TSIG key `loopback-ds-NAME`, hmac-sha256, in base64 (secret)."""
+    ds_ttl_s: NotRequired[int]
+    """How long a replaced DS may live in caches; the old key stays as long. Default 86400."""
 
 
 class SigningArgs(TypedDict):

@@ -47,6 +47,8 @@ class Parent(Value):
     addresses: AddressList
     secret: Given
     """Of the TSIG key `loopback-ds-NAME`, in base64."""
+    ds_ttl_s: Int = Field(DAY_S, ge=1, le=7 * DAY_S)
+    """For how long a resolver may go on with a DS that the parent has replaced."""
 
 
 class ZoneSource(Value):

@@ -79,6 +79,7 @@ def _render_knot(
             "key": f"{DS_KEY}-{name}",
             "secret": secret_mark(f"{DS_KEY}-{name}"),
             "addresses": parent.addresses,
+            "delay_s": parent.ds_ttl_s + primary.signing.propagation_delay_s,
         }
         for name, parent in primary.parents.items()
     ]

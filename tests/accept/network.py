@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
 import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+LIBC = ctypes.CDLL(None, use_errno=True)
+CLONE_NEWNET = 0x40000000
 ENDS = Path(__file__).parent / "ends.py"
 
 
@@ -54,6 +58,19 @@ class Namespace:
         process = start_logged(log, "nsenter", f"--net=/run/netns/{self.name}", *words)
         self.processes.append(process)
         return process
+
+    def inside(self, act: Callable[[], Any]) -> Any:
+        """Call a function whose sockets are opened in this namespace."""
+
+        def enter() -> Any:
+            with Path(f"/run/netns/{self.name}").open() as file:
+                # of this thread alone, and the thread ends with the call
+                if LIBC.setns(file.fileno(), CLONE_NEWNET):
+                    raise OSError(ctypes.get_errno(), "setns")
+            return act()
+
+        with ThreadPoolExecutor(1) as threads:
+            return threads.submit(enter).result()
 
     def serve(self, name: str, address: str, port: int) -> subprocess.Popen[str]:
         """A worker's ingress: reads the PROXY header and answers with what it said."""

@@ -53,7 +53,10 @@ MANY = "".join(f"n{number} 300 IN A 203.0.113.{number % 250}\n" for number in ra
 def travel(image, tmp_path_factory):
     case = primaries.load("two-servers")
     zones = {ZONE: {**case.primary["zones"]["example.net"], "parent": "own", "default_ttl_s": 1}}
-    quick = {"parents": {"own": {"addresses": [PARENT], "secret": "late"}}, "signing": QUICK}
+    quick = {
+        "parents": {"own": {"addresses": [PARENT], "secret": "late", "ds_ttl_s": 1}},
+        "signing": QUICK,
+    }
     case = dataclasses.replace(case, primary={**case.primary, **quick, "zones": zones})
     with hosts(image, tmp_path_factory.mktemp("dns"), case) as made:
         yield made
