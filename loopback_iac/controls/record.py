@@ -8,7 +8,7 @@ import yaml
 from pydantic import Field
 
 from loopback_iac.model.fields import Int, Line, LineList, Several, Value
-from loopback_iac.model.origin import Day
+from loopback_iac.model.law import LawText
 
 HERE = Path(__file__).parent
 Severity = Literal["critical", "high", "medium", "low"]
@@ -82,15 +82,9 @@ class Point(Value):
     because: Line
 
 
-class Law(Value):
+class Law(LawText):
     """One version of one law, and which control serves which of its points."""
 
-    id: Line
-    law: Line
-    version: Line
-    source: Line
-    read_on: Day
-    note: Line
     follows: Line | None = None
     """Another law whose points it repeats under numbers of its own: `points` has them."""
     points: dict[str, str] = Field(default_factory=dict)

@@ -14,11 +14,11 @@ from loopback_iac.incident.facts import Facts
 from loopback_iac.incident.fields import UNKNOWN, Amount, moment_text
 from loopback_iac.incident.law import (
     Stage,
-    Text,
     load_reporting,
     load_significance,
 )
 from loopback_iac.incident.significance import VERDICTS, Verdict, judge_significance
+from loopback_iac.model.law import LawText
 
 FORMAT = 1
 WORDS = "Draft, for a person to check. No legal advice; nothing was sent to anybody."
@@ -229,7 +229,7 @@ def _own_entries(facts: Facts) -> list[Entry]:
     return entries
 
 
-def _law(text: Text) -> dict[str, str]:
+def _law(text: LawText) -> dict[str, str]:
     return {
         "law": text.law,
         "version": text.version,

@@ -7,7 +7,7 @@ from typing import Literal
 import yaml
 
 from loopback_iac.model.fields import Int, Line, LineList, Several, Value
-from loopback_iac.model.origin import Day
+from loopback_iac.model.law import LawText
 
 Stage = Literal["early-warning", "notification", "final"]
 Test = Literal[
@@ -19,17 +19,6 @@ Test = Literal[
     "compromised-for-users",
     "compromised-names",
 ]
-
-
-class Text(Value):
-    """Which version of which text was read, and how."""
-
-    id: Line
-    law: Line
-    version: Line
-    source: Line
-    read_on: Day
-    note: Line
 
 
 class Criterion(Value):
@@ -62,7 +51,7 @@ class Exempt(Value):
     says: Line
 
 
-class Significance(Text):
+class Significance(LawText):
     """Criteria for every entity, and by kind of service."""
 
     exempt: Exempt
@@ -83,7 +72,7 @@ class DueStage(Value):
     asks: LineList
 
 
-class Reporting(Text):
+class Reporting(LawText):
     """What is reported by when."""
 
     starts: Line

@@ -16,8 +16,10 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Self
 
+from loopback_iac.lab.paths import LabError
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from ipaddress import IPv4Network, IPv6Network
     from pathlib import Path
     from types import TracebackType
@@ -26,7 +28,7 @@ _CHANGE = re.compile(r"\[(?P<time>[^\]]+)\] (?P<gone>Deleted )?(?P<prefix>\S+) (
 _DEVICE = re.compile(r"\bdev (\S+)")
 _BLOCK = re.compile(r"(?m)^(?=\S)")
 _SINCE = re.compile(
-    r"(?P<name>\S+) +(?P<kind>\S+) .*?(?P<state>\S+) +(?P<time>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+)"
+    r"(?P<name>\S+) .*?(?P<state>\S+) +(?P<time>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+)"
 )
 SAME_S = 0.1  # no session falls and is back in less
 
@@ -182,24 +184,28 @@ def parse_bfd_since(text: str) -> dict[str, Since]:
     """Read `birdc show bfd sessions`.
 
     Out: by neighbor.
+    Raises: LabError for a session without the time of its last change.
     """
-    return {name: since for name, _, since in _changes(text) if _is_address(name)}
+    rows = (line for line in text.splitlines() if _is_address(line.partition(" ")[0]))
+    return dict(map(_change, rows))
 
 
 def parse_bgp_since(text: str) -> dict[str, Since]:
     """Read `birdc show protocols`.
 
     Out: by name of a BGP session.
+    Raises: as `parse_bfd_since`.
     """
-    return {name: since for name, kind, since in _changes(text) if kind == "BGP"}
+    return dict(_change(line) for line in text.splitlines() if line.split()[1:2] == ["BGP"])
 
 
-def _changes(text: str) -> Iterator[tuple[str, str, Since]]:
-    """Rows with a state and the time since when, which lab routers write as `iso long ms`."""
-    for line in text.splitlines():
-        if match := _SINCE.match(line):
-            at_s = dt.datetime.fromisoformat(match["time"]).timestamp()
-            yield match["name"], match["kind"], Since(match["state"], at_s)
+def _change(row: str) -> tuple[str, Since]:
+    """A row with a state and since when, which lab routers write as `iso long ms`."""
+    match = _SINCE.match(row)
+    if match is None:  # left out, a session could fall and nobody would say so
+        raise LabError(f"BIRD does not say since when: {row!r}")
+    at_s = dt.datetime.fromisoformat(match["time"]).timestamp()
+    return match["name"], Since(match["state"], at_s)
 
 
 def parse_sessions(text: str) -> tuple[Session, ...]:

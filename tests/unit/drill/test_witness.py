@@ -6,6 +6,8 @@ import time
 from ipaddress import ip_network
 from pathlib import Path
 
+import pytest
+
 from loopback_iac.lab.drill.witness import (
     RouteWatch,
     Standing,
@@ -17,6 +19,7 @@ from loopback_iac.lab.drill.witness import (
     parse_sessions,
     route_at,
 )
+from loopback_iac.lab.paths import LabError
 
 PROTOCOLS = """BIRD 2.17.5 ready.
 Name       Proto      Table      State  Since         Info
@@ -73,6 +76,13 @@ def test_a_session_that_a_router_tells_a_moment_later_did_not_fall():
     assert count_falls(stood("Up", "998"), stood("Up", "796")).bfd == ("192.0.2.1",)
     assert count_falls(stood("Up", "998"), stood("Down", "998")).bfd == ("192.0.2.1",)
     assert count_falls(stood("Up", "998"), Standing({}, {})).bfd == ("192.0.2.1",)
+
+
+@pytest.mark.parametrize(("parse", "text"), [(parse_bfd_since, BFD), (parse_bgp_since, PROTOCOLS)])
+def test_a_session_of_unknown_age_is_never_left_out(parse, text):
+    """Judged by nothing, it could not fall."""
+    with pytest.raises(LabError, match=r"since when: .*23:0"):
+        parse(text)
 
 
 def test_since_when_a_bgp_session_stands_is_read():
