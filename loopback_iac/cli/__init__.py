@@ -10,6 +10,7 @@ from loopback_iac.cli import (
     drain,
     drift,
     drill,
+    egress,
     evidence,
     incident,
     join,
@@ -38,6 +39,7 @@ drain.register(app)
 join.register(app)
 migrate.register(app)
 dns.register(app)
+egress.register(app)
 evidence.register(app)
 incident.register(app)
 

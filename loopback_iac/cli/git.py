@@ -37,6 +37,35 @@ def read_commit(folder: Path, besides: Path) -> Commit:
     )
 
 
+def file_commit(path: Path) -> dict[str, object] | None:
+    """
+    The last commit that changed a file, and whether the file differs from it.
+
+    Out: None where no git knows the file; nothing is refused for that.
+    """
+    env = os.environ | {"GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C.UTF-8"}
+    told = []
+    for argv in (
+        ("log", "-1", "--format=%H%x00%an%x00%cI", "--", path.name),
+        ("status", "--porcelain", "--", path.name),
+    ):
+        try:
+            done = subprocess.run(
+                ["git", "-C", str(path.resolve().parent), *argv],
+                capture_output=True,
+                text=True,
+                env=env,
+                check=False,
+            )
+        except FileNotFoundError:
+            return None
+        told.append(done.stdout.strip())
+        if done.returncode or not told[0]:
+            return None
+    commit, author, committed = told[0].split("\0")
+    return {"id": commit, "author": author, "committed": committed, "altered": bool(told[1])}
+
+
 def _git(folder: Path, *argv: str) -> str:
     # it may be called while somebody else works there, so it takes no lock
     env = os.environ | {"GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C.UTF-8"}

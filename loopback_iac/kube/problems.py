@@ -1,0 +1,86 @@
+"""Checks that a declared policy and a hand-written manifest share: labels, networks."""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from loopback_iac.kube.selectors import OPERATORS, key_fault, value_fault
+from loopback_iac.model.fields import Network, described
+from loopback_iac.model.problem import Problem
+
+_LABEL_NEED = "letters, digits, '-', '_' and '.', at most 63, beginning and ending with one of them"
+
+
+def check_labels(path: str, labels: object) -> Iterator[Problem]:
+    """Every key and value of a map of labels."""
+    if not isinstance(labels, Mapping):
+        yield Problem(path, described(labels), "a map", "write a map of labels", "field-type")
+        return
+    for key, value in labels.items():
+        where = f"{path}.{key}"
+        if fault := key_fault(str(key)):
+            yield Problem(where, fault, "[dns-name/]name", "write the label's key", "label-key")
+        if not isinstance(value, str):
+            got = described(value)
+            fix = f'put it in quotes: "{str(value).lower()}"'
+            yield Problem(where, got, "a string", fix, "label-value")
+        elif fault := value_fault(value):
+            yield Problem(where, fault, _LABEL_NEED, "write the label's value", "label-value")
+
+
+def check_expression(path: str, key: object, operator: object, values: object) -> Iterator[Problem]:
+    """One requirement with an operator, as API server and agent want it."""
+    if not isinstance(key, str) or key_fault(key):
+        got = key_fault(key) if isinstance(key, str) else described(key)
+        yield Problem(f"{path}.key", got, "[dns-name/]name", "write the label's key", "label-key")
+    if operator not in OPERATORS:
+        got, need = f"{operator!r} is no operator", ", ".join(OPERATORS)
+        yield Problem(f"{path}.operator", got, need, "choose one of them", "selector-operator")
+        return
+    named = list(values) if isinstance(values, list | tuple) else []
+    if operator in ("In", "NotIn") and not named:
+        got = f"{operator} without values"
+        yield Problem(f"{path}.values", got, "a value", "write values", "selector-values")
+    if operator in ("Exists", "DoesNotExist") and named:
+        got = f"{operator} with values"
+        yield Problem(f"{path}.values", got, "none", "remove them", "selector-values")
+    for at, value in enumerate(named):
+        fault = value_fault(value) if isinstance(value, str) else described(value)
+        if fault:
+            yield Problem(f"{path}.values[{at}]", fault, _LABEL_NEED, "write it", "label-value")
+
+
+def inside(network: Network, outer: Network) -> bool:
+    """Whether all of a network lies in another."""
+    return (
+        network.version == outer.version
+        and network.prefixlen >= outer.prefixlen
+        and network.network_address in outer
+    )
+
+
+def overlap(one: Network, other: Network) -> bool:
+    """Whether two networks share an address."""
+    return inside(one, other) or inside(other, one)
+
+
+def check_networks(
+    path: str, destinations: Iterable[Network], excluded: Iterable[Network]
+) -> Iterator[Problem]:
+    """Destinations that are named twice, and exclusions that exclude nothing or everything."""
+    wanted = list(destinations)
+    for at, network in enumerate(wanted):
+        if network in wanted[:at]:
+            where = f"{path}.destinations[{at}]"
+            yield Problem(where, f"{network} is named twice", "", "remove it", "destination-twice")
+    for at, network in enumerate(excluded):
+        where = f"{path}.excluded[{at}]"
+        if not any(inside(network, each) for each in wanted):
+            yield Problem(
+                where,
+                f"{network} is in no destination, so it excludes nothing",
+                f"a part of {', '.join(map(str, wanted)) or 'a destination'}",
+                "remove it, or widen a destination",
+                "excluded-subset",
+            )
+        elif network in wanted:
+            got = f"{network} is a destination as well, and excluded as a whole"
+            yield Problem(where, got, "a part of it", "remove one of them", "excluded-whole")
