@@ -76,7 +76,8 @@ def _check_policy(document: Tree, read: Read) -> Iterator[Problem]:
         yield Problem(f"{path}.metadata.namespace", got, "", fix, "cegp-namespace")
     spec = document.get("spec")
     if not isinstance(spec, Mapping):
-        yield Problem(f"{path}.spec", described(spec), "a map", "write it", "field-type")
+        got = "is missing" if spec is None else described(spec)
+        yield Problem(f"{path}.spec", got, "a map", "write it", "field-type")
         return
     yield from _check_known(f"{path}.spec", spec, SPEC)
     yield from _check_selectors(f"{path}.spec.selectors", spec.get("selectors"), read)
@@ -164,17 +165,17 @@ def _check_selector(
 def _check_networks(path: str, spec: Tree, read: Read) -> Iterator[Problem]:
     value = spec.get("destinationCIDRs")
     yield from _listed(f"{path}.destinationCIDRs", value, "no destination: the policy does nothing")
-    for key, kept in (("destinationCIDRs", read.destinations), ("excludedCIDRs", read.excluded)):
+    fields = ("destinationCIDRs", "excludedCIDRs")
+    found: list[list[Network | None]] = []
+    for key, kept in zip(fields, (read.destinations, read.excluded), strict=True):
         listed = spec.get(key)
+        found.append([])
         for at, text in enumerate(listed if isinstance(listed, list) else ()):
             problem, network = _network(f"{path}.{key}[{at}]", text)
             yield from problem
-            if network is not None:
-                kept.append(network)
-    for problem_ in check_networks(path, read.destinations, read.excluded):
-        where = problem_.path.replace(".destinations[", ".destinationCIDRs[")
-        where = where.replace(".excluded[", ".excludedCIDRs[")
-        yield Problem(where, problem_.got, problem_.need, problem_.fix, problem_.rule)
+            found[-1].append(network)
+        kept += [network for network in found[-1] if network is not None]
+    yield from check_networks(path, found[0], found[1], fields)
     if len({network.version for network in read.destinations}) > 1:
         got = "IPv4 and IPv6 in one policy: with an egressIP, 1.20 loses one of them"
         fix = "make a policy per family"

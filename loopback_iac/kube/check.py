@@ -42,6 +42,8 @@ def check_egress(egress: Egress, written: Written, *, whole: bool) -> list[Probl
         found += check_backend(egress)
         if egress.backend == "cilium":
             found += [*_check_gateway_nodes(egress), *_check_carried(egress)]
+        else:
+            found += _check_runners(egress)
         if egress.cilium is not None:
             found += check_values(egress)
     return found
@@ -80,7 +82,8 @@ def _check_policy(
         if gateway not in written["gateways"]:
             got, known = f"there is no gateway {gateway!r}", ", ".join(sorted(written["gateways"]))
             yield Problem(where, got, known, "declare it under gateways", "gateway-known")
-        yield from _check_addresses(egress, where, policy, addresses)
+        pools = written["pools"] == egress.pools.keys()
+        yield from _check_addresses(egress, where, policy, addresses, pools=pools)
     if not policy.gateways:
         got, fix = "no gateway: nothing would be translated", "name one, with its addresses"
         yield Problem(f"{path}.gateways", got, "a gateway", fix, "policy-gateway")
@@ -142,8 +145,9 @@ def _check_destinations(egress: Egress, path: str, policy: EgressPolicy) -> Iter
 
 
 def _check_addresses(
-    egress: Egress, path: str, policy: EgressPolicy, addresses: tuple[Address, ...]
+    egress: Egress, path: str, policy: EgressPolicy, addresses: tuple[Address, ...], *, pools: bool
 ) -> Iterator[Problem]:
+    """In: `pools`: all that are written parsed; else nobody knows what is owned."""
     for family in policy.families:
         held = [address for address in addresses if address.version == family]
         if not held:
@@ -160,7 +164,8 @@ def _check_addresses(
             got = f"{address} without an IPv{address.version} destination"
             fix = "remove it, or add destinations of its family"
             yield Problem(where, got, "an address in use", fix, "family-mixed")
-        yield from _check_owned(egress, where, policy, address)
+        if pools:
+            yield from _check_owned(egress, where, policy, address)
 
 
 def _check_owned(
@@ -202,6 +207,20 @@ def _check_gateway_nodes(egress: Egress) -> Iterator[Problem]:
             if both:
                 path, got = f"policies.{name}.gateways.{other}", f"{one} is {both[0]} as well"
                 yield Problem(path, got, "another node", "keep one of them", "gateway-same-node")
+
+
+def _check_runners(egress: Egress) -> Iterator[Problem]:
+    """kube-vip runs once on a node: two would answer at one port and clean each other's rules."""
+    for name in egress.gateways:
+        if not egress.nodes_of(name):
+            got, fix = "no node has them: kube-vip would run nowhere", "label nodes"
+            yield Problem(f"gateways.{name}.labels", got, "a node", fix, "gateway-nowhere")
+    for one, other in combinations(egress.gateways, 2):
+        both = sorted({*egress.nodes_of(one)} & {*egress.nodes_of(other)})
+        if both:
+            got, fix = f"{', '.join(both)} would be of {one} as well", "give each nodes of its own"
+            path = f"gateways.{other}.labels"
+            yield Problem(path, got, "nodes of its own", fix, "gateway-same-node")
 
 
 def _check_carried(egress: Egress) -> Iterator[Problem]:

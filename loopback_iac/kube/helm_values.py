@@ -16,7 +16,16 @@ from loopback_iac.model.problem import Problem
 RULE = "helm-value"
 DOCUMENT = "Cilium 1.20 documentation, Egress Gateway"
 AGENT = "Cilium 1.20.1, pkg/egressgateway/manager.go"
-AUDITED = ("time", "verdict", "IP", "l4", "source", "destination", "is_reply")
+AUDITED = (
+    "time",
+    "verdict",
+    "IP",
+    "l4",
+    "source",
+    "destination",
+    "is_reply",
+    "trace_observation_point",
+)
 """Fields of a flow without which an audit cannot say who left by which address."""
 
 

@@ -54,6 +54,9 @@ def load_yaml(title: str, text: str) -> list[object]:
         found = list(yaml.load_all(text, UniqueLoader))  # a SafeLoader
     except (yaml.YAMLError, RecursionError) as cause:
         got = " ".join(str(cause).split()) or "nested too deeply"
+        if isinstance(cause, yaml.MarkedYAMLError) and cause.problem_mark is not None:
+            place = f"line {cause.problem_mark.line + 1}, column {cause.problem_mark.column + 1}"
+            got = f"{cause.problem} at {place}"
         problem = Problem(title, got, "YAML", "mend it at the place named", "yaml-syntax")
         raise InputRejected(title, (problem,)) from None
     return [each for each in found if each is not None]

@@ -1,6 +1,6 @@
 """Checks that a declared policy and a hand-written manifest share: labels, networks."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from loopback_iac.kube.selectors import OPERATORS, key_fault, value_fault
 from loopback_iac.model.fields import Network, described
@@ -63,21 +63,29 @@ def overlap(one: Network, other: Network) -> bool:
 
 
 def check_networks(
-    path: str, destinations: Iterable[Network], excluded: Iterable[Network]
+    path: str,
+    destinations: Sequence[Network | None],
+    excluded: Sequence[Network | None],
+    fields: tuple[str, str] = ("destinations", "excluded"),
 ) -> Iterator[Problem]:
-    """Destinations that are named twice, and exclusions that exclude nothing or everything."""
-    wanted = list(destinations)
-    for at, network in enumerate(wanted):
-        if network in wanted[:at]:
-            where = f"{path}.destinations[{at}]"
+    """Destinations that are named twice, and exclusions that exclude nothing or everything.
+
+    In: None where something stands that is no network.
+    """
+    wanted = [network for network in destinations if network is not None]
+    for at, network in enumerate(destinations):
+        if network is not None and network in destinations[:at]:
+            where = f"{path}.{fields[0]}[{at}]"
             yield Problem(where, f"{network} is named twice", "", "remove it", "destination-twice")
     for at, network in enumerate(excluded):
-        where = f"{path}.excluded[{at}]"
+        where = f"{path}.{fields[1]}[{at}]"
+        if network is None:
+            continue
         if not any(inside(network, each) for each in wanted):
             yield Problem(
                 where,
                 f"{network} is in no destination, so it excludes nothing",
-                f"a part of {', '.join(map(str, wanted)) or 'a destination'}",
+                f"a part of {', '.join(dict.fromkeys(map(str, wanted))) or 'a destination'}",
                 "remove it, or widen a destination",
                 "excluded-subset",
             )

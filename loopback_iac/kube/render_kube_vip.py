@@ -13,7 +13,8 @@ from loopback_iac.kube.policy import FAMILIES, Egress, EgressPolicy, KubeVip
 from loopback_iac.kube.problems import inside
 
 NAME = "kube-vip-egress"
-CLASS = "loopback-iac/kube-vip"
+CLASS = "loopback-iac/kube-vip-"
+"""Of a gateway's Services: each DaemonSet minds its own."""
 METRICS_PORT = 2112
 RULES = (
     ("", ("services/status",), ("update",)),
@@ -99,7 +100,9 @@ def _pod(egress: Egress, kube_vip: KubeVip, gateway: str) -> Manifest:
                 "image": kube_vip.image,
                 "imagePullPolicy": "IfNotPresent",
                 "args": ["manager"],
-                "env": list(_environment(egress, declared.interface or kube_vip.interface)),
+                "env": list(
+                    _environment(egress, gateway, declared.interface or kube_vip.interface)
+                ),
                 "ports": [{"name": "metrics", "containerPort": METRICS_PORT, "protocol": "TCP"}],
                 "resources": {"requests": {"cpu": "20m", "memory": "64Mi"}},
                 "securityContext": {
@@ -111,7 +114,7 @@ def _pod(egress: Egress, kube_vip: KubeVip, gateway: str) -> Manifest:
     }
 
 
-def _environment(egress: Egress, interface: str) -> Iterator[Manifest]:
+def _environment(egress: Egress, gateway: str, interface: str) -> Iterator[Manifest]:
     for name, value in (
         ("vip_arp", "true"),
         ("vip_interface", interface),
@@ -120,7 +123,8 @@ def _environment(egress: Egress, interface: str) -> Iterator[Manifest]:
         ("svc_enable", "true"),
         ("svc_election", "true"),
         ("enable_endpoints", "false"),
-        ("lb_class_name", CLASS),
+        ("lb_class_name", f"{CLASS}{gateway}"),
+        ("instance_name", gateway),
         ("lb_class_only", "true"),
         ("egress_withnftables", "true"),
         ("egress_clean", "true"),
@@ -141,8 +145,6 @@ def _service(egress: Egress, name: str) -> Manifest:
         "kube-vip.io/egress": "true",
         "kube-vip.io/loadbalancerIPs": str(address),
     }
-    if interface := egress.gateways[gateway].interface:
-        notes["kube-vip.io/serviceInterface"] = interface
     if all(network.prefixlen for network in destinations):
         notes["kube-vip.io/egress-allowed-networks"] = ",".join(map(str, destinations))
     if excluded:
@@ -157,7 +159,7 @@ def _service(egress: Egress, name: str) -> Manifest:
         "metadata": about,
         "spec": {
             "type": "LoadBalancer",
-            "loadBalancerClass": CLASS,
+            "loadBalancerClass": f"{CLASS}{gateway}",
             "externalTrafficPolicy": "Local",
             "allocateLoadBalancerNodePorts": False,
             "selector": dict(policy.pod_labels),
