@@ -58,7 +58,8 @@ def audit(
     from loopback_iac.kube.audit import Audit  # noqa: PLC0415 - loads slowly
     from loopback_iac.kube.verdicts import audit_tree  # noqa: PLC0415 - as above
 
-    egress = read_egress(policies)
+    # leaks are looked for even while a gateway's node is down, or a field wrong for the backend
+    egress = read_egress(policies, judged=False)
     counted = Audit(egress, dt.datetime.now(dt.UTC).date(), rows)
     readings = [_read(path, counted.add) for path in find_exports(exports)]
     if not any(each.flows for each in readings):

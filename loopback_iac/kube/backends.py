@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from itertools import combinations
+from itertools import takewhile
 from typing import Literal
 
 import yaml
@@ -108,10 +108,9 @@ def asked_of(egress: Egress, name: str) -> Iterator[str]:
 
 def _shares_pods(egress: Egress, name: str) -> bool:
     """Told at the later of two, as every problem between two policies is."""
-    return any(
-        other == name and may_meet(egress.policies[one].audience, egress.policies[other].audience)
-        for one, other in combinations(egress.policies, 2)
-    )
+    mine = egress.policies[name].audience
+    earlier = takewhile(lambda other: other != name, egress.policies)
+    return any(may_meet(egress.policies[other].audience, mine) for other in earlier)
 
 
 def fit(egress: Egress, backend: str) -> Fit:

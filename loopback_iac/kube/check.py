@@ -243,8 +243,9 @@ def _check_carried(egress: Egress) -> Iterator[Problem]:
 
 
 def _check_overlaps(egress: Egress) -> Iterator[Problem]:
+    audiences = {name: policy.audience for name, policy in egress.policies.items()}
     for (one, first), (other, second) in combinations(egress.policies.items(), 2):
-        if not may_meet(first.audience, second.audience):
+        if not may_meet(audiences[one], audiences[other]):
             continue
         path = f"policies.{other}"
         if egress.backend == "kube-vip":

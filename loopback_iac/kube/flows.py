@@ -18,6 +18,8 @@ LINE_MAX = 1 << 20
 PLACES = 5
 """Broken lines whose place is told, per file."""
 OTHER_EVENTS = ("agent_event", "debug_event", "node_status")
+OUTSIDE = ("world", "unknown")
+"""Reserved identities of what is in no cluster, or of nobody knows whom."""
 LEFT = "TO_NETWORK"
 """Where Cilium saw a packet go out of a device of the node, after translation."""
 NO_RECORD = "no record of Hubble's"
@@ -177,11 +179,11 @@ def parse_flow(tree: Tree, time: str = "") -> Flow | str:
 
 
 def _inside(where: Tree) -> bool:
-    """The world is outside; pods, hosts and what else has an identity of its own are not."""
+    """The world is outside, and what nobody knows; pods, hosts and the API server are not."""
     _, reserved = _labels(where)
-    if where.get("namespace") or where.get("pod_name"):
+    if where.get("namespace") or where.get("pod_name") or "kube-apiserver" in reserved:
         return True
-    return bool(reserved) and not any(name.startswith("world") for name in reserved)
+    return bool(reserved) and not any(name.startswith(OUTSIDE) for name in reserved)
 
 
 def _labels(endpoint: Tree) -> tuple[tuple[tuple[str, str], ...], frozenset[str]]:

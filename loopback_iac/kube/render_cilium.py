@@ -114,7 +114,8 @@ def _rules(policy: EgressPolicy) -> Iterator[Manifest]:
     outside: Manifest = {"toCIDRSet": networks}
     yield outside | ({"toPorts": [{"ports": ports}]} if ports else {})
     if policy.default_deny == "outside":
-        yield {"toEntities": ["cluster"]}
+        # an API server may stand outside the cluster, and has an entity of its own then
+        yield {"toEntities": ["cluster", "kube-apiserver"]}
     else:
         dns = {f"k8s:{NAMESPACE}": DNS_NAMESPACE} | {f"k8s:{k}": v for k, v in DNS_LABELS.items()}
         yield {

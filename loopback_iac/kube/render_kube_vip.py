@@ -6,6 +6,7 @@ given, since those it would guess are wrong for many.
 """
 
 from collections.abc import Iterator
+from ipaddress import ip_network
 from typing import Any
 
 from loopback_iac.kube.manifests import MADE_BY, PREFIX, Manifest, metadata, selector
@@ -199,7 +200,9 @@ def _allowed(egress: Egress, policy: EgressPolicy) -> Iterator[Manifest]:
     ]
     yield {"to": blocks} | ({"ports": ports} if ports else {})
     if policy.default_deny == "outside":
-        inner = [*egress.pod_cidrs, *egress.service_cidrs]
+        # the API server's Service leads to nodes, and the policy sees where it leads
+        own = [ip_network(address) for n in egress.nodes.values() for address in n.addresses]
+        inner = [*egress.pod_cidrs, *egress.service_cidrs, *own]
         within = [{"ipBlock": {"cidr": str(network)}} for network in inner]
         yield {"to": [{"namespaceSelector": {}}, *within]}
     else:

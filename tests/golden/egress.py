@@ -17,6 +17,7 @@ import io
 import json
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -63,8 +64,13 @@ class Case:
         return parse_egress("egress.yaml", text)
 
 
+@cache
+def _tree(name: str) -> dict[str, Any]:
+    return yaml.safe_load((CASES / name / "fleet.yaml").read_text())
+
+
 def load(name: str) -> Case:
-    tree = yaml.safe_load((CASES / name / "fleet.yaml").read_text())
+    tree = copy.deepcopy(_tree(name))
     if "base" in tree:
         whole = copy.deepcopy(load(tree["base"]).egress)
         for path, value in tree.get("set", {}).items():

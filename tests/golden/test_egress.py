@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.resources import files
 
 import kubernetes_validate
@@ -29,7 +30,12 @@ def test_rendered(name):
     assert not diff, f"\n{diff}"
 
 
+@cache
 def manifests():
+    return dict(_manifests())
+
+
+def _manifests():
     for name in egress.names(rejected=False):
         case = egress.load(name)
         if not case.flows:
@@ -37,7 +43,7 @@ def manifests():
 
 
 def test_what_is_rendered_passes_the_check_of_what_is_written_by_hand():
-    found = dict(manifests())
+    found = manifests()
     assert any(each["kind"].endswith("GatewayPolicy") for docs in found.values() for each in docs)
     assert {name: check_manifests(docs) for name, docs in found.items()} == dict.fromkeys(found, ())
 
@@ -45,7 +51,7 @@ def test_what_is_rendered_passes_the_check_of_what_is_written_by_hand():
 @pytest.mark.parametrize("version", KUBERNETES)
 def test_kinds_of_kubernetes_itself_are_valid_in_strict_mode(version):
     kinds = set()
-    for _, documents in manifests():
+    for documents in manifests().values():
         for each in documents:
             if each["apiVersion"] in CORE:
                 assert kubernetes_validate.validate(each, version, strict=True) == version
@@ -60,7 +66,7 @@ def test_a_wrong_manifest_fails_that_validation():
 
 
 def test_families_never_share_a_policy_and_no_way_has_an_interface():
-    for _, documents in manifests():
+    for documents in manifests().values():
         for each in documents:
             if each["kind"] != "CiliumEgressGatewayPolicy":
                 continue
