@@ -59,7 +59,7 @@ class Seen:
     last: str = ""
 
     def add(self, time: str) -> None:
-        """One more; times are as Hubble writes them, so their order is that of their text."""
+        """One more; `parse_flow` leaves times as texts that sort as times do."""
         self.count += 1
         if time:
             self.first = min(self.first, time) if self.first else time

@@ -120,7 +120,8 @@ def record(at: int, short: dict[str, Any]) -> dict[str, Any]:
     ip = {"source": short["from"], "destination": short["to"], "ipVersion": "IPv4"}
     if "via" in short:
         ip["source_xlated"] = short["via"]
-    time = f"2026-11-20T10:{at // 60:02}:{at % 60:02}.000000000Z"
+    # protobuf writes as many digits of a second as it needs
+    time = f"2026-11-20T10:{at // 60:02}:{at % 60:02}{'' if at % 2 else '.5'}Z"
     flow = {
         "time": time,
         "verdict": short.get("verdict", "FORWARDED"),
@@ -133,9 +134,10 @@ def record(at: int, short: dict[str, Any]) -> dict[str, Any]:
         "trace_observation_point": short.get(
             "point", "TO_NETWORK" if "via" in short else "TO_STACK"
         ),
-        "drop_reason_desc": short.get("because", ""),
         "destination_names": short.get("names", []),
     }
+    if "because" in short:
+        flow["drop_reason_desc"] = short["because"]
     if "reply" in short:
         flow["is_reply"] = short["reply"]
     return {"flow": flow, "node_name": flow["node_name"], "time": time}

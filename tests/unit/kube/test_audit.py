@@ -134,3 +134,13 @@ def test_a_packet_before_translation_proves_nothing():
     assert audit_rows(audit)[0]["verdict"] == "address not seen"
     audit, _ = audited(golden.export([before, DECLARED]))
     assert audit_rows(audit)[0]["verdict"] == "as declared"
+
+
+def test_times_sort_as_times_whatever_digits_they_have():
+    records = [golden.record(0, DECLARED)["flow"] for _ in range(4)]
+    for record, time in zip(records, ("03Z", "03.5Z", "03.25Z", "04Z"), strict=True):
+        record["time"] = f"2026-11-20T10:00:{time}"
+    audit, _ = audited(b"".join(json.dumps(each).encode() + b"\n" for each in records))
+    row = audit_rows(audit)[0]
+    assert (row["first"][17:21], row["last"][17:21]) == ("03.0", "04.0")
+    assert parse_flow({**records[0], "time": "yesterday"}).time == ""
