@@ -61,7 +61,8 @@ def audit(
     # leaks are looked for even while a gateway's node is down, or a field wrong for the backend
     egress = read_egress(policies, judged=False)
     counted = Audit(egress, dt.datetime.now(dt.UTC).date(), rows)
-    readings = [_read(path, counted.add) for path in find_exports(exports)]
+    found = find_exports(exports)
+    readings = [_read(path, shown, counted.add) for path, shown in found.items()]
     if not any(each.flows for each in readings):
         for each in readings:
             _say_reading(each)
@@ -82,33 +83,36 @@ def audit(
     raise typer.Exit(1 if tree["findings"] or (complete and gaps) else 0)
 
 
-def find_exports(paths: Sequence[Path]) -> list[Path]:
-    """Files to read, each once, in the order of their names.
+def find_exports(paths: Sequence[Path]) -> dict[Path, str]:
+    """Files to read, each once, and as what they are told; in the order of their names.
 
     A file that stands beside its own compressed copy is being compressed: the copy is left out.
     """
-    found: dict[Path, None] = {}
+    found: dict[Path, str] = {}
     for path in paths:
+        inside = [path] if path.is_file() else []
         if path.is_dir():
-            inside = [p for p in sorted(path.iterdir()) if p.is_file() and p.name.endswith(ENDINGS)]
+            inside = [p for p in path.rglob("*") if p.is_file() and p.name.endswith(ENDINGS)]
             if not inside:
                 refuse(f"{path}: no export in it\n  fix: name files, or end them in .log", 2)
-            found |= dict.fromkeys(each.resolve() for each in inside)
-        elif path.is_file():
-            found[path.resolve()] = None
-        else:
+        if not inside:
             refuse(f"{path}: no such file\n  fix: name a file or a folder", 2)
-    kept = [path for path in found if path.suffix != ".gz" or path.with_suffix("") not in found]
-    for path in found:
-        if path not in kept:
-            STDERR.print(f"left out, beside the file itself: {path}", markup=False, soft_wrap=True)
-    return sorted(kept, key=lambda path: (path.name, str(path)))
+        for each in inside:
+            found.setdefault(each.resolve(), str(each))
+    kept = {}
+    for path, shown in sorted(found.items(), key=lambda each: (each[0].name, each[1])):
+        if path.suffix == ".gz" and path.with_suffix("") in found:
+            text = f"left out, beside the file itself: {shown}"
+            STDERR.print(text, markup=False, soft_wrap=True)
+        else:
+            kept[path] = shown
+    return kept
 
 
-def _read(path: Path, add: Any) -> Reading:  # noqa: ANN401 - a function of one flow
+def _read(path: Path, shown: str, add: Any) -> Reading:  # noqa: ANN401 - a function of one flow
     from loopback_iac.kube.flows import Reading, read_flows  # noqa: PLC0415 - as above
 
-    reading = Reading(path.name)
+    reading = Reading(shown)
     try:
         for stream in _opened(path):
             for flow in read_flows(stream, reading):
@@ -188,6 +192,9 @@ def print_audit(tree: dict[str, Any], *, everything: bool) -> None:
         typer.echo(f"and {len(shown) - SHOWN} rows more: --json has all")
     counts = {word: count for word, count in tree["rows_by_verdict"].items() if count}
     flows = sum(each["flows"] for each in tree["files"])
+    if not tree["rows"]:
+        typer.echo(f"{flows} flows of {tree['cluster']}, none of a pod that leaves the cluster")
+        return
     typer.echo(f"{flows} flows of {tree['cluster']}, {tree['from']} to {tree['until']}")
     typer.echo("rows: " + ", ".join(f"{count} {word}" for word, count in counts.items()))
     commit = tree["declared"]["commit"]

@@ -260,7 +260,8 @@ def _check_address(path: str, text: object, read: Read) -> Iterator[Problem]:
         return
     families = {network.version for network in read.destinations}
     if families and address.version not in families:
-        got = f"{address} for IPv{families.pop()} destinations: another address of its interface is taken"
+        family = f"IPv{families.pop()}"
+        got = f"{address} for {family} destinations: another address of its interface is taken"
         fix = "write an address of their family"
         yield Problem(path, got, "an address of the same family", fix, "cegp-family-mixed")
 

@@ -126,7 +126,7 @@ def test_leaks_end_with_1_and_the_json_is_the_same_twice(exports):
     assert (first.exit_code, tree["findings"]) == (1, 7)
     again = run("audit", *map(str, folder.iterdir()), "--policies", policies, "--json")
     assert again.stdout == first.stdout
-    assert "malformed: events-2026-11-20T09-00-00.000.log.gz:8" in first.stderr
+    assert "events-2026-11-20T09-00-00.000.log.gz:8: no record" in first.stderr
     assert "Hubble lost 17 events" in first.stderr
 
 
@@ -197,3 +197,23 @@ def test_the_commit_of_the_declared_file_is_told(tmp_path):
     done = run("audit", *argv)
     assert json.loads(done.stdout)["declared"]["commit"]["altered"] is True
     assert "differs from its commit" in done.stderr
+
+
+def test_exports_of_several_nodes_in_a_folder_each_are_told_apart(tmp_path, declared):
+    flows = golden.load("audit").flows
+    for node, flow in (("w1", flows[1]), ("w2", flows[7])):
+        (tmp_path / "nodes" / node).mkdir(parents=True)
+        (tmp_path / "nodes" / node / "events.log").write_bytes(golden.export([flow]))
+    done = run("audit", str(tmp_path / "nodes"), "--policies", declared("audit"), "--json")
+    tree = json.loads(done.stdout)
+    assert [each["name"].split("/")[-2:] for each in tree["files"]] == [
+        ["w1", "events.log"],
+        ["w2", "events.log"],
+    ]
+    assert (done.exit_code, tree["rows_by_verdict"]["as declared"]) == (0, 2)
+
+
+def test_an_export_without_egress_says_so(tmp_path, declared):
+    (tmp_path / "e.log").write_bytes(golden.export([golden.load("audit").flows[16]]))
+    done = run("audit", str(tmp_path / "e.log"), "--policies", declared("audit"))
+    assert (done.exit_code, "none of a pod that leaves" in done.stdout) == (0, True)
