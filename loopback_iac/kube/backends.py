@@ -10,11 +10,14 @@ from typing import Literal
 import yaml
 
 from loopback_iac.kube.policy import Egress, EgressPolicy
+from loopback_iac.kube.pool import owner_of
 from loopback_iac.kube.selectors import may_meet
 from loopback_iac.model.fields import Line, Several, Value
 from loopback_iac.model.problem import Problem
 
 TABLE = "backends.yaml"
+ROUTED = ("hetzner-floating", "hetzner-primary")
+"""Kinds of addresses that stay with one server until the provider's API is asked."""
 CILIUM_IPV6 = (1, 20)
 """The first whose egressIP may be of IPv6 (its CRD before: format ipv4)."""
 FIELDS = {
@@ -197,3 +200,18 @@ def _check_kube_vip(egress: Egress) -> Iterator[Problem]:
             got = "no label: a Service without a selector has no pod"
             path = f"policies.{name}.pod_labels"
             yield Problem(path, got, "a label", "select by a label", "backend-selector")
+        yield from _check_moves(egress, name)
+
+
+def _check_moves(egress: Egress, name: str) -> Iterator[Problem]:
+    """ARP moves an address between nodes only where the network hears it."""
+    for gateway, addresses in egress.policies[name].gateways.items():
+        nodes = egress.nodes_of(gateway) if gateway in egress.gateways else ()
+        for at, address in enumerate(addresses):
+            found = owner_of(egress.pools, address)
+            kind = egress.pools[found[0]].kind if found else ""
+            if kind in ROUTED and len(nodes) > 1:
+                got = f"{address} is {kind}: ARP does not move it between {', '.join(nodes)}"
+                fix = "leave one node in the gateway, or take an address of another kind"
+                path = f"policies.{name}.gateways.{gateway}[{at}]"
+                yield Problem(path, got, "an address that ARP moves", fix, "backend-arp")
