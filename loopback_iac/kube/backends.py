@@ -118,14 +118,20 @@ def _shares_pods(egress: Egress, name: str) -> bool:
 
 def fit(egress: Egress, backend: str) -> Fit:
     """What a backend cannot hold of an egress file."""
-    can = backends()[backend].can
     unmet = tuple(
         (name, ability)
         for name in egress.policies
         for ability in asked_of(egress, name)
-        if not can[ability].holds
+        if not _holds(egress, backend, ability)
     )
     return Fit(backend, unmet)
+
+
+def _holds(egress: Egress, backend: str, ability: str) -> bool:
+    """As the table has it, of the version that runs."""
+    if backend == "cilium" and ability == "ipv6" and egress.cilium is not None:
+        return tuple(map(int, egress.cilium.version.split("."))) >= CILIUM_IPV6
+    return backends()[backend].can[ability].holds
 
 
 def masquerades(egress: Egress) -> bool:
@@ -142,9 +148,10 @@ def check_backend(egress: Egress) -> Iterator[Problem]:
         if ability == "pods-overlap":
             continue  # the check of overlaps says with whom
         path = f"policies.{policy}.{FIELDS[ability]}"
-        got = f"{name} cannot: {can[ability].says}"
-        other = next((each for each in backends() if each != name), name)
-        fix = FIXES.get(ability, "leave it out") + f", or take backend {other}"
+        version = f" {egress.cilium.version}" if name == "cilium" and egress.cilium else ""
+        got = f"{name}{version} cannot: {can[ability].says}"
+        others = [each for each in backends() if _holds(egress, each, ability)]
+        fix = " or ".join((FIXES.get(ability, "leave it out"), *(f"take {o}" for o in others)))
         source = f" (source: {can[ability].source})"
         yield Problem(path, got, "", fix + source, f"backend-{ability}")
     if name == "cilium":
@@ -158,13 +165,7 @@ def _check_cilium(egress: Egress) -> Iterator[Problem]:
         got, fix = "is missing", "add cilium: {version: ...}"
         yield Problem("cilium", got, "its version", fix, "field-missing")
         return
-    version = tuple(map(int, egress.cilium.version.split(".")))
     for name, policy in egress.policies.items():
-        if 6 in policy.families and version < CILIUM_IPV6:
-            got = f"an IPv6 address with Cilium {egress.cilium.version}, whose CRD takes IPv4 alone"
-            fix = "update to 1.20, or leave IPv6 destinations out"
-            path = f"policies.{name}.destinations"
-            yield Problem(path, got, "1.20", fix, "backend-version")
         yield from _check_ports(name, policy)
     for name, gateway in egress.gateways.items():
         if gateway.interface is not None:

@@ -90,6 +90,16 @@ def test_advice(declared, name, choice):
     assert all(each["source"] for unmet in tree["unmet"].values() for each in unmet)
 
 
+def test_where_no_backend_holds_everything_none_is_advised(declared):
+    done = run("advise", declared("ipv6-before-1.20"), "--json")
+    tree = json.loads(done.stdout)
+    assert (done.exit_code, tree["backend"]) == (1, None)
+    assert [each["asks"] for each in tree["unmet"]["cilium"]] == ["ipv6"]
+    shown = run("advise", declared("ipv6-before-1.20")).stdout
+    assert shown.startswith("backend: none")
+    assert "billing asks for ipv6" in shown
+
+
 def test_cilium_is_advised_where_it_masquerades_already(tmp_path):
     tree = golden.load("kube-vip").egress | {"cilium": {"version": "1.20", "values": {}}}
     path = tmp_path / "e.yaml"
