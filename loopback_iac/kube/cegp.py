@@ -10,7 +10,13 @@ from ipaddress import ip_address, ip_network
 from itertools import combinations
 from typing import Any
 
-from loopback_iac.kube.problems import check_expression, check_labels, check_networks
+from loopback_iac.kube.problems import (
+    Ends,
+    check_expression,
+    check_labels,
+    check_networks,
+    check_shared,
+)
 from loopback_iac.kube.selectors import (
     NAMESPACE,
     NAMESPACE_LABELS,
@@ -273,9 +279,8 @@ def _check_pair(one: Read, other: Read) -> Iterator[Problem]:
         return
     if not any(may_meet(a, b) for a in one.audiences for b in other.audiences):
         return
-    mine = {*one.destinations, *one.excluded}
-    for network in sorted(mine & {*other.destinations, *other.excluded}, key=str):
-        got = f"{network} is in {one.name} as well, for pods that both may mean"
-        fix = "tell the pods apart by a label, or write the network in one of them"
-        path = f"{other.name}.spec"
-        yield Problem(path, got, "networks of its own", fix, "overlap-destination")
+    yield from check_shared(_ends(one), _ends(other))
+
+
+def _ends(read: Read) -> Ends:
+    return Ends(read.name, f"{read.name}.spec", read.destinations, read.excluded)

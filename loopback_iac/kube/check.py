@@ -7,7 +7,14 @@ from loopback_iac.kube.backends import check_backend
 from loopback_iac.kube.helm_values import check_values
 from loopback_iac.kube.policy import Egress, EgressPolicy, Expression
 from loopback_iac.kube.pool import check_pools, owner_of
-from loopback_iac.kube.problems import check_expression, check_labels, check_networks, overlap
+from loopback_iac.kube.problems import (
+    Ends,
+    check_expression,
+    check_labels,
+    check_networks,
+    check_shared,
+    inside,
+)
 from loopback_iac.kube.selectors import in_identity, may_meet
 from loopback_iac.model.fields import NAME, Address, reaches_nobody
 from loopback_iac.model.problem import Problem
@@ -137,7 +144,7 @@ def _check_destinations(egress: Egress, path: str, policy: EgressPolicy) -> Iter
     within += [("service_cidrs", n) for n in egress.service_cidrs]
     for at, network in enumerate(policy.destinations):
         for field, own in within:
-            if overlap(network, own) and network.prefixlen >= own.prefixlen:
+            if inside(network, own):
                 got = f"{network} is within the cluster's {field} {own}"
                 fix = "remove it: traffic in the cluster never goes through a gateway"
                 where = f"{path}.destinations[{at}]"
@@ -253,27 +260,11 @@ def _check_overlaps(egress: Egress) -> Iterator[Problem]:
             fix = "select pods that the other does not"
             yield Problem(path, got, "pods of its own", fix, "overlap-pods")
             continue
-        # the longest match decides in the agent's map; equal networks are one entry for two
-        for network in sorted({*first.destinations, *first.excluded}, key=str):
-            if network in second.destinations or network in second.excluded:
-                got = f"{network} is in {one} as well, for pods that both may mean"
-                fix = "tell the pods apart by a label, or write the network in one of them"
-                yield Problem(path, got, "networks of its own", fix, "overlap-destination")
-        for a, b, wide, narrow in ((other, one, second, first), (one, other, first, second)):
-            yield from _check_hidden(a, b, wide, narrow)
+        yield from check_shared(_ends(one, first), _ends(other, second))
 
 
-def _check_hidden(a: str, b: str, wide: EgressPolicy, narrow: EgressPolicy) -> Iterator[Problem]:
-    """An exclusion of one policy that lies in a destination of another goes before it."""
-    for at, network in enumerate(narrow.excluded):
-        for target in wide.destinations:
-            if target != network and overlap(target, network):
-                if target.prefixlen > network.prefixlen:
-                    continue
-                path = f"policies.{b}.excluded[{at}]"
-                got = f"{network} lies in {target} of {a}, and would leave by a node's address"
-                fix = "tell the pods apart by a label, or exclude it in neither"
-                yield Problem(path, got, "", fix, "overlap-excluded")
+def _ends(name: str, policy: EgressPolicy) -> Ends:
+    return Ends(name, f"policies.{name}", policy.destinations, policy.excluded)
 
 
 def _check_accepted(egress: Egress) -> Iterator[Problem]:

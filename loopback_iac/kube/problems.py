@@ -1,6 +1,7 @@
 """Checks that a declared policy and a hand-written manifest share: labels, networks."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from loopback_iac.kube.selectors import OPERATORS, key_fault, value_fault
 from loopback_iac.model.fields import Network, described
@@ -57,11 +58,6 @@ def inside(network: Network, outer: Network) -> bool:
     )
 
 
-def overlap(one: Network, other: Network) -> bool:
-    """Whether two networks share an address."""
-    return inside(one, other) or inside(other, one)
-
-
 def check_networks(
     path: str,
     destinations: Sequence[Network | None],
@@ -92,3 +88,37 @@ def check_networks(
         elif network in wanted:
             got = f"{network} is a destination as well, and excluded as a whole"
             yield Problem(where, got, "a part of it", "remove one of them", "excluded-whole")
+
+
+class Ends(NamedTuple):
+    """Where pods may go by one policy, as far as another meets it."""
+
+    name: str
+    path: str
+    destinations: Sequence[Network]
+    excluded: Sequence[Network]
+
+
+def check_shared(one: Ends, other: Ends) -> Iterator[Problem]:
+    """Networks of two policies that may mean one pod.
+
+    The longest network decides in the agent, so a part of another's destination is no conflict;
+    the same network twice is, and so is an exclusion that only one of them knows.
+    Sources: Cilium 1.20.1, bpf/lib/egress_gateway.h and pkg/egressgateway/policy.go.
+    """
+    both = {*one.destinations, *one.excluded} & {*other.destinations, *other.excluded}
+    for network in sorted(both - ({*one.excluded} & {*other.excluded}), key=str):
+        got = f"{network} is in {one.name} as well, for pods that both may mean"
+        fix = "tell the pods apart by a label, or write the network in one of them"
+        yield Problem(other.path, got, "networks of its own", fix, "overlap-destination")
+    for narrow, wide in ((other, one), (one, other)):
+        for network in narrow.excluded:
+            if any(inside(network, each) for each in wide.excluded):
+                continue
+            for target in wide.destinations:
+                if target != network and inside(network, target):
+                    got = (
+                        f"{narrow.name} excludes {network}, a part of {target}: for these pods too"
+                    )
+                    fix = "exclude it here as well, or tell the pods apart by a label"
+                    yield Problem(wide.path, got, "", fix, "overlap-excluded")

@@ -91,6 +91,17 @@ def test_a_longer_network_in_another_policy_is_no_overlap():
     assert parse_egress("egress.yaml", text(tree)).policies["reports"].namespaces == ("billing",)
 
 
+def test_what_one_policy_excludes_the_other_has_to_exclude_as_well():
+    tree = golden.load("cilium-two-families").egress
+    tree["policies"]["reports"] |= {"namespaces": ["billing"], "namespace_labels": {}}
+    tree["policies"]["reports"] |= {"pod_expressions": []}
+    with pytest.raises(InputRejected) as caught:
+        parse_egress("egress.yaml", text(tree))
+    assert [each.rule for each in caught.value.problems] == ["overlap-excluded"]
+    tree["policies"]["reports"]["excluded"] = ["192.0.2.64/26"]
+    assert parse_egress("egress.yaml", text(tree)).policies["reports"].excluded
+
+
 def test_values_of_ones_own_stay_and_texts_for_true_are_true():
     tree = golden.load("cilium-two-families").egress
     tree["cilium"]["values"] |= {"kubeProxyReplacement": "true", "devices": ["eth0"]}
