@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 Clock = Callable[[], date]
 OPEN_SCHEMA = {"type": "string", "enum": ["tell", "block"]}
+BLOCKED = "fix: let the plan know it; where only `up` can, ask with `when_open: tell` that once"
 EXCEPTIONS_SCHEMA = {"type": "array", "items": {"type": "object"}}
 
 
@@ -147,16 +148,20 @@ class Projection:
             if finding.outcome is Outcome.ERROR:
                 raise RuleBrokenError(f"{finding.text}, at {finding.urn or 'the stack'}")
             if finding.outcome is Outcome.FAIL:
-                report(finding.text, finding.urn or None)
+                report(self._with_fix(finding.text), finding.urn or None)
             elif finding.outcome is Outcome.OPEN:
                 self.ledger.findings.append(finding)
                 if config.get("when_open") == "block":
-                    report(f"{finding.text}; open blocks here", finding.urn or None)
+                    report(f"{finding.text}; open blocks here\n{BLOCKED}", finding.urn or None)
                 else:
                     late.append(finding.text)
             elif finding.outcome in (Outcome.EXCEPTED, Outcome.MANUAL):
                 self.ledger.findings.append(finding)
         return late
+
+    def _with_fix(self, text: str) -> str:
+        """A refusal says what to do; no engine prints `remediation_steps` beside it."""
+        return text if "fix:" in text else f"{text}\nfix: {self.control.remediation}"
 
     def _exceptions(self, config: Mapping[str, Any]) -> list[Exceptional]:
         given = config.get("exceptions") or []
