@@ -31,7 +31,7 @@ test: $(VENV)/.dev ## everything: checks, real parsers, engine, policies, and th
 
 .PHONY: golden
 golden: $(VENV)/.dev ## rewrite the expected texts: tests/golden/cases, components/schema.json
-	@UPDATE_GOLDEN=1 $(PY) -m pytest -q tests/golden tests/house/test_schema.py tests/unit/controls/test_records.py tests/policies/test_classical.py
+	@UPDATE_GOLDEN=1 $(PY) -m pytest -q tests/golden tests/house/test_schema.py tests/unit/controls/test_records.py tests/policies/test_classical.py tests/house/test_assurance.py
 
 .PHONY: bench
 bench: $(VENV)/.dev ## measurements against what a user would pick instead
