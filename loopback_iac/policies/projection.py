@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 Clock = Callable[[], date]
 OPEN_SCHEMA = {"type": "string", "enum": ["tell", "block"]}
-BLOCKED = "fix: let the plan know it; where only `up` can, ask with `when_open: tell` that once"
+BLOCKED = "fix: give what tells it, such as a passphrase; before a first `up`, `when_open: tell`"
 EXCEPTIONS_SCHEMA = {"type": "array", "items": {"type": "object"}}
 
 
@@ -103,12 +103,28 @@ class Projection:
         found["when_open"] = OPEN_SCHEMA
         return found | ({"exceptions": EXCEPTIONS_SCHEMA} if self.control.exceptable else {})
 
+    def read_config(self, args: ResourceValidationArgs | StackValidationArgs) -> Mapping[str, Any]:
+        """
+        What is configured of it.
+
+        Raises: RuleBrokenError for a word that it does not have: what was meant by it would not be
+            asked for, and no engine's schema refuses it.
+        """
+        config: Mapping[str, Any] = plain(dict(args.get_config()))
+        known = self.schema()
+        if unknown := sorted(config.keys() - known.keys()):
+            raise RuleBrokenError(
+                f"the configuration of {self.control.name} has {', '.join(unknown)}; "
+                f"it takes {', '.join(sorted(known))}"
+            )
+        return config
+
     def validate_resource(self, args: ResourceValidationArgs, report: ReportViolation) -> None:
         """One resource, before it is created or changed."""
         self.ledger.see(args)
         if args.resource_type not in CHECKS.checks[self.control.id].kinds:
             return
-        config = plain(dict(args.get_config()))
+        config = self.read_config(args)
         settings = self.control.settings(config)
         found = check_resource(self.control, read_resource(args), settings)
         late = self._tell(found, config, report)
@@ -123,7 +139,7 @@ class Projection:
 
         Raises: UnknownValueError where a critical control is open; the SDK tells it as advisory.
         """
-        config = plain(dict(args.get_config()))
+        config = self.read_config(args)
         settings = self.control.settings(config)
         found = check_control(
             self.control, read_stack(args, self.today(), self.ledger.inputs), settings
