@@ -103,14 +103,14 @@ class Projection:
         found["when_open"] = OPEN_SCHEMA
         return found | ({"exceptions": EXCEPTIONS_SCHEMA} if self.control.exceptable else {})
 
-    def read_config(self, args: ResourceValidationArgs | StackValidationArgs) -> Mapping[str, Any]:
+    def read_config(self, args: ResourceValidationArgs | StackValidationArgs) -> dict[str, Any]:
         """
         What is configured of it.
 
         Raises: RuleBrokenError for a word that it does not have: what was meant by it would not be
             asked for, and no engine's schema refuses it.
         """
-        config: Mapping[str, Any] = plain(dict(args.get_config()))
+        config: dict[str, Any] = plain(dict(args.get_config()))
         known = self.schema()
         if unknown := sorted(config.keys() - known.keys()):
             raise RuleBrokenError(
