@@ -31,7 +31,7 @@ test: $(VENV)/.dev ## everything: checks, real parsers, engine, policies, and th
 
 .PHONY: golden
 golden: $(VENV)/.dev ## rewrite the expected texts: tests/golden/cases, components/schema.json
-	@UPDATE_GOLDEN=1 $(PY) -m pytest -q tests/golden tests/house/test_schema.py tests/unit/controls/test_records.py
+	@UPDATE_GOLDEN=1 $(PY) -m pytest -q tests/golden tests/house/test_schema.py tests/unit/controls/test_records.py tests/policies/test_classical.py tests/house/test_assurance.py
 
 .PHONY: bench
 bench: $(VENV)/.dev ## measurements against what a user would pick instead
@@ -39,7 +39,7 @@ bench: $(VENV)/.dev ## measurements against what a user would pick instead
 
 .PHONY: soak
 soak: $(VENV)/.dev ## the same properties with big counts
-	@HYPOTHESIS_PROFILE=soak $(PY) -m pytest -n 2 --dist worksteal tests/unit tests/accept tests/engine
+	@HYPOTHESIS_PROFILE=soak $(PY) -m pytest -n 2 --dist worksteal tests/unit tests/accept tests/engine tests/policies/test_classical.py
 	@$(PY) -m pytest -q -s tests/lab/soak_interrupts.py
 
 .PHONY: smoke-hetzner smoke-ionos

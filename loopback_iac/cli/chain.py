@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import fcntl
+import glob
 import os
 import shutil
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -98,8 +99,10 @@ def write_folder(
 
     In: finish, what is done with the written folder, such as signing; inside, where it is made.
     """
-    made = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=inside))
+    made = Path(tempfile.mkdtemp(prefix=f"{PARTIAL}{at.name}-", dir=inside))
+    mine = os.open(made, os.O_RDONLY | os.O_DIRECTORY)
     try:
+        fcntl.flock(mine, fcntl.LOCK_EX)
         for name, text in files.items():
             (made / name).parent.mkdir(parents=True, exist_ok=True)
             (made / name).write_bytes(text)
@@ -112,6 +115,20 @@ def write_folder(
     except BaseException:
         shutil.rmtree(made, ignore_errors=True)
         raise
+    finally:
+        os.close(mine)
+
+
+def clear_killed(at: Path) -> None:
+    """Remove what killed runs left of this folder; a run that writes it holds what it writes."""
+    for left in at.parent.glob(f"{PARTIAL}{glob.escape(at.name)}-*"):
+        with suppress(OSError):
+            theirs = os.open(left, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                fcntl.flock(theirs, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(left)
+            finally:
+                os.close(theirs)
 
 
 def _sync(path: Path) -> None:

@@ -14,10 +14,11 @@ from rich.console import Console
 from rich.table import Table
 
 from loopback_iac.cli.dns import ZoneFile, ZoneName, app, read_zone
+from loopback_iac.cli.dns_words import read_ds, read_server
 from loopback_iac.cli.running import STDERR, Json, refuse
 
 if TYPE_CHECKING:
-    from loopback_iac.dns.served import Finding, Report, Server
+    from loopback_iac.dns.served import Finding, Report
     from loopback_iac.remote.dns_transfer import Tsig
 
 Servers = Annotated[
@@ -81,10 +82,10 @@ def check_servers(
         refuse(f"--by {by}: got {by!r}, need one of {', '.join(WAYS)}", 2)
     declared = read_zone(file, zone).zone
     before = tuple((str(path), read_zone(path, declared.name).zone) for path in earlier or ())
-    asked = [_server(word) for word in server]
-    above = _server(f"parent={parent}") if parent else None
+    asked = [read_server(word) for word in server]
+    above = read_server(f"parent={parent}") if parent else None
     now = int(time.time())
-    trusted = tuple(_ds(text) for text in ds or ())
+    trusted = tuple(read_ds(text) for text in ds or ())
     probe = Probe(declared, now, _tsig(tsig_file), by, Limits(timeout_s=timeout_s))
     views, theirs = probe_zone(probe, asked, above)
     report = check_served(Expected(declared, now, trusted, signed, before), views, theirs)
@@ -116,7 +117,7 @@ def gate_ds(
         zone = parse_zone_name(name)
     except Refusal as cause:
         refuse(str(cause), 2)
-    views = probe_looks(zone, [_server(word) for word in server], Limits(timeout_s=timeout_s))
+    views = probe_looks(zone, [read_server(word) for word in server], Limits(timeout_s=timeout_s))
     gate = check_ds_gate(zone, views, int(time.time()))
     if as_json:
         found = [_finding_tree(one) for one in gate.findings]
@@ -128,47 +129,6 @@ def gate_ds(
         _say(gate.findings)
         STDERR.print("gate closed: no DS is to be published yet", style="bold red")
     raise typer.Exit(0 if gate.open else 1)
-
-
-def _server(word: str) -> Server:
-    """One --server.
-
-    NAME=192.0.2.1, NAME/POP=192.0.2.1:5353, NAME=2001:db8::1, NAME=[2001:db8::1]:5353.
-    """
-    from ipaddress import ip_address  # noqa: PLC0415  # small, but only here
-
-    from loopback_iac.dns.served import Server as Found  # noqa: PLC0415  # loads slowly
-
-    name, given, place = word.partition("=")
-    name, _, pop = name.partition("/")
-    address, port = place, "53"
-    if place.startswith("["):
-        address, _, port = place[1:].partition("]")
-        port = port.removeprefix(":") or "53"
-    elif place.count(":") == 1:
-        address, _, port = place.partition(":")
-    try:
-        ip_address(address)
-        number = int(port) if port.isascii() and port.isdecimal() else 0
-    except ValueError:
-        number = 0
-    if not (given and name and 0 < number < 65536):
-        refuse(
-            f"--server {word}: need NAME[/POP]=ADDRESS[:PORT], the address a number\n"
-            "  fix: write it like ns1.example.net/fra1=192.0.2.53, or =[2001:db8::53]:5353",
-            2,
-        )
-    return Found(name, pop, address, number)
-
-
-def _ds(text: str) -> bytes:
-    from loopback_iac.dns.rdata import parse_rdata  # noqa: PLC0415  # loads slowly
-    from loopback_iac.dns.refusal import Refusal  # noqa: PLC0415  # as above
-
-    try:
-        return parse_rdata("DS", text, ".")
-    except Refusal as cause:
-        refuse(f"--ds: {cause}\n  fix: {cause.fix}", 2)
 
 
 def _tsig(file: str | None) -> Tsig | None:

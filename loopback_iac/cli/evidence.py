@@ -116,13 +116,15 @@ def record(
 
 
 def _say_recorded(made: Link, chain: Path) -> None:
+    from loopback_iac.evidence.anchor import render_anchor  # noqa: PLC0415 - loads slowly
+
     counts = made.manifest["controls"]
     told = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
     for line in (
         f"recorded: {chain / made.folder}",
         f"controls: {told}",
         "tell the head to somebody who keeps it, or publish it where you cannot take it back:",
-        f'_evidence IN TXT "loopback-evidence={made.digest}"',
+        f'_evidence IN TXT "{render_anchor(made.digest)}"',
     ):
         STDERR.print(line, markup=False, soft_wrap=True)
 
@@ -158,9 +160,25 @@ def verify(
         str | None, typer.Option(help="The head that you were told elsewhere.")
     ] = None,
     holds: Annotated[str | None, typer.Option(help="A head that you were told earlier.")] = None,
+    head_at: Annotated[
+        str | None, typer.Option(help="The name whose TXT has the head: _evidence.example.net.")
+    ] = None,
+    server: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=ADDRESS[:PORT] of who is asked for it; repeatable."),
+    ] = None,
+    ds: Annotated[
+        list[str] | None,
+        typer.Option(help="TAG ALGORITHM TYPE DIGEST of its zone, trusted; repeatable."),
+    ] = None,
+    timeout_s: Annotated[float, typer.Option(min=0.1, max=60, help="For one answer.")] = 3.0,
 ) -> None:
     """Check every signature, digest and link; exit 1 names the first thing that is wrong."""
     from loopback_iac.cli import chain as chains  # noqa: PLC0415 - loads slowly
+    from loopback_iac.cli.evidence_head import (  # noqa: PLC0415 - as above
+        check_published,
+        probe_published,
+    )
     from loopback_iac.evidence.verify import judge  # noqa: PLC0415 - as above
 
     if not folder.is_dir():
@@ -172,4 +190,8 @@ def verify(
         ("--holds", holds),
     ):
         argv += [option, str(value)] if value is not None else []
-    raise typer.Exit(judge(argv, chains.now_utc()))
+    told = probe_published(head_at, server or (), ds or (), timeout_s)
+    code = judge(argv, chains.now_utc())
+    if code == 0 and head_at is not None and not check_published(head_at, told, folder):
+        code = 1
+    raise typer.Exit(code)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from loopback_iac.cli.chain import need_chain, write_folder
+from loopback_iac.cli.chain import clear_killed, need_chain, write_folder
 from loopback_iac.cli.running import refuse
 from loopback_iac.cli.signing import check_signer, sign_file
 from loopback_iac.evidence.bundle import Told, render_bundle, render_index, verifier_bytes
@@ -43,6 +43,7 @@ def write_bundle(
     made = render_bundle(told, _manifests(folder), signers)
     index = render_index(told, made, name)
     out.parent.mkdir(parents=True, exist_ok=True)
+    clear_killed(out)
 
     def finish(at: Path) -> None:
         sign_file(at / INDEX, key, name, at / SIGNERS)

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 Clock = Callable[[], date]
 OPEN_SCHEMA = {"type": "string", "enum": ["tell", "block"]}
+BLOCKED = "fix: give what tells it, such as a passphrase; before a first `up`, `when_open: tell`"
 EXCEPTIONS_SCHEMA = {"type": "array", "items": {"type": "object"}}
 
 
@@ -102,12 +103,28 @@ class Projection:
         found["when_open"] = OPEN_SCHEMA
         return found | ({"exceptions": EXCEPTIONS_SCHEMA} if self.control.exceptable else {})
 
+    def read_config(self, args: ResourceValidationArgs | StackValidationArgs) -> dict[str, Any]:
+        """
+        What is configured of it.
+
+        Raises: RuleBrokenError for a word that it does not have: what was meant by it would not be
+            asked for, and no engine's schema refuses it.
+        """
+        config: dict[str, Any] = plain(dict(args.get_config()))
+        known = self.schema()
+        if unknown := sorted(config.keys() - known.keys()):
+            raise RuleBrokenError(
+                f"the configuration of {self.control.name} has {', '.join(unknown)}; "
+                f"it takes {', '.join(sorted(known))}"
+            )
+        return config
+
     def validate_resource(self, args: ResourceValidationArgs, report: ReportViolation) -> None:
         """One resource, before it is created or changed."""
         self.ledger.see(args)
         if args.resource_type not in CHECKS.checks[self.control.id].kinds:
             return
-        config = plain(dict(args.get_config()))
+        config = self.read_config(args)
         settings = self.control.settings(config)
         found = check_resource(self.control, read_resource(args), settings)
         late = self._tell(found, config, report)
@@ -122,7 +139,7 @@ class Projection:
 
         Raises: UnknownValueError where a critical control is open; the SDK tells it as advisory.
         """
-        config = plain(dict(args.get_config()))
+        config = self.read_config(args)
         settings = self.control.settings(config)
         found = check_control(
             self.control, read_stack(args, self.today(), self.ledger.inputs), settings
@@ -147,16 +164,20 @@ class Projection:
             if finding.outcome is Outcome.ERROR:
                 raise RuleBrokenError(f"{finding.text}, at {finding.urn or 'the stack'}")
             if finding.outcome is Outcome.FAIL:
-                report(finding.text, finding.urn or None)
+                report(self._with_fix(finding.text), finding.urn or None)
             elif finding.outcome is Outcome.OPEN:
                 self.ledger.findings.append(finding)
                 if config.get("when_open") == "block":
-                    report(f"{finding.text}; open blocks here", finding.urn or None)
+                    report(f"{finding.text}; open blocks here\n{BLOCKED}", finding.urn or None)
                 else:
                     late.append(finding.text)
             elif finding.outcome in (Outcome.EXCEPTED, Outcome.MANUAL):
                 self.ledger.findings.append(finding)
         return late
+
+    def _with_fix(self, text: str) -> str:
+        """A refusal says what to do; no engine prints `remediation_steps` beside it."""
+        return text if "fix:" in text else f"{text}\nfix: {self.control.remediation}"
 
     def _exceptions(self, config: Mapping[str, Any]) -> list[Exceptional]:
         given = config.get("exceptions") or []

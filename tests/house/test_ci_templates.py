@@ -189,4 +189,5 @@ def test_the_page_names_verbs_that_exist():
         "dns check",
         "evidence record",
         "evidence bundle",
+        "evidence verify",
     }

@@ -143,9 +143,10 @@ def test_the_second_up_changes_nothing_and_touches_no_host(fleet):
         return fleet.lab.exec("fra1", journal).stdout.count("Accepted publickey")
 
     before = logins()
-    done = fleet.loopback("up", "--yes", "--json")
+    done = fleet.loopback("up", "--yes", "--json", f"--policy-pack={ROOT / 'policies'}")
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
+    assert {each["level"] for each in result["violations"]} == {"advisory"}
     assert {change["op"] for change in result["changes"]} == {"same"}
     assert logins() == before
 

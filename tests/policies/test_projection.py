@@ -166,6 +166,14 @@ def test_a_rule_that_breaks_ends_the_run_by_its_name(monkeypatch):
     assert CANARY not in str(raised.value)
 
 
+@pytest.mark.parametrize("name", ["redundancy-proved", "administration-is-not-open"])
+def test_a_misspelt_parameter_ends_the_run_by_its_name(name):
+    """Engines take any word; what was meant by it would silently not be asked for."""
+    made = servicer({name: {"survive": 1.0}})
+    with pytest.raises(RuleBrokenError, match=f"{name} has survive; it takes .*when_open"):
+        review(made, build_stack().resources)
+
+
 def test_an_exception_silences_the_refusal_and_stays_in_the_report():
     made = servicer(configured(pops_of_several_providers={"exceptions": [EXCEPTION]}))
     found = review(made, build_stack(*ONE_PROVIDER).resources)

@@ -153,6 +153,21 @@ def test_what_is_interrupted_leaves_nothing_half(desk, monkeypatch, verb):
     assert desk.bundle(desk.folder / "out").exit_code == 2
 
 
+def test_what_a_killed_bundle_left_goes_with_the_next_and_one_that_is_written_stays(desk):
+    assert desk.record().exit_code == 0
+    killed, written = (desk.folder / f".partial-out-{name}" for name in ("killed", "written"))
+    for left in (killed, written):
+        left.mkdir()
+        (left / "bundle.json").write_text("half")
+    other = os.open(written, os.O_RDONLY)
+    try:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        assert desk.bundle(desk.folder / "out").exit_code == 0
+    finally:
+        os.close(other)
+    assert (killed.exists(), written.exists()) == (False, True)
+
+
 def test_a_key_that_only_an_agent_has_signs(desk, monkeypatch):
     socket, public = desk.folder / "agent", desk.folder / "key.pub"
     agent = subprocess.Popen(["ssh-agent", "-D", "-a", str(socket)], stdout=subprocess.DEVNULL)

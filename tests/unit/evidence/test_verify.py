@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
 import subprocess
@@ -16,7 +17,7 @@ from loopback_iac.evidence.verify import judge
 from tests.unit.evidence.states import NOW, SIGNER, make_key
 
 LATER = NOW + timedelta(hours=1)
-FLIPS = 3
+FLIPS = 200 if os.environ.get("HYPOTHESIS_PROFILE") == "soak" else 3
 """Bytes tried in each file, beside its first and its last."""
 
 
