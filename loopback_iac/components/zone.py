@@ -56,8 +56,9 @@ class DnsZone(pulumi.ComponentResource):
             one: (_at_hetzner if one == HETZNER else _at_ionos)(self, order, transfers)
             for one in declared.others
         }
-        every = [resource for _, resources in held.values() for resource in resources]
-        self._part_from_parent(name, declared, args, every)
+        # the zones alone: one operator's failure must not keep what another is to lose
+        zones = [resources[0] for _, resources in held.values()]
+        self._part_from_parent(name, declared, args, zones)
         told: dict[str, pulumi.Input[Any]] = {n: servers for n, (servers, _) in held.items()}
         self.name_servers = pulumi.Output.all(**told) if told else pulumi.Output.from_input({})
         self.register_outputs(facts | {"name_servers": self.name_servers})
