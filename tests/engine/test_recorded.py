@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 ALL = sorted((Path(__file__).parent / "recorded").glob("*.json"))
 # of runs that go on over errors, the others are played by `make soak`
-USUAL = {"continue-create", "continue-update", "continue-replace-first"}
+USUAL = {"continue-create", "continue-update"}
 SOAK = os.environ.get("HYPOTHESIS_PROFILE") == "soak"
 RECORDED = [p for p in ALL if SOAK or p.stem in USUAL or not p.stem.startswith("continue-")]
 VERBS = {"plan": plan, "up": up, "destroy": destroy}
