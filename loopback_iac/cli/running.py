@@ -45,6 +45,12 @@ PackConfigs = Annotated[
 Parallel = Annotated[int, typer.Option(min=1, max=256, help="Provider calls at the same time.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+GoOn = Annotated[
+    bool,
+    typer.Option(
+        "--continue-on-error", help="A step that fails stops only what rests on it; still exits 1."
+    ),
+]
 Sames = Annotated[bool, typer.Option("--show-sames", help="List unchanged resources as well.")]
 ShowSecrets = Annotated[bool, typer.Option("--show-secrets", help="Print secrets in clear.")]
 Seconds = Annotated[
@@ -72,6 +78,7 @@ def make_options(
     packs: list[Path] | None = None,
     configs: list[Path] | None = None,
     parallel: int = PARALLEL,
+    go_on: bool = False,
 ) -> Options:
     """The engine's options for what the command line says."""
     from loopback_iac.engine import Options  # noqa: PLC0415  # pulumi and gRPC load slowly
@@ -84,6 +91,7 @@ def make_options(
         policy_packs=tuple(packs or ()),
         policy_configs=tuple(configs or ()),
         parallel=parallel,
+        continue_on_error=go_on,
     )
 
 
@@ -104,16 +112,22 @@ def run_verb(verb: str, options: Options, *, details: bool, sames: bool = False)
 
 def show(result: Result) -> None:
     """Say on standard error what a run came to."""
+    from loopback_iac.cli.degraded import render_degraded  # noqa: PLC0415
     from loopback_iac.cli.showing import show_result  # noqa: PLC0415
 
     show_result(STDERR, result)
+    for line in render_degraded(result):
+        STDERR.print(line, markup=False, soft_wrap=True)
 
 
 def finish(result: Result, *, as_json: bool) -> NoReturn:
     """Show a result and end with its exit code."""
+    from loopback_iac.cli.degraded import render_degraded  # noqa: PLC0415
+
     show(result)
     if as_json:
-        sys.stdout.write(json.dumps(result.render_json(), indent=2) + "\n")
+        document = {**result.render_json(), "degraded": render_degraded(result)}
+        sys.stdout.write(json.dumps(document, indent=2) + "\n")
     raise typer.Exit(0 if result.ok else 1)
 
 

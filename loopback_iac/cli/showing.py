@@ -143,15 +143,28 @@ def show_result(console: Console, result: Result) -> None:
         if each.severity is Severity.ERROR and not result.ok:
             text = f"error: {_about(each)}{each.message}"
             console.print(Text(text, style="bold red"), soft_wrap=True)
+    _show_undone(console, result)
     words = [
         f"{count} {'to ' + op if planned and op != 'same' else _DONE[Op(op)]}"
         for op, count in result.counts.items()
     ]
+    skipped = sum(bool(item.because) for item in result.undone)
+    words += [f"{len(result.undone) - skipped} failed"] if result.undone else []
+    words += [f"{skipped} skipped"] if skipped else []
     end = "ok" if result.ok else "FAILED"
     console.print(
         Text(f"{result.verb} {end}: {', '.join(words) or 'nothing'} in {result.duration_s:.1f} s"),
         style="bold" if result.ok else "bold red",
     )
+
+
+def _show_undone(console: Console, result: Result) -> None:
+    """What was skipped, by what failed; failures themselves have just been said as errors."""
+    for cause in dict.fromkeys(item.because for item in result.undone if item.because):
+        names = [item.name for item in result.undone if item.because == cause]
+        more = f" and {len(names) - 6} more" if len(names) > 6 else ""
+        text = f"skipped, as they rest on {cause.rpartition('::')[2]}: {', '.join(names[:6])}{more}"
+        console.print(Text(text, style="yellow"), soft_wrap=True)
 
 
 def _show_outputs(console: Console, result: Result, *, planned: bool) -> None:

@@ -11,6 +11,7 @@ from loopback_iac.cli.running import (
     STACK,
     ConfigFile,
     Directory,
+    GoOn,
     Json,
     PackConfigs,
     Packs,
@@ -78,6 +79,7 @@ def up(
     as_json: Json = False,
     yes: Yes = False,
     show_sames: Sames = False,
+    continue_on_error: GoOn = False,
 ) -> None:
     """Bring the stack to what the program wants; on a terminal, plans and asks first."""
     options = make_options(
@@ -88,6 +90,7 @@ def up(
         packs=policy_pack,
         configs=policy_pack_config,
         parallel=parallel,
+        go_on=continue_on_error,
     )
     if may_ask() and not yes:
         planned = run_verb("plan", options, details=True, sames=show_sames)

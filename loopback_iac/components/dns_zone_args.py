@@ -20,6 +20,8 @@ class TransferRef(TypedDict):
 class ZoneOperatorArgs(TypedDict):
     """How one operator holds the zone."""
 
+    account_id: NotRequired[str]
+    """Of Cloudflare: the account that holds the zone. Needed there; no secret."""
     token: NotRequired[pulumi.Input[str]]
     """Of IONOS with mode transfer (secret); others take it from their provider's settings."""
     endpoint: NotRequired[str]
@@ -45,7 +47,7 @@ class DnsZoneArgs(TypedDict):
     zone: str
     """Its name, e.g. `example.net`."""
     operators: Mapping[str, ZoneOperatorArgs]
-    """By name: `hetzner`, `ionos`, and with mode transfer `own-anycast`."""
+    """By name: `cloudflare`, `hetzner`, `ionos`, and with mode transfer `own-anycast`."""
     mode: NotRequired[str]
     """`transfer` (default): secondaries of a hidden primary. `api`: primaries, filled by API."""
     signing: NotRequired[str]

@@ -6,7 +6,8 @@ APIs; with mode api, `pulumi up --continue-on-error` brings it to those whose AP
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from importlib import import_module
+from typing import Any, cast
 
 import pulumi
 from pulumi_command import local
@@ -14,24 +15,18 @@ from pulumi_command import local
 from loopback_iac.components.boundary import refuse_as_pulumi
 from loopback_iac.components.calling import own_program
 from loopback_iac.components.dns_zone_args import DnsZoneArgs, TransferRef
-from loopback_iac.dns import Zone, own_servers, parse_published_zone, unknown_facts
+from loopback_iac.components.zone_order import Held, Keeper, Order
+from loopback_iac.dns import parse_published_zone, unknown_facts
 from loopback_iac.model import DnsZone as Declared
 from loopback_iac.model import InputRejected, Problem, parse_dns_zone
-from loopback_iac.model.dns_zone import API, HETZNER, IONOS, OWN
+from loopback_iac.model.dns_zone import API, CLOUDFLARE, HETZNER, IONOS
 
-Held = tuple[pulumi.Output[Sequence[str]], list[pulumi.Resource]]
-"""Names of an operator's servers; what was declared there."""
-
-
-class _Order(NamedTuple):
-    """One component, as it was declared and as it was parsed."""
-
-    name: str
-    declared: Declared
-    zone: Zone
-    args: DnsZoneArgs
-    after: Sequence[pulumi.Resource]
-    """What has to be well before anything is declared at an operator."""
+# the SDK of a cloud loads only where one of its zones is declared
+_KEEPERS = {
+    CLOUDFLARE: "zone_cloudflare",
+    HETZNER: "zone_hetzner",
+    IONOS: "zone_ionos",
+}
 
 
 class DnsZone(pulumi.ComponentResource):
@@ -51,13 +46,13 @@ class DnsZone(pulumi.ComponentResource):
         late = pulumi.Output.from_input(args.get("transfers") or {})
         transfers: pulumi.Output[Mapping[str, TransferRef]] = pulumi.Output.secret(late)
         looked = self._look_at_parent(name, declared, args)
-        order = _Order(name, declared, zone, args, looked)
         held = {
-            one: (_at_hetzner if one == HETZNER else _at_ionos)(self, order, transfers)
+            one: _hold(self, Order(name, one, declared, zone, args, looked, transfers))
             for one in declared.others
         }
-        every = [resource for _, resources in held.values() for resource in resources]
-        self._part_from_parent(name, declared, args, every)
+        # the zones alone: one operator's failure must not keep what another is to lose
+        zones = [resources[0] for _, resources in held.values()]
+        self._part_from_parent(name, declared, args, zones)
         told: dict[str, pulumi.Input[Any]] = {n: servers for n, (servers, _) in held.items()}
         self.name_servers = pulumi.Output.all(**told) if told else pulumi.Output.from_input({})
         self.register_outputs(facts | {"name_servers": self.name_servers})
@@ -91,32 +86,28 @@ class DnsZone(pulumi.ComponentResource):
             )
 
 
-def _at_hetzner(
-    parent: DnsZone, order: _Order, transfers: pulumi.Output[Mapping[str, TransferRef]]
-) -> Held:
-    # the SDK of a cloud loads only where one of its zones is declared
-    from loopback_iac.components.zone_hetzner import fill, follow  # noqa: PLC0415  # as said
+def _hold(parent: DnsZone, order: Order) -> Held:
+    """Declare the zone at one operator.
 
-    name, declared, zone, _, after = order
-    if declared.mode == API:
-        own = own_servers(HETZNER, API, declared.operators[HETZNER].name_servers)
-        return fill(parent, name, zone, own, after)
-    ref = transfers.apply(lambda found: _transfer(name, HETZNER, found))
-    return follow(parent, name, declared.zone, ref)
+    Raises: RejectedInputs when the SDK of its API is not installed.
+    """
+    keeper = refuse_as_pulumi(lambda: _load(order))
+    return (
+        keeper.fill(parent, order) if order.declared.mode == API else keeper.follow(parent, order)
+    )
 
 
-def _at_ionos(
-    parent: DnsZone, order: _Order, transfers: pulumi.Output[Mapping[str, TransferRef]]
-) -> Held:
-    from loopback_iac.components.zone_ionos import fill, follow  # noqa: PLC0415  # as above
-
-    name, declared, zone, args, after = order
-    if declared.mode == API:
-        own = own_servers(IONOS, API, declared.operators[IONOS].name_servers)
-        return fill(parent, name, zone, own, after)
-    ref = transfers.apply(lambda found: _transfer(name, IONOS, found))
-    token = pulumi.Output.secret(args["operators"][IONOS]["token"])
-    return follow(parent, name, declared, ref, token)
+def _load(order: Order) -> Keeper:
+    try:
+        module = import_module(f"loopback_iac.components.{_KEEPERS[order.operator]}")
+    except ModuleNotFoundError as absent:
+        if not str(absent.name).startswith("pulumi_"):
+            raise
+        got, need = f"the Python package {absent.name} is not installed", "its SDK"
+        fix = f"pip install 'loopback-iac[{order.operator}]'"
+        problem = Problem(f"operators.{order.operator}", got, need, fix, "sdk-missing")
+        raise InputRejected(order.name, (problem,)) from None
+    return cast("Keeper", module)
 
 
 def _asked(declared: Declared, args: DnsZoneArgs) -> pulumi.Output[str]:
@@ -145,22 +136,3 @@ def _facts(declared: Declared) -> dict[str, Any]:
         "unknown": unknown_facts(declared),
         "parent_asked": declared.parent is not None,
     }
-
-
-def _transfer(name: str, operator: str, found: Mapping[str, TransferRef]) -> TransferRef:
-    """
-    An operator's entry of a hidden primary's `transfers`.
-
-    Raises: RejectedInputs when the primary does not know the operator.
-    """
-
-    def entry() -> TransferRef:
-        if operator in found:
-            return found[operator]
-        got = f"the hidden primary has no operator {operator!r}"
-        fix = f"declare operators.{operator} at the HiddenPrimary, with its addresses"
-        need = ", ".join(found) or f"{OWN} alone is there"
-        problem = Problem(f"transfers.{operator}", got, need, fix, "transfer-unknown")
-        raise InputRejected(name, (problem,))
-
-    return refuse_as_pulumi(entry)

@@ -6,21 +6,19 @@ import pulumi
 import pulumi_hcloud as hcloud
 
 from loopback_iac.components.dns_zone_args import TransferRef
-from loopback_iac.dns import Zone, hetzner_records, hetzner_sets
+from loopback_iac.components.zone_order import Held, Order
+from loopback_iac.dns import hetzner_records, hetzner_sets
 
 Primaries = Sequence[hcloud.ZonePrimaryNameserverArgs]
-Held = tuple[pulumi.Output[Sequence[str]], list[pulumi.Resource]]
 
 
-def follow(
-    parent: pulumi.ComponentResource, name: str, zone: str, ref: pulumi.Output[TransferRef]
-) -> Held:
+def follow(parent: pulumi.ComponentResource, order: Order) -> Held:
     """A secondary: one resource, whatever is in the zone."""
     # the provider's schema does not call the key a secret
-    primaries: pulumi.Output[Primaries] = pulumi.Output.secret(ref.apply(_primaries))
+    primaries: pulumi.Output[Primaries] = pulumi.Output.secret(order.source.apply(_primaries))
     made = hcloud.Zone(
-        f"{name}-hetzner",
-        name=zone.removesuffix("."),
+        order.stem,
+        name=order.bare_zone,
         mode="secondary",
         primary_nameservers=primaries,
         opts=_zone_options(parent, ["primaryNameservers"], []),
@@ -28,25 +26,19 @@ def follow(
     return _servers(made), [made]
 
 
-def fill(
-    parent: pulumi.ComponentResource,
-    name: str,
-    zone: Zone,
-    own: tuple[str, ...],
-    after: Sequence[pulumi.Resource],
-) -> Held:
+def fill(parent: pulumi.ComponentResource, order: Order) -> Held:
     """A primary, with a resource for each RRset."""
     made = hcloud.Zone(
-        f"{name}-hetzner",
-        name=zone.name.removesuffix("."),
+        order.stem,
+        name=order.bare_zone,
         mode="primary",
-        ttl=max(zone.default_ttl_s, 60),
-        opts=_zone_options(parent, [], after),
+        ttl=max(order.zone.default_ttl_s, 60),
+        opts=_zone_options(parent, [], order.after),
     )
     under = pulumi.ResourceOptions(parent=parent, deleted_with=made)
     sets: list[pulumi.Resource] = [
         hcloud.ZoneRrset(
-            f"{name}-hetzner-{one.part}",
+            f"{order.stem}-{one.part}",
             zone=made.id,
             name=one.name,
             type=one.type,
@@ -54,18 +46,18 @@ def fill(
             records=[{"value": value} for value in one.values],
             opts=under,
         )
-        for one in hetzner_sets(zone)
+        for one in hetzner_sets(order.zone)
     ]
     added: list[pulumi.Resource] = [
         hcloud.ZoneRecord(
-            f"{name}-hetzner-{one.part}",
+            f"{order.stem}-{one.part}",
             zone=made.id,
             name=one.name,
             type=one.type,
             value=one.value,
             opts=under,
         )
-        for one in hetzner_records(zone, own)
+        for one in hetzner_records(order.zone, order.own)
     ]
     return _servers(made), [made, *sets, *added]
 

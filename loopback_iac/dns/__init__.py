@@ -22,6 +22,7 @@ from loopback_iac.dns.publish import (
     parse_published_zone,
     unknown_facts,
 )
+from loopback_iac.dns.publish_cloudflare import cloudflare_records
 from loopback_iac.dns.refusal import Refusal
 from loopback_iac.dns.render_zonefile import render_zone_file
 from loopback_iac.dns.zone import RRset, Zone, make_zone
@@ -44,6 +45,7 @@ __all__ = [
     "check_operator",
     "check_signing",
     "check_zone",
+    "cloudflare_records",
     "difference",
     "facts_of",
     "find_risks",

@@ -11,10 +11,11 @@ from loopback_iac.dns import names
 from loopback_iac.dns.check import check_zone
 from loopback_iac.dns.operators import check_operator, facts_of, unknown_of
 from loopback_iac.dns.primary import parse_source, with_soa
+from loopback_iac.dns.publish_cloudflare import check_fields
 from loopback_iac.dns.rdata import render_rdata
 from loopback_iac.dns.zone import RRset, Zone
 from loopback_iac.model import InputRejected, Problem
-from loopback_iac.model.dns_zone import API, HETZNER, IONOS, DnsZone
+from loopback_iac.model.dns_zone import API, CLOUDFLARE, HETZNER, IONOS, DnsZone
 
 MAX_API_RECORDS = 1000
 """Beyond it a refresh alone takes an hour or the quota of one: operators.yaml, api_rate."""
@@ -68,6 +69,7 @@ def parse_published_zone(title: str, declared: DnsZone) -> Zone:
         problems += _check_name_servers(zone, operator, declared.mode, told.name_servers)
     if declared.mode == API:
         problems += _check_size(zone)
+        problems += check_fields(zone) if CLOUDFLARE in declared.operators else []
     if problems:
         raise InputRejected(title, tuple(problems))
     return zone

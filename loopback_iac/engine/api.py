@@ -37,6 +37,7 @@ from loopback_iac.engine.stackconfig import (
 from loopback_iac.engine.state import Codec, list_resources
 from loopback_iac.engine.steps import Registrar
 from loopback_iac.engine.store import Checkpoint, Store
+from loopback_iac.engine.undone import keep_known
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,6 +54,7 @@ class Options:
     What to run and with what.
 
     `passphrase` None: taken from the environment. `state_dir` None: `.loopback` beside Pulumi.yaml.
+    `continue_on_error`: of up; a step that fails stops only what rests on it.
     """
 
     directory: Path = Path()
@@ -64,6 +66,7 @@ class Options:
     parallel: int = DEFAULT_PARALLEL
     passphrase: str | None = None
     watcher: Watcher | None = None
+    continue_on_error: bool = False
 
 
 def plan(options: Options) -> Result:
@@ -87,6 +90,8 @@ def up(options: Options) -> Result:
 def destroy(options: Options) -> Result:
     """
     Delete everything the stack has. The program is not run.
+
+    A delete that fails stops only those of what it rests on, `continue_on_error` or not.
 
     Raises: EngineError when nothing was begun.
     """
@@ -163,13 +168,13 @@ class Session:
     ) -> None:
         try:
             arrived = program.wait()
-            if run.cancelled or (run.failed and not run.dry_run):
+            if run.stopping:
                 run.wait_idle()
-            if arrived and not run.cancelled and (run.dry_run or not run.failed):
+            if arrived and not run.stopping:
                 self._finish_run(run, registrar, providers)
             if arrived and not run.failed and not run.cancelled and not program.finish():
                 run.fail(program.explain())
-            if not arrived and not run.failed and not run.cancelled:
+            if not arrived and not run.over and not run.cancelled:
                 run.fail(program.explain())
         finally:
             program.end()
@@ -181,8 +186,12 @@ class Session:
     def _finish_run(self, run: Run, registrar: Registrar, providers: Providers) -> None:
         """The program has said all: delete the rest, settle outputs, ask stack policies."""
         Deleter(run, providers).delete_leftovers()
-        if run.stack_outputs is not None and not run.failed:
+        if run.stack_outputs is not None and not run.over:
             urn, outputs = run.stack_outputs
+            if run.failed:
+                former = run.news[urn].outputs
+                outputs = {**former, **keep_known(outputs, former)}
+                run.stack_outputs = (urn, outputs)
             registrar.performer.settle_outputs(run.news[urn], outputs)
         if not run.cancelled and not any(
             item.severity is Severity.ERROR for item in run.diagnostics
@@ -234,6 +243,7 @@ class Session:
             config=config,
             codec=codec,
             parallel=options.parallel,
+            continues=options.continue_on_error and self._verb == "up",
             passphrase=self._passphrase,
             watcher=options.watcher,
             olds=olds,
@@ -274,6 +284,7 @@ class Session:
             outputs=outputs,
             diagnostics=tuple(run.diagnostics),
             violations=tuple(run.violations),
+            undone=tuple(run.undone.values()),
             deferred_config=tuple(sorted(run.deferred)),
             duration_s=time.monotonic() - self._began,
             resources=list_resources(run.news.values()),

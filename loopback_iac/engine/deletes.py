@@ -13,6 +13,7 @@ from loopback_iac.engine.errors import EngineError
 from loopback_iac.engine.provider import Provider
 from loopback_iac.engine.results import Change, Op
 from loopback_iac.engine.state import STACK_TYPE
+from loopback_iac.engine.undone import find_kept, note_undone
 
 if TYPE_CHECKING:
     from loopback_iac.engine.registry import Providers
@@ -33,12 +34,16 @@ class Deleter:
         Delete every row no new one stands for.
 
         What fails or is protected stays in state, with everything it rests on; the rest goes on.
+        So does what this run could not bring where it should be, and what rests on that.
         """
         doomed = [old for old in self.run.olds if not old.taken]
+        self._kept = find_kept(doomed, self.run)
         self._going = {
             (old.resource.urn, old.resource.delete)
             for old in doomed
-            if not old.resource.retain_on_delete and (old.condemned or not old.resource.protect)
+            if old.index not in self._kept
+            and not old.resource.retain_on_delete
+            and (old.condemned or not old.resource.protect)
         }
         layers, rests_on = _layer(doomed)
         with ThreadPoolExecutor(self.run.parallel) as pool:
@@ -60,6 +65,7 @@ class Deleter:
                 f"{resource.urn} cannot be deleted because it is protected; take `protect` out of"
                 " the program and run up first",
                 resource.urn,
+                ends=False,
             )
             return False
         change = _describe(old)
@@ -76,7 +82,8 @@ class Deleter:
                 self._call_provider(old, change)
         except EngineError as error:
             self.run.report_failed(change)
-            self.run.fail(str(error), resource.urn)
+            self.run.fail(str(error), resource.urn, ends=False)
+            note_undone(resource, self.run)
             return False
         inner = resource.is_provider and resource.name.startswith("default")
         if not inner and resource.type != STACK_TYPE:

@@ -7,6 +7,7 @@ class EngineError(Exception):
     """Something a user can read and act on; the text says what, and what to do."""
 
     urn: str = ""  # the resource it is about, once a step has caught it
+    in_step: bool = False  # a step was begun and failed: what does not rest on it may go on
 
 
 class UsageError(EngineError, ValueError):
@@ -27,6 +28,14 @@ class RefusedError(EngineError):
 
 class StepError(EngineError):
     """A provider or a policy said no to one resource."""
+
+
+class UndoneError(EngineError):
+    """A resource is not what it should be, which has been told; the run goes on without it."""
+
+    def __init__(self, urn: str, *, skipped: bool) -> None:
+        super().__init__(f"{urn} was {'skipped' if skipped else 'not brought about'}")
+        self.urn, self.skipped = urn, skipped
 
 
 class StoppedError(EngineError):

@@ -44,6 +44,7 @@ HONOURED = frozenset(
         "deletedWith",
         "remote",
         "aliases",
+        "supportsResultReporting",
     ]
 )
 # What the SDK says about itself and its source; nothing follows from it.
@@ -52,7 +53,6 @@ INERT = frozenset(
         "acceptSecrets",
         "acceptResources",
         "supportsPartialValues",
-        "supportsResultReporting",
         "aliasSpecs",
         "accepts_byte_string",
         "sourcePosition",

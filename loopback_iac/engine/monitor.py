@@ -18,7 +18,13 @@ from pulumi.runtime.proto import (
 )
 
 from loopback_iac.engine.construct import Constructed, construct
-from loopback_iac.engine.errors import EngineError, RefusedError, StoppedError
+from loopback_iac.engine.errors import (
+    EngineError,
+    RefusedError,
+    StepError,
+    StoppedError,
+    UndoneError,
+)
 from loopback_iac.engine.goal import parse_goal, parse_read, refuse_fields
 from loopback_iac.engine.processes import GRPC_OPTIONS
 from loopback_iac.engine.results import Diagnostic, Severity
@@ -103,7 +109,11 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
             goal = parse_goal(request)
             if goal.remote:
                 return _render_constructed(construct(goal, self._registrar))
-            new = self._registrar.register(goal)
+            try:
+                new = self._registrar.register(goal)
+            except UndoneError as undone:
+                result = _render_undone(undone, reports=request.supportsResultReporting)
+                return resource_pb2.RegisterResourceResponse(urn=undone.urn, result=result)
             outputs = new.outputs if new.custom else {}
             return resource_pb2.RegisterResourceResponse(
                 urn=new.urn,
@@ -152,7 +162,11 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
         """Look up a resource that exists, or the outputs of another stack."""
 
         def answer() -> resource_pb2.ReadResourceResponse:
-            new = self._registrar.register(parse_read(request))
+            try:
+                new = self._registrar.register(parse_read(request))
+            except UndoneError as undone:
+                result = _render_undone(undone)
+                return resource_pb2.ReadResourceResponse(urn=undone.urn, result=result)
             return resource_pb2.ReadResourceResponse(
                 urn=new.urn,
                 id=new.id,
@@ -199,6 +213,19 @@ def _render_constructed(made: Constructed) -> resource_pb2.RegisterResourceRespo
     )
 
 
+def _render_undone(undone: UndoneError, *, reports: bool = True) -> resource_pb2.Result.ValueType:
+    """
+    What the program is told: it goes on, with outputs that are unknown.
+
+    In: reports: whether its SDK can be told.
+    Raises: StepError when not.
+    """
+    if not reports:
+        raise StepError(f"{undone}, and the program's Pulumi SDK cannot go on; take a newer one")
+    # its proto knows no SKIP yet; whatever is no success makes the outputs unknown
+    return resource_pb2.FAIL
+
+
 def _refuse_call(feature: str) -> Callable[..., NoReturn]:
     def refuse(self: Monitor, request: object, context: grpc.ServicerContext) -> NoReturn:
         del request
@@ -235,7 +262,7 @@ class EngineLog(engine_pb2_grpc.EngineServicer):
         elif _LOST_WORDS in message and (run.failed or run.cancelled):
             return  # the echo of an error that has been told
         elif severity is Severity.ERROR:
-            run.fail(message, request.urn)
+            run.fail(message, request.urn, ends=not request.urn)
         elif request.ephemeral:
             run.tell(Diagnostic(severity, message, request.urn))
         else:

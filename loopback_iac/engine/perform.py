@@ -178,8 +178,12 @@ class Performer:
         self.run.report_start(change)
         provider = self.providers.get_former(resource.provider)
         number = self.run.begin("deleting", resource)
-        with self._ended(number):
-            _running(provider).delete(resource)
+        try:
+            with self._ended(number):
+                _running(provider).delete(resource)
+        except EngineError as error:
+            error.in_step = True
+            raise
         self.run.record({"e": "replacing", "old": old.index, "n": number})
         old.deleted = True
         self.run.report_done(change)
@@ -247,7 +251,7 @@ class Performer:
         try:
             yield
         except EngineError as error:
-            error.urn = error.urn or change.urn
+            error.urn, error.in_step = error.urn or change.urn, True
             self.run.report_failed(change)
             raise
         self.run.report_done(change)

@@ -231,7 +231,7 @@ class Policies:
         for item in diagnostics:
             level = _LEVELS.Name(item.enforcementLevel)
             if level != _ADVISORY:
-                self.run.failed = True
+                self.run.failed = self.run.ending = True
                 mandatory.append(item.policyName)
             label = f"{pack.name}@v{pack.version}"
             self.run.report_violation(

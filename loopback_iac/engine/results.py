@@ -101,6 +101,27 @@ class Diagnostic:
 
 
 @dataclass(frozen=True, slots=True)
+class Undone:
+    """
+    A resource that a run did not bring where the program wants it, and went on without.
+
+    `because`: the URN of what it rests on and was not done either; empty: its own step failed.
+    """
+
+    urn: str
+    type: str
+    name: str
+    parent: str = ""
+    because: str = ""
+
+    def render_json(self) -> dict[str, Any]:
+        """The machine-readable form."""
+        plain = {"urn": self.urn, "type": self.type, "name": self.name, "parent": self.parent}
+        state = "skipped" if self.because else "failed"
+        return {**plain, "state": state, **({"because": self.because} if self.because else {})}
+
+
+@dataclass(frozen=True, slots=True)
 class Violation:
     """A policy that does not hold for a resource, or for the stack when `urn` is empty."""
 
@@ -139,6 +160,7 @@ class Result:
     The outcome of plan, up or destroy.
 
     `outputs` are the stack's outputs as they are, secrets as `Secret`; `render_json` redacts them.
+    `undone`: what failed or was skipped in a run that goes on over errors.
     `resources`, of plan and up: what the program wants there, in the form of `read_resources`.
     """
 
@@ -149,6 +171,7 @@ class Result:
     outputs: Values = field(default_factory=dict)
     diagnostics: tuple[Diagnostic, ...] = ()
     violations: tuple[Violation, ...] = ()
+    undone: tuple[Undone, ...] = ()
     deferred_config: tuple[str, ...] = ()
     duration_s: float = 0.0
     resources: tuple[dict[str, Any], ...] = field(default=(), repr=False)
@@ -176,6 +199,7 @@ class Result:
             "outputs": redact(self.outputs),
             "diagnostics": [item.render_json() for item in self.diagnostics],
             "violations": [item.render_json() for item in self.violations],
+            "undone": [item.render_json() for item in self.undone],
             "deferredConfig": list(self.deferred_config),
             "durationSeconds": round(self.duration_s, 3),
         }

@@ -16,6 +16,7 @@ from loopback_iac.engine.results import (
     Progress,
     PropertyChange,
     Severity,
+    Undone,
     Violation,
     Watcher,
 )
@@ -44,6 +45,7 @@ class Old:
     deleted: bool = False  # its real counterpart is gone: a replacement deleted it first
     condemned: bool = False  # replaced; waits for deletion at the end
     taken: bool = False  # a row of this run stands in its place
+    spared: bool = False  # its step failed or was skipped, and the run went on: stays as it is
 
 
 @dataclass(slots=True)
@@ -56,6 +58,7 @@ class Run:
     config: StackConfig
     codec: Codec
     parallel: int
+    continues: bool = False
     passphrase: str | None = field(default=None, repr=False)
     watcher: Watcher | None = None
     journal: Journal | None = None
@@ -66,7 +69,9 @@ class Run:
     violations: list[Violation] = field(default_factory=list)
     deferred: set[str] = field(default_factory=set)
     stack_outputs: tuple[str, dict[str, object]] | None = None
+    undone: dict[str, Undone] = field(default_factory=dict)
     failed: bool = False
+    ending: bool = False
     cancelled: bool = False
     abandoned: bool = False
     _by_urn: dict[str, Old] = field(default_factory=dict)
@@ -141,9 +146,19 @@ class Run:
 
     # --- what may start -------------------------------------------------------------------------
 
+    @property
+    def stopping(self) -> bool:
+        """Whether no further step starts."""
+        return self.cancelled or (self.over and not self.dry_run)
+
+    @property
+    def over(self) -> bool:
+        """Whether something failed that the run does not go on over."""
+        return self.failed and (self.ending or not self.continues)
+
     def check_running(self) -> None:
         """Raises: StoppedError once the run is ending."""
-        if self.cancelled or (self.failed and not self.dry_run):
+        if self.stopping:
             raise StoppedError("the run is ending")
 
     @contextmanager
@@ -177,9 +192,10 @@ class Run:
 
     # --- what is said ---------------------------------------------------------------------------
 
-    def fail(self, message: str, urn: str = "") -> None:
-        """Say an error; no further step starts."""
+    def fail(self, message: str, urn: str = "", *, ends: bool = True) -> None:
+        """Say an error; no further step starts, unless it `ends` nothing and the run continues."""
         self.failed = True
+        self.ending = self.ending or ends
         self.say(Severity.ERROR, message, urn)
 
     def say(self, severity: Severity, message: str, urn: str = "") -> None:

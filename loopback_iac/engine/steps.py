@@ -14,13 +14,14 @@ from loopback_iac.engine.diffs import (
     find_replacing,
     undecided,
 )
-from loopback_iac.engine.errors import RefusedError, StepError, UsageError
+from loopback_iac.engine.errors import EngineError, RefusedError, StepError, UsageError
 from loopback_iac.engine.paths import keep_old_values
 from loopback_iac.engine.references import REFERENCE_TYPE
 from loopback_iac.engine.registry import AnyProvider, Providers, fill_resource, raise_failures
 from loopback_iac.engine.results import Change, Op
 from loopback_iac.engine.run import Old, Run, stamp
 from loopback_iac.engine.state import PROVIDER_PREFIX, STACK_TYPE, Resource
+from loopback_iac.engine.undone import go_on, keep_known, skip_if_lost
 from loopback_iac.engine.urns import make_urn, package_of
 
 if TYPE_CHECKING:
@@ -58,10 +59,19 @@ class Registrar:
         Bring one resource to what the program wants.
 
         Out: the resource as it is now; in a plan, as it would be.
-        Raises: EngineError when it cannot be, StoppedError when the run is ending.
+        Raises: EngineError when it cannot be, StoppedError when the run is ending, UndoneError
+            when the run goes on without it.
         """
         self.run.check_running()
         goal, urn = self._claim(goal)
+        skip_if_lost(goal, urn, self.run)
+        try:
+            return self._bring(goal, urn)
+        except EngineError as error:
+            go_on(goal, urn, self.run, error)
+            raise
+
+    def _bring(self, goal: Goal, urn: str) -> Resource:
         if goal.type.startswith(PROVIDER_PREFIX):
             return self.providers.register(goal, urn)
         if goal.read is not None:
@@ -71,7 +81,8 @@ class Registrar:
         return self._register_component(goal, urn)
 
     def _claim(self, goal: Goal) -> tuple[Goal, str]:
-        if goal.parent and goal.parent not in self.run.news:
+        known = goal.parent in self.run.news or goal.parent in self.run.undone
+        if goal.parent and not known:
             raise UsageError(f"{goal.type} {goal.name!r}: parent {goal.parent} is not registered")
         urn = make_urn(self.run.stack, self.run.project.name, goal.parent, goal.type, goal.name)
         with self._mutex:
@@ -236,11 +247,15 @@ class Registrar:
         Raises: UsageError when the component is not registered.
         """
         resource = self.run.news.get(urn)
+        if urn in self.run.undone and resource is None:
+            return
         if resource is None:
             raise UsageError(f"outputs of {urn}, which is not registered")
         if resource.type == STACK_TYPE:
             self.run.stack_outputs = (urn, outputs)
         else:
+            if self.run.undone and not self.run.dry_run:
+                outputs = keep_known(outputs, resource.outputs)
             self.performer.settle_outputs(resource, outputs)
 
 

@@ -21,8 +21,8 @@ _SEPARATE = (
     " not ask again, 177 failed with the DS of one of two operators, 93 with the DS of both"
 )
 _MULTI_SIGNER = (
-    "several signers of one zone (RFC 8901): neither Hetzner nor IONOS takes a foreign DNSKEY,"
-    " and nothing here steps through the others' exchange of keys yet"
+    "several signers of one zone (RFC 8901): neither Hetzner nor IONOS takes a foreign DNSKEY;"
+    " Cloudflare does, and nothing here steps through an exchange of keys yet"
 )
 _SIGNING = {
     "operators": (
@@ -56,9 +56,23 @@ Url = Annotated[
 ]
 
 
+Account = Annotated[
+    str,
+    matching(
+        r"[0-9a-f]{32}",
+        "cloudflare-account",
+        "is no id of an account",
+        "32 hexadecimal digits, in lower case",
+        "copy it from the account's overview; it is no secret",
+    ),
+]
+
+
 class ZoneOperator(Value):
     """How one operator holds the zone."""
 
+    account_id: Account | None = None
+    """Of Cloudflare, where zones, peers and keys belong to an account."""
     token: Given | None = None
     """Of IONOS, for a secondary zone; other resources take it from their provider's settings."""
     endpoint: Url = IONOS_DNS
@@ -122,19 +136,18 @@ def parse_dns_zone(name: str, tree: Mapping[str, object]) -> DnsZone:
 
 def _check_operators(declared: DnsZone) -> list[Problem]:
     found = []
-    known = (HETZNER, IONOS, *((OWN,) if declared.mode == TRANSFER else ()))
+    known = (CLOUDFLARE, HETZNER, IONOS, *((OWN,) if declared.mode == TRANSFER else ()))
     if not declared.operators:
         fix = "declare one under operators"
         found.append(Problem("operators", "is empty", "at least one", fix, "section-empty"))
     for name, operator in declared.operators.items():
         path = f"operators.{name}"
-        if name == CLOUDFLARE:
-            fix = "leave it out for now, or declare its zone with pulumi-cloudflare yourself"
-            got = "nothing is declared at Cloudflare yet"
-            found.append(Problem(path, got, ", ".join(known), fix, "operator-not-yet"))
-        elif name not in known:
+        if name not in known:
             got, fix = f"{name} with mode {declared.mode}", "choose one of them"
             found.append(Problem(path, got, ", ".join(known), fix, "operator-unknown"))
+        if name == CLOUDFLARE and operator.account_id is None:
+            need, fix = "the id of the account", "write account_id; its overview shows it"
+            found.append(Problem(f"{path}.account_id", "is missing", need, fix, "field-missing"))
         if name == IONOS and declared.mode == TRANSFER and operator.token is None:
             fix = "pass a token; no Pulumi resource makes a secondary zone there"
             found.append(Problem(f"{path}.token", "is missing", "", fix, "field-missing"))

@@ -1,4 +1,4 @@
-"""Two clouds without hosts: their accounts and their name servers, and a network to ask from.
+"""Three clouds without hosts: their accounts and their name servers, and a network to ask from.
 
 The stand-ins run as in a lab: the same plugins, books and daemons. What a lab would add are hosts,
 and nobody here needs one.
@@ -24,19 +24,23 @@ from loopback_iac.lab.cloud import http_api
 from loopback_iac.lab.cloud.account import Account
 from loopback_iac.lab.cloud.ionos.dns_api import DnsApi
 from loopback_iac.lab.cloud.ionos.words import FAULTS
+from loopback_iac.lab.cloud.zones import DNS_CLOUDS
 from loopback_iac.lab.image import ensure_image
 from loopback_iac.lab.paths import InstancePaths
-from loopback_iac.lab.topology import CLOUDS
 from tests.accept.network import Namespace, namespaces, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 RESOLVER = Path(__file__).parent / "resolver.py"
-NAMES = [cloud.name for cloud in CLOUDS]
-ADDRESS = {cloud.name: http_api.address_of(cloud) for cloud in CLOUDS}
+NAMES = [cloud.name for cloud in DNS_CLOUDS]
+ADDRESS = {cloud.name: http_api.address_of(cloud) for cloud in DNS_CLOUDS}
 PRIMARY = "198.51.100.53"
-TOKENS = {"hcloud": "h" * 64, "ionoscloud": "ionos-token-of-this-test"}
+TOKENS = {
+    "cloudflare": "cloudflare-token-of-this-test-0123456789",
+    "hcloud": "h" * 64,
+    "ionoscloud": "ionos-token-of-this-test",
+}
 
 
 @dataclass

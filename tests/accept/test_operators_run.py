@@ -1,4 +1,4 @@
-"""A zone at two operators: the component, the engine, the stand-ins, and a real NSD and Knot."""
+"""A zone at three operators: the component, the engine, the stand-ins, real NSD and Knot."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 import yaml
 
+from loopback_iac.cli.degraded import render_degraded
 from loopback_iac.dns import parse_primary_zones, render_primary_zones
 from loopback_iac.engine import Options, Result, destroy, up
 from loopback_iac.engine.passphrase import Crypter
 from loopback_iac.lab.cloud.book import Shelf
 from loopback_iac.lab.cloud.switches import Fault, Switches, set_switches
 from loopback_iac.model import parse_hosts, parse_primary
+from loopback_iac.model.name_server import transfer_key
 from loopback_iac.remote.ionos_dns import IonosDnsError, SecondaryZones
 from loopback_iac.render import render_primary, transfer_secret
 from tests.accept.clouds import ADDRESS, PRIMARY, TOKENS, Clouds, clouds
@@ -29,8 +31,12 @@ HERE = Path(__file__).parent
 LAB = HERE.parents[1] / "loopback_iac/lab/plugins"
 PASSPHRASE = "correct horse battery staple"
 CRYPTER = Crypter.create(PASSPHRASE)
-OPERATORS = ("hcloud", "ionoscloud")
+OPERATORS = ("cloudflare", "hcloud", "ionoscloud")
+ACCOUNT = "0123456789abcdef0123456789abcdef"
+TOKEN_KEYS = {"cloudflare": "apiToken"}
 OWN_NS = [
+    "ada.ns.cloudflare.com.",
+    "bob.ns.cloudflare.com.",
     "hydrogen.ns.hetzner.com.",
     "oxygen.ns.hetzner.com.",
     "helium.ns.hetzner.de.",
@@ -58,7 +64,9 @@ def two():
         yield found
 
 
-def deploy(folder: Path, verb: Any, zone: dict[str, Any], **secrets: Any) -> Result:
+def deploy(
+    folder: Path, verb: Any, zone: dict[str, Any], *, go_on: bool = False, **secrets: Any
+) -> Result:
     """Run a verb over the program with this zone."""
     plugins = [{"name": n, "path": str(LAB / n)} for n in (*OPERATORS, "command")]
     project = {
@@ -68,18 +76,18 @@ def deploy(folder: Path, verb: Any, zone: dict[str, Any], **secrets: Any) -> Res
         "plugins": {"providers": plugins},
     }
     (folder / "Pulumi.yaml").write_text(yaml.safe_dump(project))
-    tokens = {f"{cloud}:token": TOKENS[cloud] for cloud in OPERATORS}
+    tokens = {f"{cloud}:{TOKEN_KEYS.get(cloud, 'token')}": TOKENS[cloud] for cloud in OPERATORS}
     sealed = {f"t:{k}": v if isinstance(v, str) else json.dumps(v) for k, v in secrets.items()}
     config: dict[str, Any] = {"t:zone": zone}
     for key, text in (tokens | sealed).items():
         config[key] = {"secure": CRYPTER.encrypt(text)}
     document = {"encryptionsalt": CRYPTER.salt, "config": config}
     (folder / "Pulumi.dev.yaml").write_text(yaml.safe_dump(document))
-    return verb(Options(directory=folder, passphrase=PASSPHRASE))
+    return verb(Options(directory=folder, passphrase=PASSPHRASE, continue_on_error=go_on))
 
 
 def zone_of(mode: str, records: dict[str, Any], **more: Any) -> dict[str, Any]:
-    operators = {"hetzner": {}, "ionos": {}}
+    operators = {"cloudflare": {"account_id": ACCOUNT}, "hetzner": {}, "ionos": {}}
     return {"zone": "example.net", "mode": mode, "operators": operators, "records": records, **more}
 
 
@@ -109,7 +117,7 @@ def test_a_zone_by_api_from_its_first_day_to_its_last(two, parent, tmp_path):
     zone = zone_of("api", RECORDS, zone="held.example", parent={"addresses": [DS_ADDRESS]})
     # unsigned answers beside a DS would be bogus: nothing is declared at any operator
     change_ds(parent, "set")
-    refused = deploy(tmp_path, up, zone)
+    refused = deploy(tmp_path, up, {**zone, "operators": {"hetzner": {}, "ionos": {}}})
     assert "no validating resolver" in told(refused)
     assert not held(two)
     change_ds(parent, "unset")
@@ -124,7 +132,8 @@ def test_a_zone_by_api_from_its_first_day_to_its_last(two, parent, tmp_path):
     assert both[0]["@", "NS"] == sorted(OWN_NS)
     assert both[0]["www", "A"] == ["192.0.2.10", "192.0.2.11"]
     assert both[0]["alias", "CNAME"] == ["www.held.example."]
-    assert made.plain_outputs["nameServers"]["hetzner"] == OWN_NS[:3]
+    assert made.plain_outputs["nameServers"]["hetzner"] == OWN_NS[2:5]
+    assert made.plain_outputs["nameServers"]["cloudflare"] == OWN_NS[:2]
 
     outage(two, tmp_path, zone)
 
@@ -140,25 +149,33 @@ def test_a_zone_by_api_from_its_first_day_to_its_last(two, parent, tmp_path):
 
 
 def outage(two: Clouds, folder: Path, zone: dict[str, Any]) -> None:
-    """Hetzner's API is down: the run says so, both answer on, and the next run brings the rest."""
-    www = "www.held.example."
-    set_switches(
-        Shelf(two.paths),
-        Switches([Fault("hcloud", "update", "zone_rrset", "unavailable", times=99)]),
-    )
+    """Hetzner's API is down: the others get the change, and the next run brings it to Hetzner."""
+    www, svc = "www.held.example.", "svc.held.example."
+    down = [Fault("hcloud", v, "zone_rrset", "unavailable", times=99) for v in ("update", "delete")]
+    set_switches(Shelf(two.paths), Switches(down))
     changed = {**RECORDS, "www": {"A": {"ttl_s": 300, "values": ["192.0.2.99"]}}}
-    half = deploy(folder, up, {**zone, "records": changed})
+    del changed["svc"]
+    half = deploy(folder, up, {**zone, "records": changed}, go_on=True)
     assert "service temporarily unavailable" in told(half)
+    failed = {item.name for item in half.undone}
+    assert failed == {"net-hetzner-www-A", "net-hetzner-svc-HTTPS"}
+    said = render_degraded(half)
+    assert said[0] == "degraded: zone held.example"
+    assert said[1].startswith("  hetzner has not taken all of it: 2 failed (net-hetzner-")
+    assert said[2] == "  cloudflare, ionos: all of it was done there"
     # nothing else of the zone changes: what the operators have is what was declared
     touched = {change.name for change in half.changes if change.op != "same"}
-    assert all("www-A" in name for name in touched), touched
-    assert two.answer("ionoscloud", www, "A") != []
+    assert all("www-A" in name or "svc-HTTPS" in name for name in touched), touched
+    for cloud in ("cloudflare", "ionoscloud"):
+        wait_for(lambda: two.answer(cloud, www, "A") == ["192.0.2.99"], 30)  # noqa: B023  # called at once
+        wait_for(lambda: not two.answer(cloud, svc, "HTTPS"), 30)  # noqa: B023  # called at once
     assert two.answer("hcloud", www, "A") == ["192.0.2.10", "192.0.2.11"]
+    assert two.answer("hcloud", svc, "HTTPS")
     set_switches(Shelf(two.paths), Switches())
     healed = deploy(folder, up, {**zone, "records": changed})
     assert healed.ok, healed.diagnostics
-    for cloud in OPERATORS:
-        wait_for(lambda: two.answer(cloud, www, "A") == ["192.0.2.99"], 30)  # noqa: B023  # called at once
+    wait_for(lambda: two.answer("hcloud", www, "A") == ["192.0.2.99"], 30)
+    wait_for(lambda: not two.answer("hcloud", svc, "HTTPS"), 30)
 
 
 def told(result: Result) -> str:
@@ -182,7 +199,7 @@ def change_ds(parent: Machine, verb: str) -> None:
 def held(two: Clouds) -> list[str]:
     """Every zone of both accounts."""
     books = [Shelf(two.paths).read(cloud) for cloud in OPERATORS]
-    kinds = ("zone", "dns_zone", "secondary_zone")
+    kinds = ("zone", "dns_zone", "secondary_zone", "peer", "tsig")
     return [ident for book in books for kind in kinds for ident in book.of(kind)]
 
 
@@ -196,6 +213,7 @@ def primary_of(records: dict[str, Any]) -> tuple[Any, dict[str, str]]:
             "transfer_secret": "late",
             "servers": {"fra1": {"host": "late"}},
             "operators": {
+                "cloudflare": {"addresses": [ADDRESS["cloudflare"]]},
                 "hetzner": {"addresses": [ADDRESS["hcloud"]], "key_name": "hetzner"},
                 "ionos": {"addresses": [ADDRESS["ionoscloud"]], "tsig_waived_because": TSIG_WAIVED},
             },
@@ -214,13 +232,19 @@ def put(machine: Machine, records: dict[str, Any]) -> None:
 
 
 def test_secondaries_have_what_the_hidden_primary_signed(two, image, tmp_path):
-    ns = [*(f"nscs.ui-dns.{tld}." for tld in ("com", "de", "org", "biz")), *OWN_NS[:3]]
+    ns = [*(f"nscs.ui-dns.{tld}." for tld in ("com", "de", "org", "biz")), *OWN_NS[2:5]]
+    ns += ["ns0001.secondary.cloudflare.com.", "ns0002.secondary.cloudflare.com."]
     records = {**RECORDS, "@": {**RECORDS["@"], "NS": ns}}
     machine = Machine("primary", two.net, tmp_path / "ground", image, PRIMARY)
     machine.prepare()
     put(machine, records)
     machine.start()
     transfers = {
+        "cloudflare": {
+            "addresses": [PRIMARY],
+            "key_name": transfer_key("cloudflare"),
+            "secret": transfer_secret(SECRET, "cloudflare"),
+        },
         "hetzner": {
             "addresses": [PRIMARY],
             "key_name": "hetzner",
@@ -229,18 +253,27 @@ def test_secondaries_have_what_the_hidden_primary_signed(two, image, tmp_path):
         "ionos": {"addresses": [PRIMARY]},
     }
     zone = zone_of("transfer", records)
-    zone["operators"]["ionos"]["endpoint"] = two.endpoint
+    zone["operators"]["ionos"]["endpoint"] = "http://127.0.0.1:9"  # nothing listens there
     secrets = {"transfers": transfers, "ionosToken": TOKENS["ionoscloud"]}
     wait_for(lambda: machine.serial("example.net.") > 0, 30)
+    # one operator's API takes no connection: the others have the zone all the same
+    later = zone["operators"].pop("cloudflare")
+    half = deploy(tmp_path, up, zone, go_on=True, **secrets)
+    assert [item.name for item in half.undone] == ["net-ionos"]
+    assert "  hetzner: all of it was done there" in render_degraded(half)
+    zone["operators"]["ionos"]["endpoint"] = two.endpoint
+    zone["operators"]["cloudflare"] = later
     made = deploy(tmp_path, up, zone, **secrets)
     assert made.ok, made.diagnostics
-    # two resources besides the component and its stack, whatever is in the zone
+    # a handful of resources, whatever is in the zone
     custom = [c.name for c in made.changes if c.custom and "pulumi:providers" not in c.type]
-    assert sorted(custom) == ["net-hetzner", "net-ionos"]
+    ours = [f"net-cloudflare{part}" for part in ("", "-dnssec", "-incoming", "-key", "-peer")]
+    assert sorted(custom) == [*ours, "net-hetzner", "net-ionos"]
     assert made.plain_outputs["nameServers"]["ionos"] == ns[:4]
     state = "".join(p.read_text() for p in tmp_path.glob(".loopback/**/state.json"))
     assert "net-ionos" in state
-    for secret in (TOKENS["ionoscloud"], transfers["hetzner"]["secret"]):
+    keys = [transfers[one]["secret"] for one in ("cloudflare", "hetzner")]
+    for secret in (TOKENS["ionoscloud"], TOKENS["cloudflare"], *keys):
         assert secret not in state
 
     for cloud in OPERATORS:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from loopback_iac.dns import (
+    cloudflare_records,
     hetzner_records,
     hetzner_sets,
     ionos_records,
@@ -55,8 +56,9 @@ def texts(case: Case) -> dict[str, str]:
     """Operator -> its resources, one per line."""
     declared = parse_dns_zone("net", case.zone)
     zone = parse_published_zone("net", declared)
-    own = {name: own_servers(name, declared.mode, None) for name in ("hetzner", "ionos")}
+    own = {name: own_servers(name, declared.mode, None) for name in declared.operators}
     sent = {
+        "cloudflare.txt": [*cloudflare_records(zone, own["cloudflare"])],
         "hetzner.txt": [*hetzner_sets(zone), *hetzner_records(zone, own["hetzner"])],
         "ionos.txt": [*ionos_records(zone, own["ionos"])],
     }

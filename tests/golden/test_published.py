@@ -27,3 +27,5 @@ def test_no_operator_is_sent_its_own_soa_and_name_servers():
     assert "hetzner" not in found["hetzner.txt"]
     assert "ui-dns" not in found["ionos.txt"]
     assert "ui-dns" in found["hetzner.txt"]
+    assert "cloudflare" not in found["cloudflare.txt"].lower().replace("cloudflarerecord", "")
+    assert "cloudflare" in found["ionos.txt"]

@@ -121,7 +121,8 @@ def fill_inputs(kind: Kind, urn_name: str, olds: Values, news: Values) -> Values
     """
     filled = {key: value for key, value in news.items() if value is not None and key != DEFAULTS}
     given: list[str] = []
-    if "name" in kind.fields and "name" not in filled:
+    named = kind.fields.get("name")
+    if named is not None and not named.required and "name" not in filled:
         kept = olds.get("name") if "name" in olds.get(DEFAULTS, []) else None
         filled["name"] = kept or f"{urn_name}-{os.urandom(4).hex()[:7]}"
         given.append("name")

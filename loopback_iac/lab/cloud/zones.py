@@ -1,7 +1,7 @@
 """An operator's name server in the lab: a real NSD or Knot that serves what its account has.
 
 It runs from the hosts' image, in the network of the cloud's router, at the address where the API
-is. Hetzner's is NSD, IONOS' is Knot: two programs do not share their faults.
+is. Hetzner's and Cloudflare's are NSD, IONOS' is Knot: two programs do not share their faults.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import shlex
 import subprocess
 import time
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
 from typing import TYPE_CHECKING, NamedTuple
 
 from loopback_iac.lab import cgroups, namespaces
@@ -17,7 +18,7 @@ from loopback_iac.lab.cloud.http_api import address_of
 from loopback_iac.lab.keys import write_private
 from loopback_iac.lab.paths import LabError
 from loopback_iac.lab.templating import render
-from loopback_iac.lab.topology import CLOUDS
+from loopback_iac.lab.topology import CLOUDS, Cloud
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,10 +26,21 @@ if TYPE_CHECKING:
 
     from loopback_iac.lab.paths import InstancePaths
 
+# Cloudflare has name servers here and no machines: no lab has a network of it yet, tests make one
+DNS_CLOUDS = (
+    *CLOUDS,
+    Cloud(
+        "cloudflare",
+        IPv4Network("198.18.80.0/20"),
+        IPv6Network("2001:db8:6000::/36"),
+        28,
+        "2001:db8:ff:1a::",
+    ),
+)
 # Where the server's folder stands in its own view of the machine.
 _HOME = "/mnt"
 _DEADLINE_S, _AGAIN_S, _CALL_S = 30.0, 0.05, 20.0
-_SOFTWARE = {"hcloud": "nsd", "ionoscloud": "knot"}
+_SOFTWARE = {"cloudflare": "nsd", "hcloud": "nsd", "ionoscloud": "knot"}
 _START = {
     "nsd": ["nsd", "-d", "-c", f"{_HOME}/nsd.conf"],
     "knot": ["knotd", "-c", f"{_HOME}/knot.conf"],
@@ -76,7 +88,7 @@ class NameServer:
     @property
     def address(self) -> str:
         """Where it answers, at port 53."""
-        return address_of(next(cloud for cloud in CLOUDS if cloud.name == self._cloud))
+        return address_of(next(cloud for cloud in DNS_CLOUDS if cloud.name == self._cloud))
 
     @property
     def home(self) -> Path:

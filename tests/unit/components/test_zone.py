@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
 import pulumi
@@ -10,7 +11,8 @@ import pytest
 
 from loopback_iac.components import DnsZone
 from loopback_iac.components.boundary import RejectedInputs
-from loopback_iac.components.zone import _transfer
+from loopback_iac.components.zone_cloudflare import _keyed
+from loopback_iac.components.zone_order import find_transfer
 from tests.unit.components.recording import Cloud
 
 TOKEN = "a token of IONOS"
@@ -135,7 +137,7 @@ def test_an_unsigned_zone_is_looked_for_at_its_parent_first_and_last(filled):
 
 def test_a_primary_that_does_not_know_an_operator_is_named():
     with pytest.raises(RejectedInputs) as refused:
-        _transfer("net", "ionos", {"hetzner": {"addresses": ["198.51.100.53"]}})
+        find_transfer("net", "ionos", {"hetzner": {"addresses": ["198.51.100.53"]}})
     assert "transfer-unknown" in str(refused.value)
 
 
@@ -144,3 +146,68 @@ def test_separate_keys_are_refused_before_anything_is_declared(loop):
     with pytest.raises(RejectedInputs) as refused:
         DnsZone("net", {**wrong, "signing": "operators", "transfers": {}, "records": {}})
     assert "177 failed" in str(refused.value)
+
+
+ACCOUNT = "0123456789abcdef0123456789abcdef"
+AT_CLOUDFLARE = {"account_id": ACCOUNT}
+
+
+def answer_cloudflare(args: Any, count: int) -> tuple[str, dict[str, Any]]:
+    servers = {"nameServers": ["ada.ns.cloudflare.com", "bob.ns.cloudflare.com"]}
+    said = {"cloudflare:index/zone:Zone": servers}
+    return f"{count}", said.get(args.typ, {})
+
+
+def test_cloudflare_is_a_secondary_with_a_key_and_the_signatures_as_they_come(declare, hosts):
+    source = {"addresses": ["198.51.100.53"], "key_name": "loopback-cloudflare", "secret": KEY}
+
+    def program():
+        records = {"@": {"NS": OWN["hetzner"]}, "www": {"A": ["192.0.2.1"]}}
+        zone: dict[str, Any] = {"zone": "example.net", "records": records}
+        transfers = pulumi.Output.secret({"cloudflare": source})
+        operators = {"cloudflare": AT_CLOUDFLARE}
+        made = DnsZone("far", {**zone, "transfers": transfers, "operators": operators})
+        made.name_servers.apply(hosts.update)
+
+    made = declare(Cloud(answer_cloudflare), program).made
+    assert hosts["cloudflare"] == ["ada.ns.cloudflare.com.", "bob.ns.cloudflare.com."]
+    assert made["far-cloudflare"].inputs["type"] == "secondary"
+    assert made["far-cloudflare"].inputs["account"] == {"id": ACCOUNT}
+    key = made["far-cloudflare-key"].inputs
+    assert (key["name"], key["algo"]) == ("loopback-cloudflare.", "hmac-sha256.")
+    assert key["secret"]["value"] == KEY
+    peer = made["far-cloudflare-peer"].inputs
+    assert (peer["ip"], peer["port"]) == ("198.51.100.53", 53)
+    assert made["far-cloudflare-dnssec"].inputs["dnssecPresigned"] is True
+    assert made["far-cloudflare-incoming"].inputs["autoRefreshSeconds"] == 300
+
+
+def test_no_record_at_cloudflare_is_proxied_and_names_of_others_are_served(declare):
+    def program():
+        records = {"@": {"NS": OWN["hetzner"]}, "www": {"A": ["192.0.2.1"], "TXT": ["a b"]}}
+        zone = {"zone": "example.net", "mode": "api", "records": records}
+        DnsZone("near", {**zone, "operators": {"cloudflare": AT_CLOUDFLARE}})
+
+    made = declare(Cloud(answer_cloudflare), program).made
+    records = [r.inputs for r in made.values() if r.typ == "cloudflare:index/dnsRecord:DnsRecord"]
+    assert len(records) == 5
+    assert all(record["proxied"] is False and record["ttl"] == 3600 for record in records)
+    assert {record["content"] for record in records} >= {"192.0.2.1", '"a b"'}
+    settings = made["near-cloudflare-settings"].inputs
+    assert settings["multiProvider"] is True
+    assert settings["flattenAllCnames"] is False
+
+
+def test_a_transfer_to_cloudflare_without_a_key_is_refused():
+    with pytest.raises(RejectedInputs) as refused:
+        _keyed("net", {"addresses": ["198.51.100.53"]})
+    assert "transfer-unsigned" in str(refused.value)
+
+
+def test_an_absent_sdk_is_named_with_the_way_to_get_it(loop, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pulumi_cloudflare", None)
+    monkeypatch.delitem(sys.modules, "loopback_iac.components.zone_cloudflare", raising=False)
+    zone = {"zone": "example.net", "mode": "api", "records": {"@": {"NS": OWN["hetzner"]}}}
+    with pytest.raises(RejectedInputs) as refused:
+        DnsZone("gone", {**zone, "operators": {"cloudflare": AT_CLOUDFLARE}})
+    assert "pip install 'loopback-iac[cloudflare]'" in str(refused.value)
