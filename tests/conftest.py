@@ -23,6 +23,8 @@ settings.load_profile(PROFILE)
 
 # A lab is one process's, from its boot to its end.
 LABS = ("tests/lab/agent/", "tests/lab/")
+NICE = os.getpriority(os.PRIO_PROCESS, 0)
+BESIDE = min(NICE + 5, 19)  # how nice tests without a lab are to those with one
 
 
 class ByPlace(LoadScopeScheduling):
@@ -36,6 +38,13 @@ class ByPlace(LoadScopeScheduling):
 def pytest_xdist_make_scheduler(config, log):
     """For `pytest -n ... --dist loadfile`."""
     return ByPlace(config, log) if config.getoption("dist") == "loadfile" else None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_logstart(nodeid, location):
+    """Who waits for hosts is who the run waits for: beside a lab, others take what it leaves."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        os.setpriority(os.PRIO_PROCESS, 0, NICE if nodeid.startswith(LABS) else BESIDE)
 
 
 @pytest.hookimpl(trylast=True)

@@ -24,7 +24,10 @@ PROJECT = Path(__file__).parents[2]
 def demo(
     name: Annotated[str, typer.Option("--name", envvar="LOOPBACK_LAB", help="Which lab.")] = "lab",
     *,
-    runs: Annotated[int, typer.Option(min=1, max=50, help="How often the PoP is lost.")] = 3,
+    runs: Annotated[
+        int,
+        typer.Option(min=1, max=50, envvar="LOOPBACK_DEMO_RUNS", help="How often the PoP is lost."),
+    ] = 3,
     rate: Annotated[int, typer.Option(min=20, max=2000, help="New connections per second.")] = 500,
     out: Annotated[Path | None, typer.Option(help="Directory for the drill's record.")] = None,
 ) -> None:

@@ -15,10 +15,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from loopback_iac.cli.demo import demo
-from loopback_iac.lab import LabError, bring_up, ensure_image, image_path, open_lab, take_down
-from loopback_iac.lab.boot import console_tail
-from loopback_iac.lab.cgroups import leader
-from loopback_iac.lab.entering import replace_process
+from loopback_iac.lab.paths import LabError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,6 +38,8 @@ _TAKES = {"image": "building the Debian image once, about half a minute"}
 @app.command()
 def image() -> None:
     """Build the Debian 13 image that every host boots from, unless it is cached."""
+    from loopback_iac.lab import ensure_image, image_path  # noqa: PLC0415 - the lab loads slowly
+
     with _errors_told(), _progress() as report:
         if not image_path().is_dir():
             report("image", 0, 1)
@@ -57,6 +56,7 @@ def up(
     ] = "demo",
 ) -> None:
     """Bring a lab up, from whatever is there. Twice is as good as once."""
+    from loopback_iac.lab import bring_up  # noqa: PLC0415 - as above
 
     begun = time.monotonic()
     with _errors_told(), _progress() as report:
@@ -79,6 +79,8 @@ def up(
 @app.command()
 def down(name: _Name = "lab") -> None:
     """Remove everything of a lab, whole or half-made."""
+    from loopback_iac.lab import take_down  # noqa: PLC0415 - as above
+
     with _errors_told(), _progress() as report:
         report("removing", 0, 1)
         there = take_down(name)
@@ -92,6 +94,8 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Show hosts with their state, process, address and memory, and the routers' sessions."""
+    from loopback_iac.lab import open_lab  # noqa: PLC0415 - as above
+
     with _errors_told():
         lab = open_lab(name)
         hosts, bgp = lab.status(), lab.bgp()
@@ -124,6 +128,10 @@ def logs(
     lines: Annotated[int, typer.Option("--lines", "-n", help="How many of the last lines.")] = 50,
 ) -> None:
     """Print the end of a host's journal, or of its console when it does not run."""
+    from loopback_iac.lab import open_lab  # noqa: PLC0415 - as above
+    from loopback_iac.lab.boot import console_tail  # noqa: PLC0415 - as above
+    from loopback_iac.lab.cgroups import leader  # noqa: PLC0415 - as above
+
     with _errors_told():
         lab = open_lab(name)
         _known(lab, host)
@@ -138,6 +146,9 @@ app.command()(demo)
 
 
 def _become(name: str, host: str, command: list[str]) -> None:
+    from loopback_iac.lab import open_lab  # noqa: PLC0415 - as above
+    from loopback_iac.lab.entering import replace_process  # noqa: PLC0415 - as above
+
     with _errors_told():
         lab = open_lab(name)
         _known(lab, host)

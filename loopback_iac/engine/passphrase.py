@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import os
+from functools import lru_cache
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -111,7 +112,9 @@ def open_crypter(salt: str, passphrase: str | None) -> Crypter | None:
     return Crypter.open(salt, passphrase) if salt and passphrase is not None else None
 
 
+@lru_cache(maxsize=16)
 def _derive_key(passphrase: str, salt: bytes) -> bytes:
+    """Slow on purpose: a process that opens a stack for several verbs does it once."""
     return PBKDF2HMAC(algorithm=SHA256(), length=KEY_BYTES, salt=salt, iterations=ROUNDS).derive(
         passphrase.encode()
     )

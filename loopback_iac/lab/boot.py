@@ -7,8 +7,8 @@ import subprocess
 from typing import TYPE_CHECKING
 
 from loopback_iac.lab import cgroups
-from loopback_iac.lab.keys import write_private
 from loopback_iac.lab.namespaces import holds
+from loopback_iac.lab.paths import write_private
 from loopback_iac.lab.seeds import MIRROR_FOLDER, Seed, seed_digest, write_seed
 from loopback_iac.lab.topology import MIRROR
 

@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING
 from loopback_iac.lab import sources
 from loopback_iac.lab.machine import check_machine
 from loopback_iac.lab.paths import LabError, cache_root
-from loopback_iac.render import packages_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -100,14 +99,20 @@ MASKED = [
 class Variant:
     """One kind of root.
 
-    `waiting`: units that nothing starts; `pool`: packages that the lab's mirror offers to hosts of
-    this kind, with everything they need.
+    `waiting`: units that nothing starts; `roles`: what hosts of this kind are to become.
     """
 
     name: str
     packages: tuple[str, ...]
     waiting: tuple[str, ...]
-    pool: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
+
+    @property
+    def pool(self) -> tuple[str, ...]:
+        """Packages that the lab's mirror offers to such hosts, with everything they need."""
+        from loopback_iac.render import packages_of  # noqa: PLC0415 - slow, and rarely asked
+
+        return packages_of(*self.roles)
 
 
 FULL = Variant("image", PACKAGES, tuple(WAITING))
@@ -117,7 +122,7 @@ BARE = Variant(
     "bare",
     BARE_PACKAGES,
     ("ssh.service",),
-    tuple(sorted({*packages_of("pop"), *packages_of("worker")})),
+    ("pop", "worker"),
 )
 # A host may not set the machine's clock (it has no CAP_SYS_TIME), so chronyd measures and serves
 # time without steering it, and its unit must not be skipped for the missing capability.

@@ -20,10 +20,10 @@ from loopback_iac.lab.cloud.ground import Ground
 from loopback_iac.lab.cloud.growth import grow
 from loopback_iac.lab.entering import execute
 from loopback_iac.lab.image import BARE, FULL, ensure_image, image_path, pool_path
-from loopback_iac.lab.keys import ensure_keys, write_private
+from loopback_iac.lab.keys import ensure_keys
 from loopback_iac.lab.machine import check_machine
 from loopback_iac.lab.mirror import publish
-from loopback_iac.lab.paths import InstancePaths, LabError
+from loopback_iac.lab.paths import InstancePaths, LabError, write_private
 from loopback_iac.lab.readiness import await_host, settled
 from loopback_iac.lab.seeds import render_seed
 from loopback_iac.lab.stackconfig import ensure_stack_config

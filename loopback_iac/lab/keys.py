@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
 import secrets
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -16,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.x509.oid import NameOID
 
 from loopback_iac.lab.mirror import ensure_signing_key
+from loopback_iac.lab.paths import write_private
 from loopback_iac.lab.topology import MACHINES, Role
 
 if TYPE_CHECKING:
@@ -107,18 +107,6 @@ def keep(path: Path, make: Callable[[], str]) -> str:
     if not path.exists():
         write_private(path, make())
     return path.read_text()
-
-
-def write_private(path: Path, text: str, mode: int = 0o600) -> None:
-    """Write a file by rename, so that a reader sees all of it or none; unchanged text is left."""
-    if path.exists() and path.read_text() == text:
-        return
-    draft = path.with_name(f".{path.name}.new")
-    draft.unlink(missing_ok=True)
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with os.fdopen(descriptor, "w") as out:
-        out.write(text)
-    draft.rename(path)
 
 
 def _ssh_key(path: Path, comment: str) -> KeyPair:

@@ -116,3 +116,15 @@ class InstancePaths:
     def cgroup(self, host: str = "") -> Path:
         """Cgroup of a host (or of the whole instance), relative to each hierarchy's root."""
         return Path("loopback-lab") / self.name / host
+
+
+def write_private(path: Path, text: str, mode: int = 0o600) -> None:
+    """Write a file by rename, so that a reader sees all of it or none; unchanged text is left."""
+    if path.exists() and path.read_text() == text:
+        return
+    draft = path.with_name(f".{path.name}.new")
+    draft.unlink(missing_ok=True)
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with os.fdopen(descriptor, "w") as out:
+        out.write(text)
+    draft.rename(path)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from loopback_iac.engine.passphrase import Crypter
-from loopback_iac.lab.keys import write_private
+from loopback_iac.lab.paths import write_private
 from loopback_iac.lab.topology import MACHINES, OPS, Role
 
 if TYPE_CHECKING:

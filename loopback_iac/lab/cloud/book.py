@@ -9,8 +9,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from loopback_iac.lab.keys import write_private
-from loopback_iac.lab.paths import LabError
+from loopback_iac.lab.paths import LabError, write_private
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

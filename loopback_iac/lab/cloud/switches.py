@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
-from loopback_iac.lab.keys import write_private
+from loopback_iac.lab.paths import write_private
 
 if TYPE_CHECKING:
     from loopback_iac.lab.cloud.book import Shelf

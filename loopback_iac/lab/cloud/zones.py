@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from loopback_iac.lab import cgroups, namespaces
 from loopback_iac.lab.cloud.http_api import address_of
-from loopback_iac.lab.keys import write_private
-from loopback_iac.lab.paths import LabError
+from loopback_iac.lab.paths import LabError, write_private
 from loopback_iac.lab.templating import render
 from loopback_iac.lab.topology import CLOUDS, Cloud
 

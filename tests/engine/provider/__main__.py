@@ -17,12 +17,27 @@ import sys
 import threading
 import time
 from concurrent import futures
+from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 
 import grpc
 from google.protobuf import any_pb2, empty_pb2, struct_pb2
 from google.protobuf.json_format import MessageToDict
-from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2
+
+# Some four hundred of us start in a run of the tests, and need the protocol without the SDK: its
+# packages stand here as mere folders.
+FOLDER = Path(find_spec("pulumi").origin).parent
+for name, at in (("pulumi", FOLDER), ("pulumi.runtime", FOLDER / "runtime")):
+    sys.modules[name] = ModuleType(name)
+    sys.modules[name].__path__ = [str(at)]
+
+from pulumi.runtime.proto import (  # noqa: E402 - as said above
+    plugin_pb2,
+    provider_pb2,
+    provider_pb2_grpc,
+    status_pb2,
+)
 
 SIG = "4dabf18193072939515e22adb298388d"
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"

@@ -9,7 +9,7 @@ import pytest
 from loopback_iac.lab.cloud.book import Shelf
 from loopback_iac.lab.cloud.hetzner.api import ASSIGN, ENDPOINT, LOST, MOVE
 from loopback_iac.lab.cloud.switches import Fault
-from loopback_iac.lab.keys import write_private
+from loopback_iac.lab.paths import write_private
 from tests.lab.cloud.failover_stack import (
     AGENT,
     Stack,

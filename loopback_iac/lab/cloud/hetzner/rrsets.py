@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from loopback_iac.dns import Refusal
-from loopback_iac.dns.rdata import parse_rdata
 from loopback_iac.lab.cloud.hetzner.words import refuse
 from loopback_iac.lab.cloud.zones import Held, NameServer, Source
 
@@ -97,6 +95,9 @@ def _held(book: Book, ident: str, zone: Thing) -> Held:
 
 
 def _lines(rrset: Thing, origin: str) -> list[str]:
+    from loopback_iac.dns import Refusal  # noqa: PLC0415 - slow, and most clouds hold no zone
+    from loopback_iac.dns.rdata import parse_rdata  # noqa: PLC0415 - as above
+
     ttl = rrset.get("ttl")
     head = f"{rrset['name']} {'' if ttl is None else ttl} IN {rrset['type']}"
     for record in rrset["records"]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING
 
-from loopback_iac.dns import Refusal
-from loopback_iac.dns.rdata import parse_rdata
 from loopback_iac.lab.cloud.ionos.words import check_quota, find, refuse
 from loopback_iac.lab.cloud.kinds import ApiError, Kind, parse_fields
 from loopback_iac.lab.cloud.zones import Held, NameServer, Source
@@ -189,6 +187,9 @@ def _held(book: Book, ident: str, zone: Thing) -> Held:
 
 def _check_record(news: Values, origin: str) -> None:
     """Raises: ApiError for what the API refuses, or takes and then calls FAILED."""
+    from loopback_iac.dns import Refusal  # noqa: PLC0415 - slow, and most clouds hold no zone
+    from loopback_iac.dns.rdata import parse_rdata  # noqa: PLC0415 - as above
+
     if news["type"] not in TYPES:
         raise refuse(400, f"type {news['type']} is not supported")
     if news["type"] in _PRIORITY and news.get("priority") is None:
