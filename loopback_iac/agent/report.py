@@ -10,6 +10,7 @@ import subprocess
 import time
 from typing import TYPE_CHECKING, Any
 
+from .backup import report_backups
 from .echo import peer_address, read_pairs, round_trip_ms
 from .files import read_on_disk
 from .gates import BirdError, read_positions, read_reasons, tell_bird
@@ -73,6 +74,7 @@ def report() -> dict[str, Any]:
         "blackholes": report_holes(watch),
         "arbiter": report_arbiter(),
         "zones": report_zones(read_set(state["active"])),
+        "backups": report_backups(),
         "memory_kib": memory_kib(),
         "versions": {name: _version(*argv) for name, argv in sorted(_VERSIONS.items())},
     }

@@ -22,6 +22,8 @@ import pulumi
 from pulumi_command import remote
 
 from loopback_iac import agent
+from loopback_iac.components.baseline import keep_baseline
+from loopback_iac.components.baseline_args import HostBaselineArgs
 from loopback_iac.components.boundary import Sealed, refuse_as_pulumi
 from loopback_iac.components.host_args import HostRef
 from loopback_iac.components.hosts import (
@@ -36,7 +38,7 @@ from loopback_iac.components.hosts import (
     public_facts,
 )
 from loopback_iac.model import parse_host
-from loopback_iac.render import HostFiles, packages_of
+from loopback_iac.render import HELD, HostFiles, packages_of
 
 CONFIRM_S = 30  # the agent rolls back by itself when no new connection confirms within this time
 AGENT = "/usr/local/sbin/loopback-agent"
@@ -100,10 +102,12 @@ class ConvergedHost(pulumi.ComponentResource):
         *,
         way: Way = DIRECT,
         software: str = "",
+        baseline: pulumi.Input[HostBaselineArgs] | None = None,
     ) -> None:
         """Declare the enrolment; `converge` declares the rest once every host's keys are known.
 
-        In: software, whose packages it gets beside those of its role.
+        In: software, whose packages it gets beside those of its role; what it keeps beside its
+            work.
         """
         super().__init__(
             f"loopback-iac:index:{type(self).__name__}",
@@ -117,6 +121,8 @@ class ConvergedHost(pulumi.ComponentResource):
         self._instance = self.facts.apply(_instance_id)
         self._way = way
         self._roles = [self.software or self.kind, *filter(None, [software])]
+        self._baseline = baseline
+        self._roles += ["baseline"] if baseline is not None else []
         self._connection = connection(host_name, host, way.patience, way.through)
         self._enroll = self._declare_enroll(way.after)
         self.public_keys = self._enroll.stdout.apply(
@@ -129,10 +135,11 @@ class ConvergedHost(pulumi.ComponentResource):
 
     def converge(self, delivery: Delivery, after: Sequence[pulumi.Resource]) -> remote.Command:
         """Declare apply and confirm; the confirm Command is what the next host waits for."""
+        files, values, kept = self._with_baseline(delivery)
         packed = pulumi.Output.all(
             key=deploy_key(self._host),
-            files=delivery["files"],
-            values=list(delivery["values"]),
+            files=files,
+            values=values,
             sources=delivery["admin_sources"],
             facts=self.facts,
         ).apply(lambda got: _pack(self.host_name, self.kind, delivery, got))
@@ -155,12 +162,27 @@ class ConvergedHost(pulumi.ComponentResource):
                 "role": self.kind,
                 "digest": self.digest,
                 "public_keys": self.public_keys,
-                "files": delivery["files"].apply(
+                "files": files.apply(
                     lambda rendered: {path: f.text for path, f in rendered.files.items()}
                 ),
+                **kept,
             }
         )
         return confirm
+
+    def _with_baseline(
+        self, delivery: Delivery
+    ) -> tuple[pulumi.Output[HostFiles], list[Values], dict[str, Any]]:
+        """Files, what stands for their marks, and facts for policies."""
+        if self._baseline is None:
+            return delivery["files"], [*delivery["values"]], {}
+        kept = keep_baseline(self._baseline, delivery["files"], self.kind, self.host_name)
+        held = sorted(HELD.intersection(packages_of(*self._roles)))
+        return (
+            kept.files,
+            [*delivery["values"], kept.values],
+            {"baseline": kept.facts, "held": held},
+        )
 
     def _declare_enroll(self, after: Sequence[pulumi.Resource]) -> remote.Command:
         program = agent.build()

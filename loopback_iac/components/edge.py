@@ -6,6 +6,7 @@ from typing import Any
 import pulumi
 
 from loopback_iac.components.args import AnycastEdgeArgs, WorkerArgs
+from loopback_iac.components.baseline_args import HostBaselineArgs
 from loopback_iac.components.bgp_tunnels import describe_bgp_tunnels
 from loopback_iac.components.boundary import Sealed, refuse_as_pulumi
 from loopback_iac.components.converge import (
@@ -58,7 +59,8 @@ class AnycastEdge(pulumi.ComponentResource):
         late = {pop: args["pops"][pop]["host"] for pop in fleet.pops}
         late |= {w: _worker_args(args, w)["host"] for w in fleet.workers}
         child = pulumi.ResourceOptions(parent=self)
-        self.pop = _declare_pops(fleet, late, child)
+        self._baseline = args.get("baseline")
+        self.pop = _declare_pops(fleet, late, child, self._baseline)
         self.worker: dict[str, Worker] = {}
         # once for the fleet, not once per host: every host needs the facts of all its peers
         known = late | zones_from(fleet, args)
@@ -123,7 +125,8 @@ class AnycastEdge(pulumi.ComponentResource):
         child, epochs = pulumi.ResourceOptions(parent=self), fleet.tunnels.key_epochs
         for n in names:
             way = _way(fleet, n, late, confirmed)
-            self.worker[n] = Worker(f"{fleet.name}-{n}", n, late[n], epochs, child, way=way)
+            named = (f"{fleet.name}-{n}", n, late[n], epochs, child)
+            self.worker[n] = Worker(*named, way=way, baseline=self._baseline)
 
     def _public_keys(self, fleet: Fleet, names: Iterable[str]) -> Values:
         """As hosts gave them when they were enrolled, or earlier when they joined."""
@@ -157,13 +160,17 @@ class AnycastEdge(pulumi.ComponentResource):
 
 
 def _declare_pops(
-    fleet: Fleet, late: Mapping[str, pulumi.Input[HostRef]], child: pulumi.ResourceOptions
+    fleet: Fleet,
+    late: Mapping[str, pulumi.Input[HostRef]],
+    child: pulumi.ResourceOptions,
+    baseline: pulumi.Input[HostBaselineArgs] | None,
 ) -> dict[str, EdgePop]:
     epochs = fleet.tunnels.key_epochs
     return {
         pop: EdgePop(
             *(f"{fleet.name}-{pop}", pop, late[pop], epochs, child),
             software=fleet.name_server_at(pop) or "",
+            baseline=baseline,
         )
         for pop in fleet.pops
     }
