@@ -181,7 +181,11 @@ class ConvergedHost(pulumi.ComponentResource):
         return (
             kept.files,
             [*delivery["values"], kept.values],
-            {"baseline": kept.facts, "held": held},
+            {
+                "baseline": kept.facts,
+                "held": held,
+                "place": self.facts.apply(lambda f: {k: f.get(k) for k in ("provider", "country")}),
+            },
         )
 
     def _declare_enroll(self, after: Sequence[pulumi.Resource]) -> remote.Command:
