@@ -265,6 +265,8 @@ def _check_logs(stage: str, path: str, _: HostSet) -> None:
     if path != LOGS:
         return
     text = _main_text(stage + path).replace(LOGS_STATE, stage)
+    # rsyslogd looks whether the certificates are there
+    text = text.replace('"/etc/loopback/logs/', f'"{stage}/etc/loopback/logs/')
     _write(f"{stage}/logs.conf", text)
     _ask(path, stage, "rsyslogd", "-N1", "-iNONE", "-f", f"{stage}/logs.conf")
 

@@ -73,7 +73,7 @@ class BackupTargetArgs(TypedDict):
     provider: str
     """Who runs the machine: another one than the primary's."""
     user: NotRequired[str]
-    """Login user. Default backup."""
+    """Login user. Default loopback-backup."""
     port: NotRequired[int]
     """SSH port. Default 22."""
     country: NotRequired[str]

@@ -111,7 +111,7 @@ class BackupTarget(Value):
     address: Server
     host_key: HostKeyLine
     provider: Line
-    user: Login = "backup"
+    user: Login = "loopback-backup"
     port: Port = 22
     country: Country | None = None
 
