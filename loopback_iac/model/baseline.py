@@ -38,7 +38,7 @@ FEWEST = 2
 
 
 def _certificates(value: object) -> object:
-    if isinstance(value, str) and not _CERTIFICATES.fullmatch(value):
+    if isinstance(value, str) and not (_CERTIFICATES.fullmatch(value) and _is_readable(value)):
         secret = "PRIVATE KEY" in value
         refuse(
             "certificate-pem",
@@ -47,6 +47,15 @@ def _certificates(value: object) -> object:
             "write the certificate alone" if secret else "copy the file whole",
         )
     return value
+
+
+def _is_readable(text: str) -> bool:
+    from cryptography.x509 import load_pem_x509_certificates  # noqa: PLC0415  # loads slowly
+
+    try:
+        return bool(load_pem_x509_certificates(text.encode()))
+    except ValueError:
+        return False
 
 
 Certificates = Annotated[str, BeforeValidator(_certificates)]

@@ -28,7 +28,7 @@ KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 
 
 OF_HOSTS = ("LOG-02", "TIM-01", "PAT-02")
-CERTIFICATE = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+CERTIFICATE = (ROOT / "components/HostBaseline/python/ca.pem").read_text()
 
 
 def baseline() -> dict:

@@ -10,6 +10,7 @@ import json
 from dataclasses import replace
 from datetime import date
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from loopback_iac.controls import Resource, Stack, Wish
@@ -22,6 +23,7 @@ from tests.golden import case as golden
 if TYPE_CHECKING:
     from loopback_iac.model import Baseline
 
+CERTIFICATE = Path(__file__).parents[3] / "components/HostBaseline/python/ca.pem"
 TODAY = date(2026, 11, 21)
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"  # Pulumi's sentinel for a value not known yet
 ABSENT = object()
@@ -134,7 +136,7 @@ def _resources() -> dict[str, tuple[str, dict[str, Any], dict[str, Any]]]:
 
 @cache
 def _baseline() -> Baseline:
-    certificate = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+    certificate = CERTIFICATE.read_text()
     sink = {"port": 6514, "ca_certificate": certificate, "kept_days": 180}
     key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGm3O6QVKcmWbx9fGxPnNqJtPBkYpU1Gxq1SVN5jyjyc"
     near = {"address": "192.0.2.61", "provider": "hetzner", "unalterable_by": "object lock"}
