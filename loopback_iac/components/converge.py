@@ -106,8 +106,7 @@ class ConvergedHost(pulumi.ComponentResource):
     ) -> None:
         """Declare the enrolment; `converge` declares the rest once every host's keys are known.
 
-        In: software, whose packages it gets beside those of its role; what it keeps beside its
-            work.
+        In: software, whose packages it gets beside those of its role.
         """
         super().__init__(
             f"loopback-iac:index:{type(self).__name__}",
@@ -115,14 +114,12 @@ class ConvergedHost(pulumi.ComponentResource):
             {"host_name": host_name, "role": self.kind},
             opts,
         )
-        self._name, self.host_name = name, host_name
-        self._host, self._key_epochs = host, sorted(key_epochs)
-        self.facts = public_facts(host)
+        self._name, self.host_name, self._host = name, host_name, host
+        self._key_epochs, self.facts = sorted(key_epochs), public_facts(host)
         self._instance = self.facts.apply(_instance_id)
-        self._way = way
-        self._roles = [self.software or self.kind, *filter(None, [software])]
-        self._baseline = baseline
-        self._roles += ["baseline"] if baseline is not None else []
+        also = (software, "baseline" if baseline is not None else "")
+        self.packages = packages_of(self.software or self.kind, *filter(None, also))
+        self._way, self.baseline = way, baseline
         self._connection = connection(host_name, host, way.patience, way.through)
         self._enroll = self._declare_enroll(way.after)
         self.public_keys = self._enroll.stdout.apply(
@@ -135,7 +132,7 @@ class ConvergedHost(pulumi.ComponentResource):
 
     def converge(self, delivery: Delivery, after: Sequence[pulumi.Resource]) -> remote.Command:
         """Declare apply and confirm; the confirm Command is what the next host waits for."""
-        files, values, kept = self._with_baseline(delivery)
+        files, values, kept = _with_baseline(self, delivery)
         packed = pulumi.Output.all(
             key=deploy_key(self._host),
             files=files,
@@ -170,31 +167,13 @@ class ConvergedHost(pulumi.ComponentResource):
         )
         return confirm
 
-    def _with_baseline(
-        self, delivery: Delivery
-    ) -> tuple[pulumi.Output[HostFiles], list[Values], dict[str, Any]]:
-        """Files, what stands for their marks, and facts for policies."""
-        if self._baseline is None:
-            return delivery["files"], [*delivery["values"]], {}
-        kept = keep_baseline(self._baseline, delivery["files"], self.kind, self.host_name)
-        held = sorted(HELD.intersection(packages_of(*self._roles)))
-        return (
-            kept.files,
-            [*delivery["values"], kept.values],
-            {
-                "baseline": kept.facts,
-                "held": held,
-                "place": self.facts.apply(lambda f: {k: f.get(k) for k in ("provider", "country")}),
-            },
-        )
-
     def _declare_enroll(self, after: Sequence[pulumi.Resource]) -> remote.Command:
         program = agent.build()
         request = {
             "format": 1,
             "host": self.host_name,
             "role": self.kind,
-            "packages": list(packages_of(*self._roles)),
+            "packages": list(self.packages),
             "key_epochs": self._key_epochs,
             "agent": base64.b64encode(program).decode(),
             "agent_sha256": hashlib.sha256(program).hexdigest(),
@@ -239,6 +218,21 @@ class ConvergedHost(pulumi.ComponentResource):
                 parent=self, depends_on=list(after), retain_on_delete=self._way.left_behind
             ),
         )
+
+
+def _with_baseline(
+    host: ConvergedHost, delivery: Delivery
+) -> tuple[pulumi.Output[HostFiles], list[Values], dict[str, Any]]:
+    """Files, what stands for their marks, and facts for policies."""
+    if host.baseline is None:
+        return delivery["files"], [*delivery["values"]], {}
+    kept = keep_baseline(host.baseline, delivery["files"], host.kind, host.host_name)
+    facts: dict[str, Any] = {
+        "baseline": kept.facts,
+        "held": sorted(HELD.intersection(host.packages)),
+        "place": host.facts.apply(lambda f: {k: f.get(k) for k in ("provider", "country")}),
+    }
+    return kept.files, [*delivery["values"], kept.values], facts
 
 
 class EdgePop(ConvergedHost):

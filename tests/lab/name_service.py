@@ -77,6 +77,10 @@ class NameService:
     def loopback(self, *words: str) -> tuple[int, str, dict[str, Any]]:
         return run_project(self.lab, self.folder, *words)
 
+    def output(self, name: str) -> str:
+        argv = ["loopback", "output", name, "-C", str(self.folder)]
+        return self.says("ops", *argv, "--state-dir", str(self.folder / "state"))
+
     def up(self) -> set[str]:
         """Out: names of what changed."""
         return {name for name, _ in change_project(self.lab, self.folder, "up", "--yes")[1]}
