@@ -14,6 +14,7 @@ from loopback_iac.render import (
     HostFiles,
     baseline_secrets,
     join_baseline,
+    packages_of,
     render_backup_line,
     render_baseline,
 )
@@ -65,6 +66,20 @@ def keep_baseline(
         ),
         facts=base.apply(lambda sealed: baseline_facts(sealed.value)),
     )
+
+
+def packages_kept(
+    given: pulumi.Input[HostBaselineArgs] | None, *roles: str
+) -> pulumi.Output[list[str]]:
+    """Debian packages of a host with these roles, and of its baseline where it has one."""
+    if given is None:
+        return pulumi.Output.from_input(list(packages_of(*roles)))
+
+    def packages(tree: Mapping[str, Any]) -> list[str]:
+        more = () if tree.get("updates_waived_because") else ("updates",)
+        return list(packages_of(*roles, "baseline", *more))
+
+    return without_secrets(given, _hidden).apply(packages)
 
 
 def _parse(tree: Mapping[str, Any]) -> Baseline:

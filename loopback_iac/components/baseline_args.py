@@ -20,8 +20,8 @@ class LogSinkArgs(TypedDict):
     kept_days: int
     """How long it keeps entries, as configured there; goes to the evidence."""
     protocol: NotRequired[str]
-    """`relp` (default): each entry is acknowledged; `syslog`: RFC 5425, which loses what was on
-    the way when the sink goes down."""
+    """`syslog` (default): RFC 5425, which may lose the one entry that finds the sink gone; `relp`:
+    each is acknowledged, but a sink that shows a wrong certificate is given up until a restart."""
     server_name: NotRequired[str]
     """Name in its certificate. Default: `address`."""
     client_certificate: NotRequired[str]

@@ -22,7 +22,7 @@ import pulumi
 from pulumi_command import remote
 
 from loopback_iac import agent
-from loopback_iac.components.baseline import keep_baseline
+from loopback_iac.components.baseline import keep_baseline, packages_kept
 from loopback_iac.components.baseline_args import HostBaselineArgs
 from loopback_iac.components.boundary import Sealed, refuse_as_pulumi
 from loopback_iac.components.host_args import HostRef
@@ -38,7 +38,7 @@ from loopback_iac.components.hosts import (
     public_facts,
 )
 from loopback_iac.model import parse_host
-from loopback_iac.render import HELD, HostFiles, packages_of
+from loopback_iac.render import HELD, HostFiles
 
 CONFIRM_S = 30  # the agent rolls back by itself when no new connection confirms within this time
 AGENT = "/usr/local/sbin/loopback-agent"
@@ -117,8 +117,8 @@ class ConvergedHost(pulumi.ComponentResource):
         self._name, self.host_name, self._host = name, host_name, host
         self._key_epochs, self.facts = sorted(key_epochs), public_facts(host)
         self._instance = self.facts.apply(_instance_id)
-        also = (software, "baseline" if baseline is not None else "")
-        self.packages = packages_of(self.software or self.kind, *filter(None, also))
+        roles = (self.software or self.kind, *filter(None, [software]))
+        self.packages = packages_kept(baseline, *roles)
         self._way, self.baseline = way, baseline
         self._connection = connection(host_name, host, way.patience, way.through)
         self._enroll = self._declare_enroll(way.after)
@@ -173,14 +173,13 @@ class ConvergedHost(pulumi.ComponentResource):
             "format": 1,
             "host": self.host_name,
             "role": self.kind,
-            "packages": list(self.packages),
             "key_epochs": self._key_epochs,
             "agent": base64.b64encode(program).decode(),
             "agent_sha256": hashlib.sha256(program).hexdigest(),
             "debian": ["13"],
         }
-        stdin = deploy_public_key(self._host).apply(
-            lambda key: canonical({**request, "deploy_key": key or None})
+        stdin = pulumi.Output.all(deploy_public_key(self._host), self.packages).apply(
+            lambda got: canonical({**request, "deploy_key": got[0] or None, "packages": got[1]})
         )
         digest = stdin.apply(lambda text: hashlib.sha256(text.encode()).hexdigest())
         text = self._text("enroll", digest).apply(
@@ -229,7 +228,7 @@ def _with_baseline(
     kept = keep_baseline(host.baseline, delivery["files"], host.kind, host.host_name)
     facts: dict[str, Any] = {
         "baseline": kept.facts,
-        "held": sorted(HELD.intersection(host.packages)),
+        "held": host.packages.apply(lambda names: sorted(HELD.intersection(names))),
         "place": host.facts.apply(lambda f: {k: f.get(k) for k in ("provider", "country")}),
     }
     return kept.files, [*delivery["values"], kept.values], facts

@@ -79,7 +79,7 @@ class LogSink(Value):
     provider: Line
     ca_certificate: Certificates
     kept_days: Int = Field(ge=1, le=36_500)
-    protocol: Literal["relp", "syslog"] = "relp"
+    protocol: Literal["syslog", "relp"] = "syslog"
     server_name: Server | None = None
     client_certificate: Certificates | None = None
     client_key: Given = False

@@ -51,7 +51,9 @@ def render_baseline(base: Baseline, role: str, host: str) -> HostFiles:
         files[UPDATES] = File(render_text("apt-updates.conf"))
     if role == BACKED_UP and base.backups is not None:
         files |= _render_backups(base.backups)
-    return HostFiles(files=dict(sorted(files.items())), packages=packages_of("baseline"))
+    more = () if base.updates_waived_because else ("updates",)
+    packages = packages_of("baseline", *more)
+    return HostFiles(files=dict(sorted(files.items())), packages=packages)
 
 
 def join_baseline(own: HostFiles, base: HostFiles) -> HostFiles:

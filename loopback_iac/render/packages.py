@@ -25,8 +25,8 @@ PACKAGES = {
         "rsyslog",
         "rsyslog-openssl",
         "rsyslog-relp",
-        "unattended-upgrades",
     ),
+    "updates": ("python3", "unattended-upgrades"),
     "primary": ("iproute2", "knot", "nftables", "openssl", "python3"),
 }
 

@@ -40,12 +40,16 @@ class Sinks:
         self.edge, self.authority = edge, Authority()
         self.client = self.authority.sign(HOST_NAME)
         for name, (host, _, protocol) in SINKS.items():
-            signed = self.authority.sign(f"{name}.example.net")
             self.write(host, "ca.pem", self.authority.certificate)
-            self.write(host, "cert.pem", signed.certificate)
-            self.write(host, "key.pem", signed.key)
             self.write(host, "conf", SINK + INPUT[protocol])
+            self.name(name, f"{name}.example.net")
             self.start(name)
+
+    def name(self, sink: str, shown: str) -> None:
+        """What its certificate says."""
+        signed = self.authority.sign(shown)
+        self.write(SINKS[sink][0], "cert.pem", signed.certificate)
+        self.write(SINKS[sink][0], "key.pem", signed.key)
 
     def address(self, host: str) -> str:
         """Of w1, its own; of the core, the one that par1 is plugged into."""
@@ -181,6 +185,25 @@ def test_a_sink_that_is_down_gets_what_it_missed_and_the_other_does_not_wait(
     sinks.say(f"after-{lost}")
     edge.eventually(lambda: sinks.arrived(lost, *said, f"after-{lost}"), within_s=60)
     assert SINKS[lost][2] == "syslog" or sinks.arrived(lost, f"noticed-{lost}")
+
+
+def test_who_answers_under_another_name_gets_nothing_and_what_waits_comes_to_the_right_one(
+    edge, sinks, kept
+):
+    sinks.stop("far")
+    sinks.say("unnoticed")
+    sinks.name("far", "stranger.example.net")
+    sinks.start("far")
+    since = edge.inside("date +%s").strip()
+    sinks.say("withheld")
+    # by its own account it has tried, and what it found was not to its taste
+    log = f"journalctl -u loopback-logs --since @{since} -o cat"
+    edge.eventually(lambda: "stranger.example.net" in edge.inside(log), within_s=60)
+    assert not sinks.arrived("far", "withheld")
+    sinks.stop("far")
+    sinks.name("far", "far.example.net")
+    sinks.start("far")
+    edge.eventually(lambda: sinks.arrived("far", "withheld"), within_s=60)
 
 
 SERVER = "local stratum 8\nallow\ncmdport 0\nbindcmdaddress /\npidfile /run/time.pid\n"

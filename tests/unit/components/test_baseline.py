@@ -36,7 +36,7 @@ def sink(number: int, provider: str, **more: Any) -> dict[str, Any]:
 
 
 def tree(**more: Any) -> dict[str, Any]:
-    client = {"client_certificate": CERTIFICATE, "client_key": PRIVATE}
+    client = {"client_certificate": CERTIFICATE, "client_key": PRIVATE, "protocol": "relp"}
     servers = {f"t{n}": {"address": f"t{n}.example.net", "operator": f"o{n % 2}"} for n in range(4)}
     target = {"address": "192.0.2.63", "host_key": KEYS["fra1"], "provider": "ionos"}
     backups = {
@@ -152,13 +152,26 @@ def cloud(declare, hosts, deploy_key):
 def test_every_host_of_a_component_is_brought_its_baseline(cloud):
     for host in KEYS:
         enrolled = json.loads(cloud.made[f"dns-{host}-enroll"].inputs["stdin"])
-        assert {"rsyslog", "rsyslog-relp", "chrony"} <= set(enrolled["packages"])
+        assert {"rsyslog", "rsyslog-relp", "chrony", "unattended-upgrades"} <= set(
+            enrolled["packages"]
+        )
         bundle = json.loads(cloud.made[f"dns-{host}-apply"].inputs["stdin"]["value"])
         assert "CANARY" in bundle["secrets"]["log-key-near"]
         assert (
             bundle["files"]["/etc/loopback/logs/near-key.pem"]["text"] == "@{secret:log-key-near}"
         )
         assert ("backup-key" in bundle["secrets"]) == (host == "primary")
+
+
+def test_who_brings_updates_otherwise_gets_no_package_for_them(declare):
+    def program():
+        HiddenPrimary("waived", args(baseline=tree(updates_waived_because="landscape does")))
+
+    made = declare(Cloud(answer), program).made
+    enrolled = json.loads(made["waived-primary-enroll"].inputs["stdin"])
+    assert "unattended-upgrades" not in enrolled["packages"]
+    bundle = json.loads(made["waived-primary-apply"].inputs["stdin"]["value"])
+    assert "/etc/apt/apt.conf.d/52loopback" not in bundle["files"]
 
 
 def test_the_line_for_targets_has_the_public_half_and_one_command(cloud, hosts, deploy_key):

@@ -57,7 +57,12 @@ FAILING = {
     "RED-09": [[("edge", "fleet|vips|www", ["9.9.9.10"])]],
     "JUR-01": [[("store", "location", "ash")], [("store", "location", "mars1")]],
     "JUR-02": [[("w1", "host|provider", "elsewhere")]],
-    "SUP-01": [[("w1", "host|provider", "nobody we know")]],
+    "SUP-01": [
+        [("w1", "host|provider", "nobody we know")],
+        [("edge-fra1", SINKS.format("near", "provider"), "nobody we know")],
+        [("edge-fra1", "baseline|time|servers|t11|operator", "nobody we know")],
+        [("dns-primary", "baseline|backups|targets|far|provider", "nobody we know")],
+    ],
     "DNS-01": [[("second", "", None), ("third", "", None)]],
     "DNS-02": [
         [
