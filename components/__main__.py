@@ -10,6 +10,7 @@ from loopback_iac.components import (
     DnsZone,
     HetznerHost,
     HiddenPrimary,
+    HostBaseline,
     IonosHost,
     ProviderFailoverVip,
 )
@@ -20,6 +21,7 @@ if __name__ == "__main__":
             AnycastEdge,
             BareMetalHost,
             DnsZone,
+            HostBaseline,
             HetznerHost,
             HiddenPrimary,
             IonosHost,

@@ -55,6 +55,12 @@ _EXACT = {
     KNOT: Place("knot", (PRIMARY, NAMESERVER, POP), 0o640, "root", "knot"),
     NSD: Place("nsd", (NAMESERVER, POP), 0o640, "root", "nsd"),
     "/etc/chrony/conf.d/loopback.conf": Place("chrony", (POP,)),
+    "/etc/chrony/conf.d/loopback-time.conf": Place("chrony", ROLES),
+    "/etc/apt/apt.conf.d/52loopback": Place("apt", ROLES),
+    "/etc/loopback/logs.conf": Place("logs", ROLES),
+    "/etc/loopback/backup.json": Place("backup", (PRIMARY,)),
+    "/etc/loopback/backup-reader.pem": Place("backup", (PRIMARY,)),
+    "/etc/loopback/backup-key": Place("backup", (PRIMARY,), 0o600),
     "/etc/ssh/sshd_config.d/10-loopback.conf": Place("sshd", (POP,), 0o600),
     "/etc/tmpfiles.d/loopback.conf": Place("tmpfiles", BOTH),
     "/etc/sysusers.d/loopback.conf": Place("sysusers", BOTH),
@@ -62,6 +68,7 @@ _EXACT = {
     "/etc/default/prometheus-bird-exporter": Place("exporter", (POP,)),
 }
 _TUNNEL = re.compile(r"/etc/wireguard/((?:l[bc]|up)-[a-z0-9][a-z0-9-]{0,11})\.conf")
+_LOGS = re.compile(r"/etc/loopback/logs/[a-z0-9][a-z0-9-]{0,62}-(ca|cert|key)\.pem")
 _UNIT = re.compile(r"/etc/systemd/system/(loopback-[a-z0-9-]+\.(?:service|path|timer))")
 _DROP_IN = re.compile(r"/etc/systemd/system/([a-zA-Z0-9@_.-]+\.service)\.d/loopback\.conf")
 
@@ -81,6 +88,9 @@ def parse_place(path: str, role: str) -> Place:
         place = Place("tunnel", (POP,) if to_router else BOTH, 0o600)
     if place is None and zone_of(path):
         place = Place("zone", (PRIMARY,))
+    certificate = _LOGS.fullmatch(path)
+    if place is None and certificate:
+        place = Place("logs", ROLES, 0o600 if certificate.group(1) == "key" else 0o644)
     unit = _UNIT.fullmatch(path)
     if place is None and unit and unit.group(1) not in OWN_UNITS:
         place = Place("unit", ROLES)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from .allowed import parse_place, tunnel_of
 from .arbiterfile import TOKEN, parse_arbiter
+from .backup import parse_targets
 from .hold import KEY, parse_hold, parse_key
 from .holes import check_elements, parse_holes
 from .programs import memory_kib, run
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from .bundle import HostSet
 
 GATES = "/run/loopback/gate"
+LOGS = "/etc/loopback/logs.conf"
+LOGS_STATE = "/var/lib/loopback-logs"
 # Two full buffers (tune.bufsize 16384) and what HAProxy keeps of an idle connection, measured
 CONNECTION_KIB = 36
 HAPROXY_SHARE = 0.75
@@ -251,6 +254,32 @@ def _check_nsd(stage: str, path: str, _: HostSet) -> None:
     _ask(path, stage, "nsd-checkconf", stage + path)
 
 
+def _check_apt(stage: str, path: str, _: HostSet) -> None:
+    # apt-config ends well whatever it is given; what it cannot read it says
+    said = run("apt-config", "-c", stage + path, "dump")
+    if said.code or said.err.strip():
+        _refuse(path, "apt-config", said.complaint.replace(stage, ""))
+
+
+def _check_logs(stage: str, path: str, _: HostSet) -> None:
+    if path != LOGS:
+        return
+    text = _main_text(stage + path).replace(LOGS_STATE, stage)
+    # rsyslogd looks whether the certificates are there
+    text = text.replace('"/etc/loopback/logs/', f'"{stage}/etc/loopback/logs/')
+    _write(f"{stage}/logs.conf", text)
+    _ask(path, stage, "rsyslogd", "-N1", "-iNONE", "-f", f"{stage}/logs.conf")
+
+
+def _check_backup(_: str, path: str, staged: HostSet) -> None:
+    if not path.endswith(".json"):
+        return
+    try:
+        parse_targets(staged.files[path].content)
+    except RefusedError as refused:
+        _refuse(path, "the agent", refused.what)
+
+
 def _check_units(stage: str, paths: list[str]) -> None:
     if not paths:
         return
@@ -279,6 +308,9 @@ _CHECKS: dict[str, Callable[[str, str, HostSet], None]] = {
     "hold": _check_hold,
     "chrony": _check_chrony,
     "sshd": _check_sshd,
+    "apt": _check_apt,
+    "logs": _check_logs,
+    "backup": _check_backup,
     "knot": _check_knot,
     "nsd": _check_nsd,
 }

@@ -25,6 +25,7 @@ _SHAPES: dict[str, tuple[tuple[re.Pattern[str], ...], ...]] = {
     "confirm": ((_HOST, _INSTANCE, _DIGEST),),
     "release": ((_HOST, _INSTANCE, _DIGEST), (_HOST, _DIGEST)),
     "report": ((),),
+    "back-up": ((),),
     "backup-keys": ((),),
     "restore-keys": ((),),
     "rollback": ((),),

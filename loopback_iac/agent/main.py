@@ -20,6 +20,7 @@ _USAGE = """usage: loopback-agent VERB [WORDS]
   blackhole add|remove ADDRESS         give one own address up, so that the rest serves on
   update [SECONDS]                     update held packages, out of traffic meanwhile
   hand-over MEMBER                     on an arbiter: give the addresses to this member
+  back-up                              zones and keys to the declared targets, encrypted
   backup-keys | restore-keys           of zones: certificate, or decrypted backup, on stdin
   report                               what is active, what is wrong (JSON)
   routes | watch | metrics | arbitrate | hold | heal | recover | converge | updating | ssh
@@ -271,6 +272,12 @@ def _backup_keys(_: Words) -> None:
         backup_keys(sys.stdin.buffer.read())
 
 
+def _back_up(_: Words) -> dict[str, Any]:
+    from .backup import back_up
+
+    return back_up()
+
+
 def _restore_keys(_: Words) -> dict[str, Any]:
     from .state import alone
     from .zonekeys import restore_keys
@@ -310,6 +317,7 @@ _VERBS = {
     "arbitrate": _arbitrate,
     "hold": _hold,
     "hand-over": _hand_over,
+    "back-up": _back_up,
     "backup-keys": _backup_keys,
     "restore-keys": _restore_keys,
     "heal": _heal,

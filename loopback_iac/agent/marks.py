@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 _MARK = re.compile(r"@\{secret:([A-Za-z0-9][A-Za-z0-9_.-]*)\}")
 _ANY_MARK = re.compile(r"@\{[^}\n]{0,60}\}?")
+# A private key in PEM or OpenSSH's form (RFC 7468): one block
+_KEY = re.compile(
+    r"-----BEGIN ([A-Z ]*PRIVATE KEY)-----\n(?:[A-Za-z0-9+/=]{1,76}\n)+-----END \1-----\n?"
+)
 # What could end a quoted word or a line in bird.conf, haproxy.cfg or a systemd unit.
 _BREAKING = re.compile(r"[\x00-\x1f\x7f\"'\\`]")
 
@@ -43,8 +47,14 @@ def replace_marks(path: str, text: str, secrets: Mapping[str, str]) -> str:
                 f"{path} needs the secret {name!r} and the bundle has no such value",
                 fix=f"pass a value for {name}",
             )
+        if text.strip() == f"@{{secret:{name}}}" and _is_key(secrets[name]):
+            continue  # the file is this secret and nothing else: there is nothing it could leave
         check_secret(name, secrets[name])
     return _MARK.sub(lambda found: secrets[found.group(1)], text)
+
+
+def _is_key(value: object) -> bool:
+    return isinstance(value, str) and _KEY.fullmatch(value) is not None
 
 
 def check_secret(name: str, value: str) -> None:

@@ -37,6 +37,8 @@ _SERVICES = {
     "prometheus-bird-exporter": ("prometheus-bird-exporter",),
     "knot": ("knot",),
     "nsd": ("nsd",),
+    # its own configuration keeps everything a second time; ours runs in a unit of ours
+    "rsyslog": ("rsyslog",),
 }
 # Packages as fetched; those of the data plane are kept: the way back from an update.
 ARCHIVES = f"{LIBRARY}/packages"

@@ -29,17 +29,20 @@ DAEMONS = {
     "watch": "loopback-watch",
     "arbiter": "loopback-arbiter",
     "hold": "loopback-hold",
+    "logs": "loopback-logs",
 }
 CARRYING = ("haproxy.service", "bird.service")
-_RESTARTED = {kind: DAEMONS[kind] for kind in ("watch", "arbiter", "hold")} | {"chrony": "chrony"}
+_RESTARTED = {kind: DAEMONS[kind] for kind in ("watch", "arbiter", "hold", "logs")} | {
+    "chrony": "chrony"
+}
 _LESSER = {
     "haproxy-restart": "haproxy", "bird-restart": "bird", "tunnel-restart": "tunnel-peers",
     "knot-restart": "knot",
 }  # fmt: skip
 _ORDER = (
     "sysusers", "units", "tmpfiles", "tunnel-restart", "tunnel-peers", "sysctl", "nftables",
-    "routes",
-    "exporter", "chrony", "sshd", "haproxy", "haproxy-restart", "bird", "bird-restart",
+    "routes", "apt", "backup",
+    "exporter", "logs", "chrony", "sshd", "haproxy", "haproxy-restart", "bird", "bird-restart",
     "blackholes", "knot", "knot-restart", "nsd", "zones", "watch", "arbiter", "hold",
 )  # fmt: skip
 
@@ -172,15 +175,19 @@ def plan_retired(old: Mapping[str, SetFile], new: Mapping[str, SetFile], role: s
 
 
 def services_of(files: Mapping[str, SetFile], role: str) -> list[str]:
-    """Units that run when this set stands, sorted."""
+    """Units that run when this set stands, sorted; what a timer starts is no part of it."""
     units = set()
+    timed = {path.removesuffix(".timer") for path in files if path.endswith(".timer")}
     for path in files:
         kind = parse_place(path, role).kind
         tunnel, unit = tunnel_of(path), unit_of(path)
         if tunnel:
             units.add(f"wg-quick@{tunnel}")
         elif kind == "unit" and unit and unit.endswith(".service"):
-            units.add(unit.removesuffix(".service"))
+            if path.removesuffix(".service") not in timed:
+                units.add(unit.removesuffix(".service"))
+        elif kind == "unit" and unit and unit.endswith(".timer"):
+            units.add(unit)
         elif kind in ("haproxy", "bird", "chrony", "knot", "nsd"):
             units.add(kind)
         elif kind == "exporter":

@@ -62,6 +62,9 @@ def check_set(kept: HostSet) -> list[str]:
         missing += _check_haproxy(watch)
     if watch and unit_properties("loopback-watch", "ActiveState")["ActiveState"] != "active":
         missing.append("a running loopback-watch")
+    if "logs" in kinds:
+        found = unit_properties("loopback-logs", "ActiveState")["ActiveState"]
+        missing += [] if found == "active" else ["a running loopback-logs"]
     if "hold" in kinds:
         found = unit_properties("loopback-hold", "ActiveState")["ActiveState"]
         missing += [] if found == "active" else ["a running loopback-hold"]

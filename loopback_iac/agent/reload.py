@@ -227,6 +227,10 @@ _DO: dict[str, Callable[[str], None]] = {
     "watch": lambda _: _restart(DAEMONS["watch"]),
     "arbiter": lambda _: _restart(DAEMONS["arbiter"]),
     "hold": lambda _: _restart(DAEMONS["hold"]),
+    "logs": lambda _: _restart(DAEMONS["logs"]),
+    # read when they are needed, by apt and by the next backup
+    "apt": lambda _: None,
+    "backup": lambda _: None,
 }
 
 

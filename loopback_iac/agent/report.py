@@ -10,6 +10,7 @@ import subprocess
 import time
 from typing import TYPE_CHECKING, Any
 
+from .backup import report_backups
 from .echo import peer_address, read_pairs, round_trip_ms
 from .files import read_on_disk
 from .gates import BirdError, read_positions, read_reasons, tell_bird
@@ -73,9 +74,21 @@ def report() -> dict[str, Any]:
         "blackholes": report_holes(watch),
         "arbiter": report_arbiter(),
         "zones": report_zones(read_set(state["active"])),
+        "time": _time(),
+        "backups": report_backups(),
         "memory_kib": memory_kib(),
         "versions": {name: _version(*argv) for name, argv in sorted(_VERSIONS.items())},
     }
+
+
+def _time() -> dict[str, Any] | None:
+    """Whether chrony is in step, and with which source; None where it does not run."""
+    try:
+        words = run("chronyc", "-n", "-c", "tracking", timeout_s=5).out.strip().split(",")
+    except RefusedError:
+        return None
+    # chronyc(1): the reference is the 2nd field, the leap status the last one
+    return {"in_step": words[-1] == "Normal", "source": words[1]} if len(words) > 13 else None
 
 
 def _heal() -> str | None:

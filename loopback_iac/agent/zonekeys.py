@@ -36,17 +36,29 @@ def backup_keys(certificate: bytes) -> None:
     In:  PEM of the certificate that may read it.
     Raises: RefusedError when the host signs nothing, or openssl does not take the certificate.
     """
+    sys.stdout.write(encrypted_backup(certificate))
+
+
+def encrypted_backup(certificate: bytes, zones: str = "") -> str:
+    """Every key, and zone files beside them, for one reader.
+
+    In:  PEM of the certificate that may read it; the folder of zone files, if they come along.
+    Out: a CMS message in PEM; `restore_keys` takes it decrypted, with zones or without.
+    Raises: RefusedError when the host signs nothing, or openssl does not take the certificate.
+    """
     _signed_zones()
     with _folders():
         if b"PRIVATE KEY" in certificate:
             raise RefusedError(
-                "stdin has a private key", fix="send the certificate; the key stays where it is"
+                "this is a private key", fix="send the certificate; the key stays where it is"
             )
         _write(f"{_OWN}/reader.pem", certificate)
         _knotc("zone-backup", *_WORDS)
         packed = io.BytesIO()
         with tarfile.open(fileobj=packed, mode="w") as archive:
             archive.add(_KNOT, arcname=".")
+            if zones:
+                archive.add(zones, arcname="zones")
         _write(f"{_OWN}/keys.tar", packed.getvalue())
         done = run(
             *("openssl", "cms", "-encrypt", "-binary", "-aes256", "-outform", "PEM"),
@@ -57,7 +69,7 @@ def backup_keys(certificate: bytes) -> None:
                 f"openssl did not encrypt for this certificate: {done.complaint}",
                 fix="send a certificate of an RSA or EC key, in PEM, on stdin",
             )
-        sys.stdout.write(done.out)
+        return done.out
 
 
 def restore_keys(archive: bytes) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """Pulumi components: the public API."""
 
 from loopback_iac.components.args import AnycastEdgeArgs, BareMetalHostArgs
+from loopback_iac.components.baseline import HostBaseline
+from loopback_iac.components.baseline_args import HostBaselineArgs
 from loopback_iac.components.cloud_args import (
     HetznerHostArgs,
     IonosHostArgs,
@@ -32,6 +34,8 @@ __all__ = [
     "HetznerHostArgs",
     "HiddenPrimary",
     "HiddenPrimaryArgs",
+    "HostBaseline",
+    "HostBaselineArgs",
     "HostRef",
     "IonosHost",
     "IonosHostArgs",

@@ -11,6 +11,7 @@ from typing import NotRequired, TypedDict
 
 import pulumi
 
+from loopback_iac.components.baseline_args import HostBaselineArgs
 from loopback_iac.components.host_args import HostRef
 
 
@@ -374,6 +375,8 @@ class AnycastEdgeArgs(TypedDict):
     """Most health checks a second from a PoP, and to a worker from all. Default 1000."""
     name_service: NotRequired[NameServiceArgs]
     """Name servers on the PoPs. Default: none."""
+    baseline: NotRequired[pulumi.Input[HostBaselineArgs]]
+    """What every host keeps beside its work: output `baseline` of a HostBaseline."""
 
 
 BareMetalHostArgs = HostRef

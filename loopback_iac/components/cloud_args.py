@@ -9,6 +9,7 @@ from typing import NotRequired, TypedDict
 
 import pulumi
 
+from loopback_iac.components.baseline_args import HostBaselineArgs
 from loopback_iac.components.host_args import BastionRef, HostRef
 
 
@@ -245,3 +246,5 @@ class ProviderFailoverVipArgs(TypedDict):
     """The API that the arbiter asks. Default: the provider's own."""
     ca_certificate: NotRequired[str]
     """PEM of the CA that signs for `endpoint`, where it is none of the host's own."""
+    baseline: NotRequired[pulumi.Input[HostBaselineArgs]]
+    """What every host keeps beside its work: output `baseline` of a HostBaseline."""

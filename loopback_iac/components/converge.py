@@ -22,6 +22,8 @@ import pulumi
 from pulumi_command import remote
 
 from loopback_iac import agent
+from loopback_iac.components.baseline import keep_baseline, packages_kept
+from loopback_iac.components.baseline_args import HostBaselineArgs
 from loopback_iac.components.boundary import Sealed, refuse_as_pulumi
 from loopback_iac.components.host_args import HostRef
 from loopback_iac.components.hosts import (
@@ -36,7 +38,7 @@ from loopback_iac.components.hosts import (
     public_facts,
 )
 from loopback_iac.model import parse_host
-from loopback_iac.render import HostFiles, packages_of
+from loopback_iac.render import HELD, HostFiles
 
 CONFIRM_S = 30  # the agent rolls back by itself when no new connection confirms within this time
 AGENT = "/usr/local/sbin/loopback-agent"
@@ -100,6 +102,7 @@ class ConvergedHost(pulumi.ComponentResource):
         *,
         way: Way = DIRECT,
         software: str = "",
+        baseline: pulumi.Input[HostBaselineArgs] | None = None,
     ) -> None:
         """Declare the enrolment; `converge` declares the rest once every host's keys are known.
 
@@ -111,12 +114,12 @@ class ConvergedHost(pulumi.ComponentResource):
             {"host_name": host_name, "role": self.kind},
             opts,
         )
-        self._name, self.host_name = name, host_name
-        self._host, self._key_epochs = host, sorted(key_epochs)
-        self.facts = public_facts(host)
+        self._name, self.host_name, self._host = name, host_name, host
+        self._key_epochs, self.facts = sorted(key_epochs), public_facts(host)
         self._instance = self.facts.apply(_instance_id)
-        self._way = way
-        self._roles = [self.software or self.kind, *filter(None, [software])]
+        roles = (self.software or self.kind, *filter(None, [software]))
+        self.packages = packages_kept(baseline, *roles)
+        self._way, self.baseline = way, baseline
         self._connection = connection(host_name, host, way.patience, way.through)
         self._enroll = self._declare_enroll(way.after)
         self.public_keys = self._enroll.stdout.apply(
@@ -129,10 +132,11 @@ class ConvergedHost(pulumi.ComponentResource):
 
     def converge(self, delivery: Delivery, after: Sequence[pulumi.Resource]) -> remote.Command:
         """Declare apply and confirm; the confirm Command is what the next host waits for."""
+        files, values, kept = _with_baseline(self, delivery)
         packed = pulumi.Output.all(
             key=deploy_key(self._host),
-            files=delivery["files"],
-            values=list(delivery["values"]),
+            files=files,
+            values=values,
             sources=delivery["admin_sources"],
             facts=self.facts,
         ).apply(lambda got: _pack(self.host_name, self.kind, delivery, got))
@@ -155,9 +159,10 @@ class ConvergedHost(pulumi.ComponentResource):
                 "role": self.kind,
                 "digest": self.digest,
                 "public_keys": self.public_keys,
-                "files": delivery["files"].apply(
+                "files": files.apply(
                     lambda rendered: {path: f.text for path, f in rendered.files.items()}
                 ),
+                **kept,
             }
         )
         return confirm
@@ -168,14 +173,13 @@ class ConvergedHost(pulumi.ComponentResource):
             "format": 1,
             "host": self.host_name,
             "role": self.kind,
-            "packages": list(packages_of(*self._roles)),
             "key_epochs": self._key_epochs,
             "agent": base64.b64encode(program).decode(),
             "agent_sha256": hashlib.sha256(program).hexdigest(),
             "debian": ["13"],
         }
-        stdin = deploy_public_key(self._host).apply(
-            lambda key: canonical({**request, "deploy_key": key or None})
+        stdin = pulumi.Output.all(deploy_public_key(self._host), self.packages).apply(
+            lambda got: canonical({**request, "deploy_key": got[0] or None, "packages": got[1]})
         )
         digest = stdin.apply(lambda text: hashlib.sha256(text.encode()).hexdigest())
         text = self._text("enroll", digest).apply(
@@ -213,6 +217,21 @@ class ConvergedHost(pulumi.ComponentResource):
                 parent=self, depends_on=list(after), retain_on_delete=self._way.left_behind
             ),
         )
+
+
+def _with_baseline(
+    host: ConvergedHost, delivery: Delivery
+) -> tuple[pulumi.Output[HostFiles], list[Values], dict[str, Any]]:
+    """Files, what stands for their marks, and facts for policies."""
+    if host.baseline is None:
+        return delivery["files"], [*delivery["values"]], {}
+    kept = keep_baseline(host.baseline, delivery["files"], host.kind, host.host_name)
+    facts: dict[str, Any] = {
+        "baseline": kept.facts,
+        "held": host.packages.apply(lambda names: sorted(HELD.intersection(names))),
+        "place": host.facts.apply(lambda f: {k: f.get(k) for k in ("provider", "country")}),
+    }
+    return kept.files, [*delivery["values"], kept.values], facts
 
 
 class EdgePop(ConvergedHost):

@@ -5,6 +5,7 @@ from typing import NotRequired, TypedDict
 
 import pulumi
 
+from loopback_iac.components.baseline_args import HostBaselineArgs
 from loopback_iac.components.host_args import HostRef
 
 
@@ -98,3 +99,5 @@ class HiddenPrimaryArgs(TypedDict):
     """Parents of one's own, by name."""
     operators: NotRequired[Mapping[str, TransferOperatorArgs]]
     """Other operators that hold every zone as well, by name: `hetzner`, `ionos`. See DnsZone."""
+    baseline: NotRequired[pulumi.Input[HostBaselineArgs]]
+    """What every host keeps beside its work: output `baseline` of a HostBaseline."""

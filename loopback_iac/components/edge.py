@@ -6,6 +6,7 @@ from typing import Any
 import pulumi
 
 from loopback_iac.components.args import AnycastEdgeArgs, WorkerArgs
+from loopback_iac.components.baseline_args import HostBaselineArgs
 from loopback_iac.components.bgp_tunnels import describe_bgp_tunnels
 from loopback_iac.components.boundary import Sealed, refuse_as_pulumi
 from loopback_iac.components.converge import (
@@ -54,11 +55,10 @@ class AnycastEdge(pulumi.ComponentResource):
         # one key: Pulumi turns every input into an attribute, and `pops` is an output already
         facts = {"fleet": fleet_facts(fleet)}
         super().__init__("loopback-iac:index:AnycastEdge", name, facts, opts)
-
         late = {pop: args["pops"][pop]["host"] for pop in fleet.pops}
         late |= {w: _worker_args(args, w)["host"] for w in fleet.workers}
         child = pulumi.ResourceOptions(parent=self)
-        self.pop = _declare_pops(fleet, late, child)
+        self.pop = _declare_pops(fleet, late, child, args.get("baseline"))
         self.worker: dict[str, Worker] = {}
         # once for the fleet, not once per host: every host needs the facts of all its peers
         known = late | zones_from(fleet, args)
@@ -66,7 +66,6 @@ class AnycastEdge(pulumi.ComponentResource):
             lambda trees: refuse_as_pulumi(lambda: parse_hosts(name, trees))
         )
         self._converge(fleet, args, late)
-
         self.vips = pulumi.Output.from_input(
             {name: [str(a) for a in vip.addresses] for name, vip in fleet.vips.items()}
         )
@@ -97,7 +96,7 @@ class AnycastEdge(pulumi.ComponentResource):
         of_pops = self._public_keys(fleet, sorted(fleet.pops))
         joined = {n for n, w in fleet.workers.items() if w.has_joined(fleet.tunnels.key_epochs)}
         standing = sorted(fleet.workers.keys() - joined)
-        self._declare_workers(fleet, standing, late, {})
+        self._declare_workers(fleet, standing, late, {}, args.get("baseline"))
         before: list[pulumi.Resource] = [
             self.worker[w].converge(delivery(w, render_worker, of_pops), []) for w in standing
         ]
@@ -108,7 +107,7 @@ class AnycastEdge(pulumi.ComponentResource):
             before = [self.pop[p].converge(here, before)]
             confirmed[p] = before[0]
         # a PoP has to know their keys before anybody reaches them through it
-        self._declare_workers(fleet, sorted(joined), late, confirmed)
+        self._declare_workers(fleet, sorted(joined), late, confirmed, args.get("baseline"))
         for w in sorted(joined):
             self.worker[w].converge(delivery(w, render_worker, of_pops), [])
 
@@ -118,12 +117,14 @@ class AnycastEdge(pulumi.ComponentResource):
         names: Iterable[str],
         late: Mapping[str, pulumi.Input[HostRef]],
         confirmed: Mapping[str, pulumi.Resource],
+        kept: pulumi.Input[HostBaselineArgs] | None,
     ) -> None:
         """In: by PoP, what has to be done before those who are managed through it are reached."""
         child, epochs = pulumi.ResourceOptions(parent=self), fleet.tunnels.key_epochs
         for n in names:
             way = _way(fleet, n, late, confirmed)
-            self.worker[n] = Worker(f"{fleet.name}-{n}", n, late[n], epochs, child, way=way)
+            named = (f"{fleet.name}-{n}", n, late[n], epochs, child)
+            self.worker[n] = Worker(*named, way=way, baseline=kept)
 
     def _public_keys(self, fleet: Fleet, names: Iterable[str]) -> Values:
         """As hosts gave them when they were enrolled, or earlier when they joined."""
@@ -157,13 +158,17 @@ class AnycastEdge(pulumi.ComponentResource):
 
 
 def _declare_pops(
-    fleet: Fleet, late: Mapping[str, pulumi.Input[HostRef]], child: pulumi.ResourceOptions
+    fleet: Fleet,
+    late: Mapping[str, pulumi.Input[HostRef]],
+    child: pulumi.ResourceOptions,
+    baseline: pulumi.Input[HostBaselineArgs] | None,
 ) -> dict[str, EdgePop]:
     epochs = fleet.tunnels.key_epochs
     return {
         pop: EdgePop(
             *(f"{fleet.name}-{pop}", pop, late[pop], epochs, child),
             software=fleet.name_server_at(pop) or "",
+            baseline=baseline,
         )
         for pop in fleet.pops
     }

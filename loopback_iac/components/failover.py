@@ -70,11 +70,15 @@ class ProviderFailoverVip(pulumi.ComponentResource):
         late: dict[str, pulumi.Input[HostRef]] = {m["name"]: m["host"] for m in args["hosts"]}
         late[ARBITER] = args["arbiter"]
         child = pulumi.ResourceOptions(parent=self)
+        kept = args.get("baseline")
         self.member = {
-            m.name: FailoverMember(f"{name}-{m.name}", m.name, late[m.name], [], child)
+            m.name: FailoverMember(
+                *(f"{name}-{m.name}", m.name, late[m.name], [], child), baseline=kept
+            )
             for m in vip.hosts
         }
-        self.arbiter = FailoverArbiter(f"{name}-{ARBITER}", ARBITER, late[ARBITER], [], child)
+        named = (f"{name}-{ARBITER}", ARBITER, late[ARBITER])
+        self.arbiter = FailoverArbiter(*named, [], child, baseline=kept)
         machines = _machines(name, vip, args, late)
         given = pulumi.Output.from_input(args["token"])
         token: pulumi.Output[str] = pulumi.Output.secret(

@@ -1,7 +1,7 @@
 """Kinds of hosts. Each ends in the same output `host`: a PoP never cares who sold the machine."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import pulumi
@@ -55,12 +55,22 @@ class BareMetalHost(pulumi.ComponentResource):
 
 def public_facts(host: pulumi.Input[HostRef]) -> pulumi.Output[dict[str, Any]]:
     """What of `host` may be seen in plans and files: all but the private key."""
-    whole = pulumi.Output.from_input(host)
-    known = whole.apply(_without_key)
+    return without_secrets(host, _without_key)
+
+
+def without_secrets(
+    given: pulumi.Input[Any], hide: Callable[[Mapping[str, Any]], dict[str, Any]]
+) -> pulumi.Output[dict[str, Any]]:
+    """A tree as it may be seen in plans and files.
+
+    In: hide, which takes the secrets out of it.
+    """
+    whole = pulumi.Output.from_input(given)
+    known = whole.apply(hide)
 
     def public(tree: Mapping[str, Any]) -> pulumi.Input[dict[str, Any]]:
         # in a plan without the key the rest is known all the same, and so are the files
-        if not isinstance(tree, Mapping) or contains_unknowns(rest := _without_key(tree)):
+        if not isinstance(tree, Mapping) or contains_unknowns(rest := hide(tree)):
             return known
         return rest
 
@@ -77,14 +87,15 @@ def deploy_key(host: pulumi.Input[HostRef]) -> pulumi.Output[str]:
 
 def deploy_public_key(host: pulumi.Input[HostRef]) -> pulumi.Output[str]:
     """Public half of the deploy key, for the host to restrict; empty where an agent holds it."""
-
-    def public_half(private: str) -> str:
-        if not private:
-            return ""
-        key = load_ssh_private_key(private.encode(), password=None)
-        return key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
-
     return pulumi.Output.unsecret(deploy_key(host).apply(public_half))
+
+
+def public_half(private: str) -> str:
+    """Public half of an SSH key; empty where there is none."""
+    if not private:
+        return ""
+    key = load_ssh_private_key(private.encode(), password=None)
+    return key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
 
 
 class Through(NamedTuple):

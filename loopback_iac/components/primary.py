@@ -68,9 +68,13 @@ class HiddenPrimary(pulumi.ComponentResource):
         late: dict[str, pulumi.Input[Any]] = {PRIMARY: args["host"]}
         late |= {server: args["servers"][server]["host"] for server in primary.servers}
         child = pulumi.ResourceOptions(parent=self)
-        self.primary = PrimaryHost(f"{name}-{PRIMARY}", PRIMARY, late[PRIMARY], [], child)
+        kept = args.get("baseline")
+        named = (f"{name}-{PRIMARY}", PRIMARY, late[PRIMARY])
+        self.primary = PrimaryHost(*named, [], child, baseline=kept)
         self.server = {
-            server: _HOSTS[told.software](f"{name}-{server}", server, late[server], [], child)
+            server: _HOSTS[told.software](
+                *(f"{name}-{server}", server, late[server], [], child), baseline=kept
+            )
             for server, told in primary.own_servers.items()
         }
         known = pulumi.Output.all(**{n: public_facts(ref) for n, ref in late.items()}).apply(

@@ -50,6 +50,10 @@ PACKAGES = (
     "prometheus-bird-exporter",
     "python3",
     "stayrtr",
+    "rsyslog",
+    "rsyslog-openssl",
+    "rsyslog-relp",
+    "unattended-upgrades",
     "iperf3",
     "wrk",
 )
@@ -75,6 +79,7 @@ WAITING = [
     "stayrtr.service",
     "prometheus-node-exporter.service",
     "prometheus-bird-exporter.service",
+    "rsyslog.service",
     "ssh.service",
 ]
 # No hardware, no way out, the machine's kernel, host keys that are given: nothing to do for these.
@@ -85,6 +90,7 @@ MASKED = [
     "getty.target",
     "apt-daily.timer",
     "apt-daily-upgrade.timer",
+    "unattended-upgrades.service",
     "dpkg-db-backup.timer",
     "fstrim.timer",
     "e2scrub_all.timer",

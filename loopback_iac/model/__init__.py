@@ -1,5 +1,6 @@
 """What an operator declares, as frozen values; parse_* collects every problem before it refuses."""
 
+from loopback_iac.model.baseline import Baseline, baseline_facts, parse_baseline
 from loopback_iac.model.bgp import Upstream
 from loopback_iac.model.cloud_host import (
     CloudHost,
@@ -30,6 +31,7 @@ from loopback_iac.model.tunnel import Tunnel, tunnel, tunnels
 
 __all__ = [
     "Announcement",
+    "Baseline",
     "CloudHost",
     "DnsZone",
     "FailoverMachines",
@@ -53,9 +55,11 @@ __all__ = [
     "Upstream",
     "Vip",
     "Worker",
+    "baseline_facts",
     "fleet_facts",
     "host_key",
     "openings",
+    "parse_baseline",
     "parse_dns_zone",
     "parse_failover_machines",
     "parse_failover_vip",

@@ -82,6 +82,7 @@ class FailoverVip(Value):
     protection: bool = True
     endpoint: Annotated[Line, BeforeValidator(_endpoint)] | None = None
     ca_certificate: str = ""
+    baseline: Given = False
 
     @property
     def api(self) -> str:

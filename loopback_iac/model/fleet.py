@@ -110,6 +110,7 @@ class Settings(Value):
     time_servers: ServerList = ()
     check_budget_per_s: Int = Field(1000, ge=1, le=100_000)
     name_service: NameService | None = None
+    baseline: Given = False
 
 
 class Fleet(Settings):

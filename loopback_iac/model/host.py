@@ -84,11 +84,14 @@ def _unicast(address: Address | None) -> Address | None:
     return address
 
 
+HostKeyLine = Annotated[str, BeforeValidator(_host_key)]
+
+
 class Bastion(Value):
     """A host to jump through."""
 
     address: AnyAddress
-    host_key: Annotated[str, BeforeValidator(_host_key)]
+    host_key: HostKeyLine
     ssh_port: Port = 22
     ssh_user: Login = "root"
     sources: AddressList = ()
@@ -104,7 +107,7 @@ class Host(Value):
 
     ipv4: Annotated[AddressV4 | None, AfterValidator(_unicast)] = None
     ipv6: Annotated[AddressV6 | None, AfterValidator(_unicast)] = None
-    host_key: Annotated[str, BeforeValidator(_host_key)]
+    host_key: HostKeyLine
     instance_id: InstanceId | None = None
     ssh_port: Port = 22
     ssh_user: Login = "root"

@@ -74,6 +74,7 @@ class Primary(Value):
     catalog: ZoneName = CATALOG
     signing: SigningTimes = SigningTimes()
     responses_per_s: ResponseRate = 200
+    baseline: Given = False
     parents: dict[str, Parent] = Field(default_factory=dict)
     operators: dict[str, TransferOperator] = Field(default_factory=dict)
 
@@ -103,6 +104,7 @@ class _Rest(Value):
     catalog: ZoneName = CATALOG
     signing: SigningTimes = SigningTimes()
     responses_per_s: ResponseRate = 200
+    baseline: Given = False
 
 
 _MAPS: dict[str, type[Value]] = {

@@ -17,8 +17,21 @@ PACKAGES = {
     "arbiter": ("ca-certificates", "python3"),
     "knot": ("knot", "python3"),
     "nsd": ("nsd", "python3"),
+    "baseline": (
+        "ca-certificates",
+        "chrony",
+        "openssh-client",
+        "python3",
+        "rsyslog",
+        "rsyslog-openssl",
+        "rsyslog-relp",
+    ),
+    "updates": ("python3", "unattended-upgrades"),
     "primary": ("iproute2", "knot", "nftables", "openssl", "python3"),
 }
+
+HELD = frozenset({"bird2", "chrony", "haproxy", "nftables", "wireguard-go", "wireguard-tools"})
+"""What the agent holds as it installs it: `loopback update` brings it, no unattended upgrade."""
 
 
 def packages_of(*roles: str) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pulumi
 
-from loopback_iac.components import BareMetalHost, HiddenPrimary
+from loopback_iac.components import BareMetalHost, HiddenPrimary, HostBaseline
 
 config = pulumi.Config()
 machines = config.require_object("machines")  # name -> address, host key, who owns it
@@ -24,6 +24,21 @@ def server(name: str) -> dict:
     return {"host": host(told.pop("machine", name)), **told}
 
 
+def kept() -> dict:
+    """What every host keeps beside its work, where the configuration has it."""
+    told = config.get_object("baseline")
+    if told is None:
+        return {}
+    for sink in told["logs"]["sinks"].values():
+        if "client_certificate" in sink:
+            sink["client_key"] = config.require_secret("logKey")
+    if "backups" in told:
+        told["backups"]["ssh_private_key"] = config.require_secret("backupKey")
+    made = HostBaseline("baseline", told)
+    pulumi.export("backup_line", made.backup_line)
+    return {"baseline": made.baseline}
+
+
 dns = HiddenPrimary(
     "dns",
     {
@@ -34,6 +49,7 @@ dns = HiddenPrimary(
         "servers": {name: server(name) for name in servers},
         # example.net.zone is the zone example.net
         "zones": {file.stem: {"text": file.read_text()} for file in folder.glob("*.zone")},
+        **kept(),
     },
 )
 pulumi.export("zones", dns.zones)

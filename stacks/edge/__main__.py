@@ -4,7 +4,7 @@ from functools import cache
 
 import pulumi
 
-from loopback_iac.components import AnycastEdge, BareMetalHost, HetznerHost, IonosHost
+from loopback_iac.components import AnycastEdge, BareMetalHost, HetznerHost, HostBaseline, IonosHost
 
 config = pulumi.Config()
 machines = config.require_object("machines")  # name -> kind: metal, hetzner, ionos; what it takes
@@ -51,6 +51,17 @@ def pop(name: str) -> dict:
     return {**pops[name], "host": host(name, "pop"), "upstreams": ups}
 
 
+def kept() -> dict:
+    """What every host keeps beside its work, where the configuration has it."""
+    told = config.get_object("baseline")
+    if told is None:
+        return {}
+    for sink in told["logs"]["sinks"].values():
+        if "client_certificate" in sink:
+            sink["client_key"] = config.require_secret("logKey")
+    return {"baseline": HostBaseline("baseline", told).baseline}
+
+
 edge = AnycastEdge(
     "edge",
     {
@@ -65,6 +76,7 @@ edge = AnycastEdge(
             "web": {"workers": {n: {**w, "host": host(n, "worker")} for n, w in workers.items()}}
         },
         "services": {"https": {"vip": "www", "port": 443, "pool": "web", "worker_port": 8443}},
+        **kept(),
     },
 )
 pulumi.export("vips", edge.vips)

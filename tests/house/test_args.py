@@ -6,8 +6,16 @@ import typing
 
 import pytest
 
-from loopback_iac.components import args, cloud_args, dns_args, dns_zone_args, host_args
+from loopback_iac.components import (
+    args,
+    baseline_args,
+    cloud_args,
+    dns_args,
+    dns_zone_args,
+    host_args,
+)
 from loopback_iac.model import (
+    baseline,
     bgp,
     bgp_tunnel,
     cloud_host,
@@ -61,6 +69,13 @@ PAIRS = [
     (dns_args.ParentArgs, primary.Parent),
     (dns_args.TransferOperatorArgs, name_server.TransferOperator),
     (dns_args.SigningArgs, primary.SigningTimes),
+    (baseline_args.LogSinkArgs, baseline.LogSink),
+    (baseline_args.LogsArgs, baseline.Logs),
+    (baseline_args.TimeServerArgs, baseline.TimeServer),
+    (baseline_args.TimeArgs, baseline.Time),
+    (baseline_args.BackupTargetArgs, baseline.BackupTarget),
+    (baseline_args.BackupsArgs, baseline.Backups),
+    (baseline_args.HostBaselineArgs, baseline.Baseline),
     (dns_zone_args.DnsZoneArgs, dns_zone.DnsZone),
     (dns_zone_args.ZoneOperatorArgs, dns_zone.ZoneOperator),
     (dns_zone_args.ZoneParentArgs, dns_zone.ZoneParent),
@@ -92,7 +107,7 @@ def test_the_primary_has_the_args_of_its_component():
 
 
 def test_every_args_class_is_paired():
-    rooms = (args, cloud_args, dns_args, dns_zone_args, host_args)
+    rooms = (args, baseline_args, cloud_args, dns_args, dns_zone_args, host_args)
     modules = {name: value for room in rooms for name, value in vars(room).items()}
     classes = {v for v in modules.values() if typing.is_typeddict(v)}
     assert classes == {typed for typed, _ in PAIRS} | {

@@ -21,9 +21,11 @@ from loopback_iac.components import (
     DnsZone,
     HetznerHost,
     HiddenPrimary,
+    HostBaseline,
     IonosHost,
     ProviderFailoverVip,
     args,
+    baseline_args,
     cloud_args,
     dns_args,
     dns_zone_args,
@@ -37,6 +39,7 @@ HOSTED = [
     DnsZone,
     HetznerHost,
     HiddenPrimary,
+    HostBaseline,
     IonosHost,
     ProviderFailoverVip,
 ]
@@ -73,13 +76,16 @@ def camel(name: str) -> str:
 # the way back is not unique (`ipv4`, `local_v4`), so the names are looked up where they are written
 PYTHON_NAMES = {
     camel(name): name
-    for kind in (vars(args) | vars(cloud_args) | vars(dns_args) | vars(dns_zone_args)).values()
+    for room in (args, baseline_args, cloud_args, dns_args, dns_zone_args)
+    for kind in vars(room).values()
     if typing.is_typeddict(kind)
     for name in kind.__annotations__
 } | {
     camel(name): name
     for name in (
         "address",
+        "backup_line",
+        "baseline",
         "bgp_tunnels",
         "card",
         "host",

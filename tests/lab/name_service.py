@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from loopback_iac.lab import Lab
+    from tests.lab.kept_names import Keeper
 
 HERE = Path(__file__).parent
 RESOLVER = HERE.parents[1] / "tests/accept/resolver.py"
@@ -33,6 +34,10 @@ class NameService:
 
     lab: Lab
     folder: Path
+    more: dict[str, Any] = field(default_factory=dict)
+    """Of the configuration, beside what every name service has."""
+    keeper: Keeper | None = None
+    """Who keeps its backups, where somebody does."""
 
     def address(self, host: str) -> str:
         end = self.lab.topology.uplink(host)
@@ -56,6 +61,7 @@ class NameService:
             "sshPrivateKey": known["sshPrivateKey"],
             "transferSecret": known["fleetSecret"],
         }
+        config |= self.more
         document["config"] = {f"loopback-dns:{key}": value for key, value in config.items()}
         (self.folder / "config.yaml").write_text(yaml.safe_dump(document))
 
@@ -70,6 +76,10 @@ class NameService:
 
     def loopback(self, *words: str) -> tuple[int, str, dict[str, Any]]:
         return run_project(self.lab, self.folder, *words)
+
+    def output(self, name: str) -> str:
+        argv = ["loopback", "output", name, "-C", str(self.folder)]
+        return self.says("ops", *argv, "--state-dir", str(self.folder / "state"))
 
     def up(self) -> set[str]:
         """Out: names of what changed."""
@@ -119,12 +129,14 @@ class NameService:
 
 
 @contextmanager
-def deployed(lab: Lab, folder: Path, **zones: str) -> Iterator[NameService]:
+def deployed(
+    lab: Lab, folder: Path, more: dict[str, Any] | None = None, **zones: str
+) -> Iterator[NameService]:
     """The stack with these zones; gone afterwards, and hosts as the lab delivered them.
 
-    In: folder, for project and state; zones as `write` takes them.
+    In: folder, for project and state; more of the configuration; zones as `write` takes them.
     """
-    made = NameService(lab, folder)
+    made = NameService(lab, folder, more or {})
     project = yaml.safe_load((STACK / "Pulumi.yaml").read_text())
     project |= {"main": str(STACK)}
     project["runtime"]["options"]["virtualenv"] = str(HERE.parents[1] / ".venv")

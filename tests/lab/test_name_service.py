@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import subprocess
+import tarfile
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.lab.kept_names import HOME, Keeper
 from tests.lab.name_service import AGENT, HOSTS, NameService, deployed
 
 if TYPE_CHECKING:
@@ -37,8 +40,14 @@ def until(fact: Callable[[], bool]) -> None:
 
 @pytest.fixture(scope="module")
 def service(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NameService]:
-    with deployed(lab, tmp_path_factory.mktemp("names"), example_net=ZONE) as made:
-        yield made
+    keeper = Keeper(lab, tmp_path_factory.mktemp("keeper"))
+    more = keeper.configuration()
+    try:
+        with deployed(lab, tmp_path_factory.mktemp("names"), more, example_net=ZONE) as made:
+            made.keeper = keeper
+            yield made
+    finally:
+        keeper.close()
 
 
 def test_both_name_servers_answer_and_the_primary_is_not_there(service):
@@ -110,7 +119,7 @@ def test_keys_leave_the_host_encrypted_and_come_back(service, tmp_path):
     assert done.stdout.startswith("-----BEGIN CMS-----")
     refused = service.lab.exec("svc1", [AGENT, "backup-keys"], key.read_text())
     assert (refused.returncode, refused.stdout) == (1, "")
-    assert "stdin has a private key" in refused.stderr
+    assert "this is a private key" in refused.stderr
     service.says(
         "svc1", "sh", "-c", "systemctl stop knot; rm -rf /var/lib/knot/*; systemctl start knot"
     )
@@ -124,6 +133,53 @@ def test_keys_leave_the_host_encrypted_and_come_back(service, tmp_path):
     assert json.loads(told.stdout)["restored"] == ["example.net."]
     assert service.report()["zones"]["example.net."]["ds"] == before
     assert service.says("svc1", "ls", "/run/knot", "/run/loopback").count("keys") == 0
+
+
+BACKUP = "loopback-backup.service"
+
+
+def test_zones_and_keys_are_kept_elsewhere_and_come_back(service, tmp_path):
+    """By the unit that its timer starts; the primary's disk is lost in between."""
+    keeper: Keeper = service.keeper
+    timers = service.says("svc1", "systemctl", "is-active", "loopback-backup.timer")
+    assert timers == "active"
+    refused = service.lab.exec("svc1", ["systemctl", "start", BACKUP])
+    assert refused.returncode != 0  # nobody let it in yet
+    assert service.report()["backups"] == {}
+    keeper.admit(service.output("backup_line"))
+    service.says("svc1", "systemctl", "start", BACKUP)
+    (name,) = keeper.kept()
+    assert service.report()["backups"]["par"]["sha256"] in name
+    sealed = keeper.read(name)
+    assert "example.net" not in sealed
+    decrypt = ["openssl", "cms", "-decrypt", "-inform", "PEM", "-inkey", str(keeper.reader)]
+    packed = subprocess.run(decrypt, input=sealed.encode(), check=True, capture_output=True).stdout
+    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        zone = archive.extractfile("zones/example.net.zone").read().decode()
+    assert zone == service.says("svc1", "cat", "/etc/loopback/zones/example.net.zone") + "\n"
+    before = service.report()["zones"]["example.net."]["ds"]
+    service.says(
+        "svc1", "sh", "-c", "systemctl stop knot; rm -rf /var/lib/knot/*; systemctl start knot"
+    )
+    text = base64.b64encode(packed).decode()
+    told = service.lab.exec("svc1", ["sh", "-c", f"base64 -d | {AGENT} restore-keys"], text)
+    assert told.returncode == 0, told.stderr
+    assert service.report()["zones"]["example.net."]["ds"] == before
+
+
+def test_who_takes_the_primary_over_takes_no_backup_along(service):
+    keeper: Keeper = service.keeper
+    (name,) = keeper.kept()
+    sealed = keeper.read(name)
+    # whatever is asked for, what is sent is kept, and only if it is whole
+    stored = keeper.ask(sealed, f"rm -rf {HOME}")
+    assert stored.returncode == 0, stored.stderr
+    assert stored.stdout.strip() in name
+    assert [len(keeper.kept()), keeper.kept()[0]] == [2, name]
+    for text in ("", "garbage\n", sealed[: len(sealed) // 2]):
+        assert keeper.ask(text).returncode != 0
+    assert len(keeper.kept()) == 2
+    assert keeper.read(name) == sealed
 
 
 def test_without_the_primary_name_servers_answer_on(service):

@@ -5,6 +5,7 @@ Importing this package registers all of them.
 
 from loopback_iac.controls.checks import (
     access,
+    baseline,
     bgp,
     cluster,
     commands,
@@ -19,6 +20,7 @@ from loopback_iac.controls.checks import (
 
 __all__ = [
     "access",
+    "baseline",
     "bgp",
     "cluster",
     "commands",

@@ -1,14 +1,13 @@
-"""TIM, ACC-03: what stands on every host, from its files as rendered."""
+"""ACC-03, ACC-05: how hosts are logged in to, from orders and files as rendered."""
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from loopback_iac.controls.checks.bgp import rendered
 from loopback_iac.controls.checks.redundancy import HETZNER, IONOS
 from loopback_iac.controls.evaluate import CHECKS
-from loopback_iac.controls.result import Finding, Outcome
+from loopback_iac.controls.result import Finding
 from loopback_iac.controls.stack import EDGE_POP, failed, passed, unsure
 from loopback_iac.controls.tree import ABSENT, UNKNOWN, at
 
@@ -17,27 +16,8 @@ if TYPE_CHECKING:
 
     from loopback_iac.controls.stack import Resource, Stack
 
-CHRONY = "/etc/chrony/conf.d/loopback.conf"
 SSHD = "/etc/ssh/sshd_config.d/10-loopback.conf"
 KEYS_ONLY = ("PasswordAuthentication no", "KbdInteractiveAuthentication no")
-
-
-@CHECKS.stack("TIM-01")
-def check_time(stack: Stack, settings: Mapping[str, Any]) -> Iterator[Finding]:
-    """PoPs have several sources of time."""
-    for pop, text in rendered(stack, EDGE_POP, CHRONY):
-        if isinstance(text, Finding):
-            yield text
-            continue
-        sources = re.findall(r"^(?:server|pool) (\S+)", text, re.MULTILINE)
-        if not sources:
-            told = "the program names no time_servers: the host's own chrony.conf decides"
-            yield Finding(Outcome.MANUAL, told, pop.label, pop.name)
-        elif len(set(sources)) < settings["sources"]:
-            told = f"{len(set(sources))} sources of time; needed: {settings['sources']}"
-            yield failed(pop, told)
-        else:
-            yield passed(pop)
 
 
 @CHECKS.resource("ACC-03", HETZNER, IONOS)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from loopback_iac.controls.evaluate import CHECKS
 from loopback_iac.controls.result import Finding, Outcome
+from loopback_iac.controls.stack import CONVERGED
 from loopback_iac.controls.tree import ABSENT, UNKNOWN, at, items
 from loopback_iac.proof import HOSTS
 
@@ -17,6 +18,12 @@ if TYPE_CHECKING:
 ASKED = ("legal_name", "country", "contact", "services", "criticality", "contract", "last_review")
 CLOUDS = {"hcloud": "hetzner", "ionoscloud": "ionos", "cloudflare": "cloudflare"}
 """Package of a provider -> what components call who sells it."""
+BASELINE = "loopback-iac:index:HostBaseline"
+_BOUGHT = (
+    (("logs", "sinks"), "provider"),
+    (("time", "servers"), "operator"),
+    (("backups", "targets"), "provider"),
+)
 
 
 @CHECKS.stack("SUP-01")
@@ -56,7 +63,9 @@ def check_control(stack: Stack, settings: Mapping[str, Any]) -> Iterator[Finding
 
 
 def suppliers(stack: Stack) -> tuple[set[str], list[str]]:
-    """Clouds, providers of machines, carriers by AS; and what of them is not known yet."""
+    """Clouds, providers of machines, carriers by AS, whom hosts send logs and backups to or ask the
+    time; and what of them is not known yet.
+    """
     used = {CLOUDS[p] for kind in stack.kinds() if (p := kind.partition(":")[0]) in CLOUDS}
     late = []
     for host in stack.of(*HOSTS):
@@ -65,6 +74,17 @@ def suppliers(stack: Stack) -> tuple[set[str], list[str]]:
             late.append(f"provider of {host.name}")
         elif place.provider:
             used.add(place.provider)
+    for word, name, entry in _bought(stack):
+        whose = at(entry, word)
+        late += [f"{word} of {name}"] if whose is UNKNOWN else []
+        used |= {whose} - {UNKNOWN, ABSENT}
+    carriers, unknown = _carriers(stack)
+    return used | carriers, late + unknown
+
+
+def _carriers(stack: Stack) -> tuple[set[str], list[str]]:
+    used: set[str] = set()
+    late: list[str] = []
     for edge, fleet in stack.fleets:
         for _, pop in items(fleet, "pops"):
             for name, up in items(pop, "upstreams"):
@@ -74,6 +94,15 @@ def suppliers(stack: Stack) -> tuple[set[str], list[str]]:
                 elif asn is not ABSENT and at(up, "kind") != "internal":
                     used.add(f"AS{int(asn)}")
     return used, late
+
+
+def _bought(stack: Stack) -> Iterator[tuple[str, str, Any]]:
+    """What baselines name: where who it is bought of stands, what it is called, its facts."""
+    found = [at(each.facts, "declared") for each in stack.of(BASELINE)]
+    found += [at(host.facts, "baseline") for host in stack.of(*CONVERGED)]
+    for base in found:
+        for path, word in _BOUGHT if base is not UNKNOWN else ():
+            yield from ((word, name, entry) for name, entry in items(base, *path))
 
 
 def _wrong(entry: object, review_days: int, today: date | None) -> str:

@@ -42,6 +42,29 @@ def test_a_value_that_could_leave_its_quotes_is_refused_unseen(value):
     assert not value or value not in refused.value.what
 
 
+KEY = "-----BEGIN PRIVATE KEY-----\nMIGH+/==\nAAAA\n-----END PRIVATE KEY-----\n"
+
+
+def test_a_private_key_is_a_file_of_its_own():
+    assert replace_marks(PATH, "@{secret:key}", {"key": KEY}) == KEY
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ('x "@{secret:key}"', KEY),
+        ("@{secret:key}", KEY + "user root\n"),
+        ("@{secret:key}", KEY.replace("AAAA", "AA AA")),
+        ("@{secret:key}", KEY.replace("END PRIVATE", "END PUBLIC")),
+        ("@{secret:key}", "one\ntwo\n"),
+    ],
+)
+def test_nothing_else_of_several_lines_is_taken(text, value):
+    with pytest.raises(RefusedError, match="a control character") as refused:
+        replace_marks(PATH, text, {"key": value})
+    assert "AAAA" not in refused.value.what
+
+
 @given(
     st.text(st.characters(codec="ascii", exclude_characters="\"'\\`", min_codepoint=32), min_size=1)
 )

@@ -11,7 +11,9 @@ UP = "fleet|pops|{}|upstreams|{}|{}"
 BIRD = "files|/etc/bird/bird.conf"
 HAPROXY = "files|/etc/haproxy/haproxy.cfg"
 NFTABLES = "files|/etc/loopback/nftables.conf"
-CHRONY = "files|/etc/chrony/conf.d/loopback.conf"
+TIME = "files|/etc/chrony/conf.d/loopback-time.conf"
+LOGS = "files|/etc/loopback/logs.conf"
+SINKS = "baseline|logs|sinks|{}|{}"
 SSHD = "files|/etc/ssh/sshd_config.d/10-loopback.conf"
 KNOT = "files|/etc/knot/knot.conf"
 LAST = "\n}\n\nprotocol bgp"
@@ -55,7 +57,12 @@ FAILING = {
     "RED-09": [[("edge", "fleet|vips|www", ["9.9.9.10"])]],
     "JUR-01": [[("store", "location", "ash")], [("store", "location", "mars1")]],
     "JUR-02": [[("w1", "host|provider", "elsewhere")]],
-    "SUP-01": [[("w1", "host|provider", "nobody we know")]],
+    "SUP-01": [
+        [("w1", "host|provider", "nobody we know")],
+        [("edge-fra1", SINKS.format("near", "provider"), "nobody we know")],
+        [("edge-fra1", "baseline|time|servers|t11|operator", "nobody we know")],
+        [("dns-primary", "baseline|backups|targets|far|provider", "nobody we know")],
+    ],
     "DNS-01": [[("second", "", None), ("third", "", None)]],
     "DNS-02": [
         [
@@ -145,7 +152,29 @@ FAILING = {
         [("card", "flowlog", None)],
         [("cilium", "values|hubble|enabled", False)],
     ],
-    "TIM-01": [[("edge-fra1", CHRONY, without("198.18.250.14"))]],
+    "LOG-02": [
+        [("edge-par1", "baseline", ABSENT)],
+        [("edge-par1", LOGS, without('name="far"'))],
+        [("edge-par1", SINKS.format("far", "provider"), "hetzner")],
+        [("edge-par1", SINKS.format("far", "kept_days"), 14)],
+        [("edge-par1", SINKS.format("near", "unalterable_by"), ABSENT)],
+    ],
+    "TIM-01": [
+        [("edge-fra1", TIME, without("server 198.18.250.14"))],
+        [
+            ("edge-fra1", f"baseline|time|servers|t{n}|operator", "metal")
+            for n in (12, 14)
+        ],
+    ],
+    "BAK-02": [
+        [("dns-primary", "baseline|backups", ABSENT)],
+        [("dns-primary", "baseline|backups|restored_on", ABSENT)],
+        [("dns-primary", "baseline|backups|restored_on", "2026-05-01")],
+        [("dns-primary", "baseline|backups|kept_days", 7)],
+        [("dns-primary", "place|provider", "ionos")],
+        [("dns-primary", "place|provider", ABSENT)],
+    ],
+    "PAT-02": [[("edge-fra1", "held", [])]],
     "ACC-01": [
         [("wall", "rules|0|sourceIps", ["192.0.2.0/28", "::/0"])],
         [("wall", "rules|1|port", "1-65535")],
@@ -189,6 +218,7 @@ ALSO = {
     "RED-07": {"RED-04"},
     "RED-08": {"RED-04"},
     "DNS-02": {"DNS-01"},
+    "LOG-02": {"PAT-02", "TIM-01"},  # a host without its baseline has neither
     "RED-01": {"RED-04", "RED-08"},  # one PoP is one provider
     "SPC-01": {"RED-04", "RED-08"},  # the VIP then lies in no prefix
 }
@@ -237,7 +267,10 @@ OPEN = {
     "EGR-02": ("out", "spec|egressGateways|0|egressIP", UNKNOWN),
     "EGR-03": ("out", "spec|egressGateways", UNKNOWN),
     "LOG-01": ("card", "flowlog", UNKNOWN),
-    "TIM-01": ("edge-fra1", CHRONY, UNKNOWN),
+    "LOG-02": ("edge-fra1", LOGS, UNKNOWN),
+    "TIM-01": ("edge-fra1", TIME, UNKNOWN),
+    "BAK-02": ("dns-primary", "place|provider", UNKNOWN),
+    "PAT-02": ("edge-fra1", "baseline|updates|unattended", UNKNOWN),
     "ACC-01": ("wall", "rules|0|sourceIps", UNKNOWN),
     "ACC-02": ("h1", "firewallIds", UNKNOWN),
     "ACC-03": ("h1", "sshKeys", UNKNOWN),

@@ -10,14 +10,20 @@ import json
 from dataclasses import replace
 from datetime import date
 from functools import cache
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from loopback_iac.controls import Resource, Stack, Wish
 from loopback_iac.controls.tree import MARK, SECRET
-from loopback_iac.model import fleet_facts, parse_fleet
+from loopback_iac.model import baseline_facts, fleet_facts, parse_baseline, parse_fleet
 from loopback_iac.proof import EDGE
+from loopback_iac.render import render_baseline
 from tests.golden import case as golden
 
+if TYPE_CHECKING:
+    from loopback_iac.model import Baseline
+
+CERTIFICATE = Path(__file__).parents[3] / "components/HostBaseline/python/ca.pem"
 TODAY = date(2026, 11, 21)
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"  # Pulumi's sentinel for a value not known yet
 ABSENT = object()
@@ -103,7 +109,7 @@ def _resources() -> dict[str, tuple[str, dict[str, Any], dict[str, Any]]]:
         },
         "edge": (EDGE, {"fleet": _fleet()[0]}, {}),
         **{
-            f"edge-{pop}": (f"{own}EdgePop", {"role": "pop", "files": files}, {})
+            f"edge-{pop}": (f"{own}EdgePop", _kept(pop, "pop", files), {})
             for pop, files in _fleet()[1].items()
         },
         **_names(),
@@ -128,6 +134,55 @@ def _resources() -> dict[str, tuple[str, dict[str, Any], dict[str, Any]]]:
     }
 
 
+@cache
+def _baseline() -> Baseline:
+    certificate = CERTIFICATE.read_text()
+    sink = {"port": 6514, "ca_certificate": certificate, "kept_days": 180}
+    key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGm3O6QVKcmWbx9fGxPnNqJtPBkYpU1Gxq1SVN5jyjyc"
+    near = {"address": "192.0.2.61", "provider": "hetzner", "unalterable_by": "object lock"}
+    waived = "it offers none"
+    return parse_baseline(
+        "baseline",
+        {
+            "logs": {
+                "sinks": {
+                    "near": sink | near,
+                    "far": sink | {"address": "192.0.2.62", "provider": "ionos"},
+                }
+            },
+            "time": {
+                "servers": {
+                    f"t{n}": {
+                        "address": f"198.18.250.{n}",
+                        "operator": "metal" if n % 2 else "cage",
+                        "nts_waived_because": waived,
+                    }
+                    for n in (11, 12, 13, 14)
+                }
+            },
+            "backups": {
+                "certificate": certificate,
+                "ssh_private_key": CANARY,
+                "kept_days": 90,
+                "restored_on": "2026-11-01",
+                "targets": {"far": {"address": "192.0.2.63", "host_key": key, "provider": "ionos"}},
+            },
+        },
+    )
+
+
+def _kept(host: str, role: str, files: dict[str, str]) -> dict[str, Any]:
+    """What a host publishes that is given the baseline."""
+    kept = render_baseline(_baseline(), role, host).files
+    return {
+        "role": role,
+        "files": files | {path: file.text for path, file in kept.items()},
+        "baseline": baseline_facts(_baseline()),
+        "held": ["chrony"],
+        "place": {"provider": "metal", "country": "FI"},
+    }
+
+
 def _place(provider: str, site: str, country: str) -> dict[str, str]:
     return {"provider": provider, "site": site, "country": country}
 
@@ -136,9 +191,8 @@ def _place(provider: str, site: str, country: str) -> dict[str, str]:
 def _fleet() -> tuple[dict[str, Any], dict[str, dict[str, str]]]:
     """Facts and files of the golden fleet; space for documentation is nobody's, so it is moved."""
     base = golden.load("two-pops")
-    tree = base.fleet | {"time_servers": [f"198.18.250.{n}" for n in (11, 12, 13, 14)]}
-    fleet = parse_fleet(golden.NAME, tree, golden.TODAY)
-    rendered = golden.render(replace(base, fleet=tree))
+    fleet = parse_fleet(golden.NAME, base.fleet, golden.TODAY)
+    rendered = golden.render(base)
     text = json.dumps(fleet_facts(fleet)).replace("203.0.113.", "9.9.9.")
     facts = json.loads(text.replace("2001:db8:100:", "2620:fe:9:").replace("64500", "8560"))
     for prefix in facts["prefixes"].values():
@@ -180,7 +234,7 @@ def _names() -> dict[str, tuple[str, dict[str, Any], dict[str, Any]]]:
             },
             {},
         ),
-        "dns-primary": ("loopback-iac:index:PrimaryHost", {"files": files}, {}),
+        "dns-primary": ("loopback-iac:index:PrimaryHost", _kept("primary", "primary", files), {}),
         "second": (
             "hcloud:index/zone:Zone",
             {

@@ -90,8 +90,8 @@ def test_every_control_comes_out_as_something_and_manual_ones_name_who_answers()
             (finding,) = report.of(name)
             assert finding.outcome is Outcome.MANUAL
             assert control.manual.owner in finding.text
-    wish = replace(WISH, owners={"LOG-02": "ops"}, reviewed={"LOG-02": TODAY})
-    (finding,) = evaluate(build_stack(), TODAY, wish).of("LOG-02")
+    wish = replace(WISH, owners={"LOG-03": "ops"}, reviewed={"LOG-03": TODAY})
+    (finding,) = evaluate(build_stack(), TODAY, wish).of("LOG-03")
     assert (finding.owner, (finding.due - TODAY).days) == ("ops", 90)
 
 

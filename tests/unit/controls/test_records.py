@@ -39,7 +39,7 @@ THE_58 = {f"{family}-{n:02}" for family, count in COUNTS.items() for n in range(
 def test_ids_and_names_are_permanent():
     assert len(THE_58) == 58
     assert set(CONTROLS) >= THE_58
-    assert set(CONTROLS) - THE_58 == {"ACC-05", "CMD-02", "CMD-03", "SPC-01"}
+    assert set(CONTROLS) - THE_58 == {"ACC-05", "CMD-02", "CMD-03", "PAT-02", "SPC-01"}
     assert all(re.fullmatch(r"[a-z]+(-[a-z0-9]+)*", c.name) for c in CONTROLS.values())
 
 

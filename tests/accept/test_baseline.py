@@ -1,0 +1,95 @@
+"""Files of the baseline before the daemons that will read them, and the line of its targets."""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+import pytest
+
+from loopback_iac.model import parse_baseline
+from loopback_iac.render import baseline_secrets, render_backup_line, render_baseline
+from tests.lab.certificates import Authority
+from tests.unit.components.test_baseline import tree
+
+CMS = "-----BEGIN CMS-----\nAAAA\n-----END CMS-----\n"
+
+
+@pytest.fixture
+def kept(image):
+    """Every file as it stands on a primary, beside both kinds of sink and a server without NTS."""
+    authority = Authority()
+    signed = authority.sign("h1.example.net")
+    declared = tree()
+    near, far = declared["logs"]["sinks"]["near"], declared["logs"]["sinks"]["far"]
+    near |= {"client_certificate": signed.certificate, "client_key": signed.key}
+    far |= {"protocol": "syslog", "address": "2001:db8::62", "server_name": "far.example.net"}
+    near["ca_certificate"] = far["ca_certificate"] = authority.certificate
+    declared["time"]["servers"]["t1"]["nts_waived_because"] = "it offers none"
+    base = parse_baseline("base", declared)
+    secrets = baseline_secrets(base, declared, "primary")
+    files = {}
+    for path, file in render_baseline(base, "primary", "h1").files.items():
+        found = re.fullmatch(r"@\{secret:(.+)\}", file.text)
+        files[path] = secrets[found.group(1)] if found else file.text
+        image.write(path, files[path], file.mode)
+    (image.root / "var/lib/loopback-logs").mkdir(exist_ok=True)
+    # what the units start; the agent comes with enroll
+    image.write("/usr/local/sbin/loopback-agent", "#!/bin/sh\n", "0755")
+    yield files
+    for path in files:
+        (image.root / path.lstrip("/")).unlink(missing_ok=True)
+    (image.root / "usr/local/sbin/loopback-agent").unlink()
+
+
+def test_every_daemon_takes_its_file(image, kept):
+    words = ("rsyslogd", "-N1", "-iNONE", "-f")
+    told = image.run(*words, "/etc/loopback/logs.conf")
+    assert told.returncode == 0, told.stderr
+    assert "error" not in told.stderr
+    told = image.run("chronyd", "-p")
+    assert told.returncode == 0, told.stderr
+    assert "server t0.example.net iburst nts" in told.stdout.splitlines()
+    assert "server t1.example.net iburst" in told.stdout.splitlines()
+    told = image.run("apt-config", "dump")
+    assert (told.returncode, told.stderr) == (0, "")
+    assert 'APT::Periodic::Unattended-Upgrade "1";' in told.stdout
+    units = [path for path in kept if path.startswith("/etc/systemd/system/")]
+    told = image.run("systemd-analyze", "verify", "--man=no", "--recursive-errors=no", *units)
+    assert (told.returncode, told.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ('type="omrelp"', 'type="omrelq"'),
+        ("tls.caCert", "tls.caCerts"),
+        ("near-ca.pem", "none-ca.pem"),
+    ],
+)
+def test_a_file_that_rsyslog_would_not_run_is_noticed(image, kept, right, wrong):
+    text = kept["/etc/loopback/logs.conf"]
+    assert right in text
+    image.write("/etc/loopback/broken.conf", text.replace(right, wrong, 1))
+    told = image.run("rsyslogd", "-N1", "-iNONE", "-f", "/etc/loopback/broken.conf")
+    assert told.returncode != 0 or "error" in told.stderr
+
+
+def test_the_command_of_a_target_keeps_whole_messages_only_and_never_twice_under_a_name(image):
+    line = render_backup_line("ssh-ed25519 AAAA somebody")
+    command = re.search(r'command="(.*)" ssh-ed25519 AAAA somebody loopback-backup', line).group(1)
+    image.empty("/home/keeper")
+
+    def send(text: str):
+        inside = f"cd /home/keeper && exec sh -c {shlex.quote(command)}"
+        return image.run("sh", "-c", inside, stdin=text)
+
+    done = send(CMS)
+    assert done.returncode == 0, done.stderr
+    kept = list((image.root / "home/keeper/loopback-backups").iterdir())
+    assert [path.read_text() for path in kept] == [CMS]
+    assert done.stdout.strip() in kept[0].name
+    assert kept[0].stat().st_mode & 0o777 == 0o400
+    for text in ("", "no message\n", CMS[:-5], CMS + "more\n", CMS + CMS[:30]):
+        assert send(text).returncode != 0, text
+    assert list((image.root / "home/keeper/loopback-backups").iterdir()) == kept
