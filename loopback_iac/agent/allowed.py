@@ -10,7 +10,7 @@ import re
 from typing import NamedTuple
 
 from .refusal import RefusedError
-from .zones import KNOT, NSD, zone_of
+from .zones import KNOT, KNOT_TLS, NSD, NSD_TLS, zone_of
 
 POP = "pop"
 WORKER = "worker"
@@ -54,6 +54,9 @@ _EXACT = {
     "/etc/haproxy/haproxy.cfg": Place("haproxy", (POP,), 0o640, "root", "haproxy"),
     KNOT: Place("knot", (PRIMARY, NAMESERVER, POP), 0o640, "root", "knot"),
     NSD: Place("nsd", (NAMESERVER, POP), 0o640, "root", "nsd"),
+    KNOT_TLS[0]: Place("knot-tls", (PRIMARY,), 0o640, "root", "knot"),
+    KNOT_TLS[1]: Place("knot-tls", (PRIMARY,), 0o640, "root", "knot"),
+    NSD_TLS: Place("nsd-tls", (NAMESERVER, POP), 0o640, "root", "nsd"),
     "/etc/chrony/conf.d/loopback.conf": Place("chrony", (POP,)),
     "/etc/ssh/sshd_config.d/10-loopback.conf": Place("sshd", (POP,), 0o600),
     "/etc/tmpfiles.d/loopback.conf": Place("tmpfiles", BOTH),

@@ -32,6 +32,8 @@ DAEMONS = {
 }
 CARRYING = ("haproxy.service", "bird.service")
 _RESTARTED = {kind: DAEMONS[kind] for kind in ("watch", "arbiter", "hold")} | {"chrony": "chrony"}
+# keys and certificates are read at the start
+_TLS = {"knot-tls": "knot-restart", "nsd-tls": "nsd"}
 _LESSER = {
     "haproxy-restart": "haproxy", "bird-restart": "bird", "tunnel-restart": "tunnel-peers",
     "knot-restart": "knot",
@@ -78,6 +80,8 @@ def plan_steps(
             steps.add(Step(kind, path.rsplit("/", 1)[1]))
         elif kind == "knot":
             steps |= _knot_steps(path, old, new)
+        elif kind in ("knot-tls", "nsd-tls"):
+            steps |= {Step(_TLS[kind])} if path in new else set()
         elif kind == "zone":
             zones += [zone_of(path) or ""] if path in new else []
         elif kind in ("chrony", "sshd", "blackholes") or (path in new and not tunnel):

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from .bundle import HostSet
 
 KNOT, NSD = "/etc/knot/knot.conf", "/etc/nsd/nsd.conf"
+KNOT_TLS = ("/etc/knot/transport.key", "/etc/knot/transport.pem")
+NSD_TLS = "/etc/nsd/transport.pem"
 ZONES = "/etc/loopback/zones"
 _ZONE = re.compile(re.escape(ZONES) + r"/([a-z0-9_][a-z0-9_.-]*\.)zone")
 _LISTEN = re.compile(r"^ +(?:listen: \[([^]]*)\]|ip-address: (\S+))$", re.MULTILINE)
@@ -52,7 +54,10 @@ def check_knot(stage: str, staged: HostSet) -> str | None:
     """
     copy = f"{stage}/knot.conf"
     with open(copy, "w", encoding="utf-8") as stream:
-        stream.write(staged.files[KNOT].text.replace(ZONES, stage + ZONES))
+        text = staged.files[KNOT].text
+        for path in (ZONES, *KNOT_TLS):
+            text = text.replace(path, stage + path)
+        stream.write(text)
     words = ["conf-check", *(["zone-check"] if zones_of(staged) else [])]
     for word in words:
         outcome = run("knotc", "-c", copy, word, timeout_s=LOAD_S)

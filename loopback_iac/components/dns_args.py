@@ -94,6 +94,8 @@ class HiddenPrimaryArgs(TypedDict):
     """Times of keys and signatures."""
     responses_per_s: NotRequired[int]
     """Answers a second to a client or its network, as each program counts. Default 200; 0: any."""
+    transport: NotRequired[str]
+    """How name servers get zones: `tls` (RFC 9103; default) or `tcp`. Operators come over TCP."""
     parents: NotRequired[Mapping[str, ParentArgs]]
     """Parents of one's own, by name."""
     operators: NotRequired[Mapping[str, TransferOperatorArgs]]

@@ -11,9 +11,10 @@ from loopback_iac.components.converge import ConvergedHost, Delivery, Values, de
 from loopback_iac.components.dns_args import HiddenPrimaryArgs
 from loopback_iac.components.dns_zone_args import TransferRef
 from loopback_iac.components.hosts import public_facts
-from loopback_iac.components.zone_keys import given_secret, transfer_keys
+from loopback_iac.components.zone_keys import given_secret, transfer_keys, transport_keys
 from loopback_iac.dns import parse_primary_zones, render_primary_zones
 from loopback_iac.model import Host, Primary, parse_hosts, parse_primary
+from loopback_iac.model.name_server import TLS
 from loopback_iac.model.primary import PRIMARY
 from loopback_iac.render import (
     HostFiles,
@@ -103,17 +104,17 @@ class HiddenPrimary(pulumi.ComponentResource):
         files = known.apply(
             lambda hosts: refuse_as_pulumi(lambda: render_primary(primary, hosts, zones))
         )
+        tls = primary.transport == TLS
+        own = transport_keys(secret, PRIMARY) if tls else {}
         signed = self.primary.converge(
-            _delivery(primary, files, seal(transfer_keys(secret, *primary.keyed) | ds)), []
+            _delivery(primary, files, seal(transfer_keys(secret, *primary.keyed) | ds | own)), []
         )
         before: list[pulumi.Resource] = [signed]
         for name, server in self.server.items():
             files = known.apply(partial(render_name_server, primary, name))
-            before = [
-                server.converge(
-                    _delivery(primary, files, seal(transfer_keys(secret, name))), before
-                )
-            ]
+            own = transport_keys(secret, server.software) if tls else {}
+            values = seal(transfer_keys(secret, name) | own)
+            before = [server.converge(_delivery(primary, files, values), before)]
         # nobody is sent to a primary that would not let him in yet
         return pulumi.Output.secret(
             pulumi.Output.all(known, secret, signed.id).apply(
@@ -154,7 +155,7 @@ def _facts(primary: Primary) -> dict[str, Any]:
         "servers": {name: server.software for name, server in primary.own_servers.items()},
         "pops": sorted(primary.servers.keys() - primary.own_servers.keys()),
         "signing": primary.signing.model_dump(),
-        "transfers": {"tsig": "hmac-sha256", "tls": False},
+        "transfers": {"tsig": "hmac-sha256", "tls": primary.transport == TLS},
         "operators": {
             name: {"tsig": not operator.tsig_waived_because}
             for name, operator in primary.operators.items()

@@ -35,6 +35,9 @@ ResponseRate = Annotated[Int, Field(ge=0, le=1_000_000)]
 """Answers in a second, as the program counts: NSD per /24 or /64 and kind of answer, Knot per
 address, and multiples of it per network; 0: no limit."""
 Software = Literal["knot", "nsd"]
+TLS = "tls"
+Transport = Literal["tls", "tcp"]
+"""How name servers get zones: RFC 9103, or as RFC 5936 has it, readable to who is in between."""
 
 
 class NameServer(Value):
@@ -56,6 +59,7 @@ class NameService(Value):
     transfer_secret: Given
     catalog: ZoneName = CATALOG
     responses_per_s: ResponseRate = 200
+    transport: Transport = TLS
 
 
 def _key_name(value: object) -> object:

@@ -16,7 +16,9 @@ from loopback_iac.model.name_server import (
     CATALOG,
     NameServer,
     ResponseRate,
+    TLS,
     TransferOperator,
+    Transport,
     ZoneName,
     transfer_key,
 )
@@ -74,6 +76,8 @@ class Primary(Value):
     catalog: ZoneName = CATALOG
     signing: SigningTimes = SigningTimes()
     responses_per_s: ResponseRate = 200
+    transport: Transport = TLS
+    """To one's own name servers; operators come over TCP, since none of them speaks TLS."""
     parents: dict[str, Parent] = Field(default_factory=dict)
     operators: dict[str, TransferOperator] = Field(default_factory=dict)
 
@@ -103,6 +107,7 @@ class _Rest(Value):
     catalog: ZoneName = CATALOG
     signing: SigningTimes = SigningTimes()
     responses_per_s: ResponseRate = 200
+    transport: Transport = TLS
 
 
 _MAPS: dict[str, type[Value]] = {

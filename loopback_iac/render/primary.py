@@ -8,11 +8,12 @@ from typing import NamedTuple
 
 from loopback_iac.model import Host, InputRejected, Problem
 from loopback_iac.model.fields import Address
-from loopback_iac.model.name_server import TransferOperator, transfer_key, transfer_mark
+from loopback_iac.model.name_server import TLS, TransferOperator, transfer_key, transfer_mark
 from loopback_iac.model.primary import PRIMARY, Primary
 from loopback_iac.render.files import File, HostFiles, secret_mark
 from loopback_iac.render.packages import packages_of
 from loopback_iac.render.text import render_text
+from loopback_iac.render.transport import CERTIFICATE_PATH, KEY_PATH, PORT, render_transport_key
 
 ZONES = "/etc/loopback/zones"
 STATE = "/var/lib/knot"
@@ -34,6 +35,13 @@ class Peer(NamedTuple):
     told: tuple[Address, ...]
     """Where NOTIFY goes."""
     via: tuple[Address, ...]
+    encrypted: bool = False
+    """Whether it has to come over TLS."""
+
+    @property
+    def port(self) -> int:
+        """Where it comes."""
+        return PORT if self.encrypted else 53
 
 
 def zone_path(zone: str) -> str:
@@ -66,6 +74,7 @@ def render_primary(
         "/etc/loopback/nftables.conf": File(_render_guard(primary, [*peers, *operators])),
         f"{UNITS}/loopback-nftables.service": File(render_text("loopback-nftables.service")),
         **{zone_path(zone): File(zones[zone]) for zone in primary.zones},
+        **(render_transport_key() if primary.transport == TLS else {}),
     }
     return HostFiles(files=dict(sorted(files.items())), packages=packages_of("primary"))
 
@@ -87,7 +96,10 @@ def _render_knot(
     return render_text(
         "knot-primary.conf",
         name=primary.name,
-        listen=[f"{address}@53" for address in addresses_of(hosts[PRIMARY])],
+        listen=addresses_of(hosts[PRIMARY]),
+        tls_port=PORT if primary.transport == TLS else 0,
+        key_file=KEY_PATH,
+        certificate_file=CERTIFICATE_PATH["knot"],
         state=STATE,
         zone_folder=ZONES,
         peers=peers,
@@ -116,11 +128,18 @@ def _render_guard(primary: Primary, peers: list[Peer]) -> str:
         "nftables-primary.conf",
         name=primary.name,
         families=[
-            {"ip": "ip" if family == 4 else "ip6", "servers": found}
+            {"ip": "ip" if family == 4 else "ip6", "servers": found, "port": port}
             for family in (4, 6)
-            if (found := sorted({a for p in peers for a in p.addresses if a.version == family}))
+            for port in sorted({53} | {p.port for p in peers})
+            if (found := _sources(peers, family, port))
         ],
+        ports=sorted({53} | {p.port for p in peers}),
     )
+
+
+def _sources(peers: list[Peer], family: int, port: int) -> list[Address]:
+    found = {a for p in peers if p.port == port for a in p.addresses if a.version == family}
+    return sorted(found)
 
 
 def addresses_of(host: Host) -> tuple[Address, ...]:
@@ -153,7 +172,8 @@ def _peers(primary: Primary, hosts: Mapping[str, Host]) -> list[Peer]:
         via, theirs = shared(hosts[PRIMARY], hosts[name])
         problems += check_shared(f"servers.{name}.host", via)
         key, secret = transfer_key(name), secret_mark(transfer_mark(name))
-        found.append(Peer(name, key, secret, theirs, theirs, via))
+        encrypted = primary.transport == TLS
+        found.append(Peer(name, key, secret, theirs, theirs, via, encrypted))
     if problems:
         raise InputRejected(primary.name, tuple(problems))
     return found

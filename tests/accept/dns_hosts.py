@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from loopback_iac.render import transfer_secret
+from loopback_iac.render.transport import transport_values
 from tests.accept.network import Namespace, cable, namespaces, wait_for
 from tests.golden import primaries
 
@@ -125,6 +126,8 @@ class Machine:
 
 def _secret(mark: re.Match[str]) -> str:
     name = mark.group(1)
+    if name.startswith("transport-"):
+        return (transport_values(SECRET, "primary") | transport_values(SECRET, "knot"))[name]
     if name.startswith("tsig-"):
         return transfer_secret(SECRET, name.removeprefix("tsig-"))
     if name.startswith("md5-"):

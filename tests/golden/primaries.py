@@ -61,5 +61,5 @@ def texts(case: Case) -> dict[str, str]:
         host + path: file.text
         for host, files in render(case).items()
         for path, file in files.files.items()
-        if not path.endswith(".service")
+        if not path.endswith((".service", ".pem", ".key"))
     }
