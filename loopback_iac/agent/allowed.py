@@ -10,7 +10,7 @@ import re
 from typing import NamedTuple
 
 from .refusal import RefusedError
-from .zones import KNOT, KNOT_TLS, NSD, NSD_TLS, zone_of
+from .zones import KNOT, KNOT_TLS, NSD, NSD_TLS, ENDED, top_of, zone_of
 
 POP = "pop"
 WORKER = "worker"
@@ -54,6 +54,7 @@ _EXACT = {
     "/etc/haproxy/haproxy.cfg": Place("haproxy", (POP,), 0o640, "root", "haproxy"),
     KNOT: Place("knot", (PRIMARY, NAMESERVER, POP), 0o640, "root", "knot"),
     NSD: Place("nsd", (NAMESERVER, POP), 0o640, "root", "nsd"),
+    ENDED: Place("ended", (PRIMARY,)),
     KNOT_TLS[0]: Place("knot-tls", (PRIMARY,), 0o640, "root", "knot"),
     KNOT_TLS[1]: Place("knot-tls", (PRIMARY,), 0o640, "root", "knot"),
     NSD_TLS: Place("nsd-tls", (NAMESERVER, POP), 0o640, "root", "nsd"),
@@ -83,7 +84,7 @@ def parse_place(path: str, role: str) -> Place:
         to_router = path.startswith("/etc/wireguard/up-")
         place = Place("tunnel", (POP,) if to_router else BOTH, 0o600)
     if place is None and zone_of(path):
-        place = Place("zone", (PRIMARY,))
+        place = Place("top" if top_of(path) else "zone", (PRIMARY,))
     unit = _UNIT.fullmatch(path)
     if place is None and unit and unit.group(1) not in OWN_UNITS:
         place = Place("unit", ROLES)

@@ -42,7 +42,7 @@ _ORDER = (
     "sysusers", "units", "tmpfiles", "tunnel-restart", "tunnel-peers", "sysctl", "nftables",
     "routes",
     "exporter", "chrony", "sshd", "haproxy", "haproxy-restart", "bird", "bird-restart",
-    "blackholes", "knot", "knot-restart", "nsd", "zones", "watch", "arbiter", "hold",
+    "blackholes", "knot", "knot-restart", "nsd", "tops", "zones", "watch", "arbiter", "hold",
 )  # fmt: skip
 
 
@@ -66,7 +66,7 @@ def plan_steps(
          is in the configuration no more: nothing is left to load.
     """
     steps: set[Step] = set()
-    zones: list[str] = []
+    zones: dict[str, list[str]] = {"tops": [], "zones": []}
     for path in changed:
         kind = parse_place(path, role).kind
         tunnel = tunnel_of(path)
@@ -82,12 +82,14 @@ def plan_steps(
             steps |= _knot_steps(path, old, new)
         elif kind in ("knot-tls", "nsd-tls"):
             steps |= {Step(_TLS[kind])} if path in new else set()
-        elif kind == "zone":
-            zones += [zone_of(path) or ""] if path in new else []
+        elif kind in ("top", "zone"):
+            zones[f"{kind}s"] += [zone_of(path) or ""] if path in new else []
+        elif kind == "ended":
+            continue  # read before the swap, and by nobody afterwards
         elif kind in ("chrony", "sshd", "blackholes") or (path in new and not tunnel):
             steps.add(Step(kind))
-    if zones:  # one wait for all of them: it has to end before the apply is taken back
-        steps.add(Step("zones", " ".join(sorted(zones))))
+    # one wait for all of them: it has to end before the apply is taken back
+    steps |= {Step(kind, " ".join(sorted(names))) for kind, names in zones.items() if names}
     for step in tuple(steps):  # a restart takes everything in that a reload would
         steps -= {Step(_LESSER.get(step.kind, ""), step.name)}
     return sorted(steps, key=lambda step: (_ORDER.index(step.kind), step.name))

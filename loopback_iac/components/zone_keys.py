@@ -10,8 +10,9 @@ from loopback_iac.components.boundary import refuse_as_pulumi
 from loopback_iac.components.converge import Values, seal
 from loopback_iac.components.host_args import HostRef
 from loopback_iac.model import Fleet, InputRejected, Problem
-from loopback_iac.model.name_server import TLS, transfer_mark
+from loopback_iac.model.name_server import TLS, transfer_mark, update_mark
 from loopback_iac.render import ZONES_FROM, transfer_secret
+from loopback_iac.render.primary import update_secret
 from loopback_iac.render.transport import NEEDED, transport_values
 
 SECRET_LENGTH = 32
@@ -20,6 +21,11 @@ SECRET_LENGTH = 32
 def transfer_keys(secret: pulumi.Output[str], *servers: str) -> dict[str, pulumi.Input[str]]:
     """By mark: the key of each name server, made from the primary's secret."""
     return {transfer_mark(n): secret.apply(partial(transfer_secret, server=n)) for n in servers}
+
+
+def update_keys(secret: pulumi.Output[str], *updaters: str) -> dict[str, pulumi.Input[str]]:
+    """By mark: the key of each updater, made from the primary's secret."""
+    return {update_mark(n): secret.apply(partial(update_secret, updater=n)) for n in updaters}
 
 
 def transport_keys(secret: pulumi.Output[str], who: str) -> dict[str, pulumi.Input[str]]:

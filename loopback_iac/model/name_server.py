@@ -5,7 +5,15 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from loopback_iac.model.fields import AddressList, Given, Int, Line, Value, refuse
+from loopback_iac.model.fields import (
+    AddressList,
+    Given,
+    Int,
+    Line,
+    UpdateSources,
+    Value,
+    refuse,
+)
 
 _ZONE = re.compile(r"(?:[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)+")
 LONGEST_NAME = 251  # its final dot included: with `zone` behind it, it becomes a name of a file
@@ -93,6 +101,27 @@ class TransferOperator(Value):
     def told(self) -> AddressList:
         """Where NOTIFY goes."""
         return self.notify or self.addresses
+
+
+UpdateType = Literal["A", "AAAA", "PTR", "SRV", "SSHFP", "TLSA", "TXT"]
+"""What updates may bring: nothing that hands a name on, or that the signer makes."""
+
+
+class Updater(Value):
+    """A client that changes zones by dynamic update (RFC 2136), such as an ACME client."""
+
+    sources: UpdateSources
+    """Where its updates come from; nobody else of them sees the primary."""
+
+
+def update_key(updater: str) -> str:
+    """Name of the TSIG key of one updater."""
+    return f"loopback-update-{updater}"
+
+
+def update_mark(updater: str) -> str:
+    """The mark that stands for that key's secret."""
+    return f"update-{updater}"
 
 
 def transfer_key(server: str) -> str:

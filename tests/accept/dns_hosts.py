@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from loopback_iac.render import transfer_secret
+from loopback_iac.render.primary import update_secret
 from loopback_iac.render.transport import transport_values
 from tests.accept.network import Namespace, cable, namespaces, wait_for
 from tests.golden import primaries
@@ -132,6 +133,8 @@ def _secret(mark: re.Match[str]) -> str:
         return transfer_secret(SECRET, name.removeprefix("tsig-"))
     if name.startswith("md5-"):
         return MD5
+    if name.startswith("update-"):
+        return update_secret(SECRET, name.removeprefix("update-"))
     assert name.startswith("loopback-ds")
     return DS_SECRET
 
@@ -178,7 +181,7 @@ def hosts(image: Image, ground: Path, case: primaries.Case) -> Iterator[Hosts]:
         primary = made.pop("primary")
         for name, server in made.items():
             _connect(primary, server, case)
-            for address in case.primary["servers"][name]["addresses"]:
+            for address in case.primary["servers"][name].get("addresses", ()):
                 server.space.ip(f"addr add {address} dev lo")
             server.prepare()
             server.put(rendered[name])
