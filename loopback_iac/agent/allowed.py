@@ -10,7 +10,7 @@ import re
 from typing import NamedTuple
 
 from .refusal import RefusedError
-from .zones import KNOT, KNOT_TLS, NSD, NSD_TLS, ENDED, top_of, zone_of
+from .zones import ENDED, KNOT, KNOT_TLS, NSD, NSD_TLS, top_of, zone_of
 
 POP = "pop"
 WORKER = "worker"

@@ -32,6 +32,9 @@ DAEMONS = {
 }
 CARRYING = ("haproxy.service", "bird.service")
 _RESTARTED = {kind: DAEMONS[kind] for kind in ("watch", "arbiter", "hold")} | {"chrony": "chrony"}
+_OWN_STEPS = ("chrony", "sshd", "blackholes")
+# what is read before the swap, and by nobody afterwards
+_STEPLESS = ("ended",)
 # keys and certificates are read at the start
 _TLS = {"knot-tls": "knot-restart", "nsd-tls": "nsd"}
 _LESSER = {
@@ -80,13 +83,11 @@ def plan_steps(
             steps.add(Step(kind, path.rsplit("/", 1)[1]))
         elif kind == "knot":
             steps |= _knot_steps(path, old, new)
-        elif kind in ("knot-tls", "nsd-tls"):
-            steps |= {Step(_TLS[kind])} if path in new else set()
+        elif kind in _TLS and path in new:
+            steps.add(Step(_TLS[kind]))
         elif kind in ("top", "zone"):
             zones[f"{kind}s"] += [zone_of(path) or ""] if path in new else []
-        elif kind == "ended":
-            continue  # read before the swap, and by nobody afterwards
-        elif kind in ("chrony", "sshd", "blackholes") or (path in new and not tunnel):
+        elif kind in _OWN_STEPS or (path in new and not tunnel and kind not in _STEPLESS):
             steps.add(Step(kind))
     # one wait for all of them: it has to end before the apply is taken back
     steps |= {Step(kind, " ".join(sorted(names))) for kind, names in zones.items() if names}

@@ -34,19 +34,21 @@ def parse_top(content: bytes) -> dict[str, Any]:
     """
     try:
         tree = json.loads(content)
-        for kind in TOP:
-            int(tree[kind]["ttl_s"])
-            if not tree[kind]["values"] or not all(_is_line(v) for v in tree[kind]["values"]):
-                raise ValueError(f"{kind} has no values")
-        if len(tree["SOA"]["values"][0].split()) != 7 or not isinstance(tree["updated"], list):
-            raise ValueError("its SOA or its types are not as they should be")
+        values = {kind: [*map(_line, tree[kind]["values"])] for kind in TOP}
+        whole = all(int(tree[kind]["ttl_s"]) >= 0 and values[kind] for kind in TOP)
+        whole = whole and [len(soa.split()) for soa in values["SOA"]] == [7]
+        types = [*map(_line, tree["updated"])]
     except (ValueError, KeyError, TypeError) as broken:
         raise RefusedError(f"it is no top of a zone: {broken!r}") from broken
+    if not whole or not types:
+        raise RefusedError("it is no top of a zone: its SOA, its NS or its types are not whole")
     return dict(tree)
 
 
-def _is_line(value: object) -> bool:
-    return isinstance(value, str) and value.isprintable() and bool(value)
+def _line(value: object) -> str:
+    if not (isinstance(value, str) and value and value.isprintable()):
+        raise ValueError(f"{value!r} is no line")
+    return value
 
 
 def check_ended(before: HostSet | None, coming: HostSet) -> None:

@@ -48,6 +48,10 @@ Earlier = Annotated[
     list[Path] | None,
     typer.Option("--earlier", help="A zone file that was declared before; repeatable."),
 ]
+Updated = Annotated[
+    list[str] | None,
+    typer.Option("--updated", help="A type that dynamic updates bring; repeatable."),
+]
 TextFile = Annotated[
     Path | None, typer.Option("--textfile", help="Write metrics for Prometheus there.")
 ]
@@ -67,6 +71,7 @@ def check_servers(
     ds: Ds = None,
     signed: Signed = None,
     earlier: Earlier = None,
+    updated: Updated = None,
     textfile: TextFile = None,
     timeout_s: Timeout = 2.0,
     as_json: Json = False,
@@ -87,7 +92,9 @@ def check_servers(
     trusted = tuple(_ds(text) for text in ds or ())
     probe = Probe(declared, now, _tsig(tsig_file), by, Limits(timeout_s=timeout_s))
     views, theirs = probe_zone(probe, asked, above)
-    report = check_served(Expected(declared, now, trusted, signed, before), views, theirs)
+    brought = tuple(map(_type, updated or ()))
+    expected = Expected(declared, now, trusted, signed, before, brought)
+    report = check_served(expected, views, theirs)
     if textfile is not None:
         _write(textfile, render_metrics(report))
     if as_json:
@@ -169,6 +176,16 @@ def _ds(text: str) -> bytes:
         return parse_rdata("DS", text, ".")
     except Refusal as cause:
         refuse(f"--ds: {cause}\n  fix: {cause.fix}", 2)
+
+
+def _type(text: str) -> str:
+    from loopback_iac.dns.rdata import parse_type  # noqa: PLC0415  # loads slowly
+    from loopback_iac.dns.refusal import Refusal  # noqa: PLC0415  # as above
+
+    try:
+        return parse_type(text)
+    except Refusal as cause:
+        refuse(f"--updated: {cause}\n  fix: {cause.fix}", 2)
 
 
 def _tsig(file: str | None) -> Tsig | None:

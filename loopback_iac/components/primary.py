@@ -104,9 +104,7 @@ class HiddenPrimary(pulumi.ComponentResource):
         zones: Mapping[str, str],
         args: HiddenPrimaryArgs,
         known: pulumi.Output[dict[str, Host]],
-    ) -> tuple[
-        pulumi.Output[Mapping[str, TransferRef]], pulumi.Output[Mapping[str, UpdateRef]]
-    ]:
+    ) -> tuple[pulumi.Output[Mapping[str, TransferRef]], pulumi.Output[Mapping[str, UpdateRef]]]:
         secret = given_secret(args["transfer_secret"])
         # a name that is not in the program's map would have been refused as it was parsed
         parents = dict(args.get("parents") or {})

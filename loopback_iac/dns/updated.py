@@ -1,4 +1,4 @@
-"""Zones that change by dynamic update: only their top is declared, and the zone above leads there."""
+"""Zones that change by dynamic update: their top is declared, and the zone above leads there."""
 
 import json
 from collections.abc import Iterator, Mapping

@@ -1,7 +1,7 @@
 """Who answers for zones: name servers, which hold what the hidden primary signed."""
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BeforeValidator, Field
 
@@ -43,7 +43,7 @@ ResponseRate = Annotated[Int, Field(ge=0, le=1_000_000)]
 """Answers in a second, as the program counts: NSD per /24 or /64 and kind of answer, Knot per
 address, and multiples of it per network; 0: no limit."""
 Software = Literal["knot", "nsd"]
-TLS = "tls"
+TLS: Final = "tls"
 Transport = Literal["tls", "tcp"]
 """How name servers get zones: RFC 9103, or as RFC 5936 has it, readable to who is in between."""
 

@@ -16,9 +16,9 @@ from loopback_iac.model.fields import (
 )
 from loopback_iac.model.name_server import (
     CATALOG,
+    TLS,
     NameServer,
     ResponseRate,
-    TLS,
     TransferOperator,
     Transport,
     Updater,

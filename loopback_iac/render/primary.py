@@ -4,7 +4,7 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Mapping
-from ipaddress import collapse_addresses
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses
 from typing import NamedTuple
 
 from loopback_iac.model import Host, InputRejected, Problem
@@ -176,17 +176,20 @@ def _render_guard(primary: Primary, peers: list[Peer]) -> str:
         ],
         ports=sorted({53} | {p.port for p in peers}),
         updaters=[
-            {"ip": "ip" if family == 4 else "ip6", "sources": found}
-            for family in (4, 6)
-            if (found := _networks(primary, family))
+            {"ip": "ip" if family == 4 else "ip6", "sources": networks}
+            for family, networks in _networks(primary).items()
+            if networks
         ],
     )
 
 
-def _networks(primary: Primary, family: int) -> list[Network]:
-    """Where updates come from; nft takes no network twice."""
-    given = [n for u in primary.updaters.values() for n in u.sources if n.version == family]
-    return list(collapse_addresses(given))
+def _networks(primary: Primary) -> dict[int, list[Network]]:
+    """Where updates come from, by family; nft takes no network twice."""
+    given = [n for updater in primary.updaters.values() for n in updater.sources]
+    return {
+        4: [*collapse_addresses(n for n in given if isinstance(n, IPv4Network))],
+        6: [*collapse_addresses(n for n in given if isinstance(n, IPv6Network))],
+    }
 
 
 def _sources(peers: list[Peer], family: int, port: int) -> list[Address]:

@@ -57,9 +57,8 @@ def _certificate(key: Ed25519PrivateKey) -> x509.Certificate:
     """Signed by its own key; Ed25519 draws no random number, so it is always the same."""
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, NAME)])
     made = x509.CertificateBuilder(name, name, key.public_key(), 1, _FROM, _UNTIL)
-    return made.add_extension(x509.SubjectAlternativeName([x509.DNSName(NAME)]), False).sign(
-        key, None
-    )
+    called = x509.SubjectAlternativeName([x509.DNSName(NAME)])
+    return made.add_extension(called, critical=False).sign(key, None)
 
 
 def render_transport_key() -> dict[str, File]:

@@ -38,7 +38,7 @@ def listen(travel: Hosts) -> socket.socket:
     def opened() -> socket.socket:
         line = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ALL_FRAMES))
         line.setsockopt(socket.SOL_SOCKET, 33, ROOM_BYTES)  # SO_RCVBUFFORCE
-        line.setblocking(False)
+        line.settimeout(0)
         return line
 
     return travel.primary.space.inside(opened)
@@ -78,8 +78,9 @@ def test_nothing_of_a_zone_is_readable_on_its_way(travel):
 
 def put_key(folder: Path, secret: str, before: str) -> None:
     """The files of one host, as they are with another secret."""
-    old, new = ({**transport_values(s, "primary"), **transport_values(s, "knot")}
-                for s in (before, secret))
+    old, new = (
+        {**transport_values(s, "primary"), **transport_values(s, "knot")} for s in (before, secret)
+    )
     for path in (folder / "etc").rglob("*"):
         if path.is_file() and "zones" not in path.parts:
             text = path.read_text()

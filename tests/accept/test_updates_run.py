@@ -1,23 +1,23 @@
-"""Zones that change by dynamic update, with real daemons: what comes in, what stays, what is refused."""
+"""Zones that change by dynamic update, on real daemons: what comes in, stays, and is refused."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import shutil
+import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dns.dnssec
-import dns.message
 import dns.name
-import dns.query
 import dns.rcode
 import dns.tsigkeyring
 import dns.update
 import pytest
+from typer.testing import CliRunner
 
 import loopback_iac.agent
+from loopback_iac.cli import app
 from loopback_iac.render.primary import transfer_secret, update_secret
 from tests.accept.dns_hosts import SECRET, Hosts, Machine, hosts
 from tests.accept.network import wait_for
@@ -77,11 +77,10 @@ def update(
     change(asked)
 
     def send() -> bytes:
-        wire = asked.to_wire()
-        with dns.query.socket_factory(dns.query.socket.AF_INET, dns.query.socket.SOCK_DGRAM, 0) as s:
-            s.settimeout(5)
-            s.sendto(wire, (PRIMARY, 53))
-            return s.recv(4096)
+        with socket.socket(type=socket.SOCK_DGRAM) as line:
+            line.settimeout(5)
+            line.sendto(asked.to_wire(), (PRIMARY, 53))
+            return line.recv(4096)
 
     told = machine.space.inside(send)
     return dns.rcode.to_text(dns.rcode.Rcode(told[3] & 15))
@@ -146,6 +145,26 @@ def test_from_elsewhere_the_right_key_changes_nothing(travel):
     assert update(travel.servers["fra1"], add, zone="example.net.") != "NOERROR"
 
 
+def test_the_comparer_holds_servers_to_each_other_where_nothing_is_declared(travel, tmp_path):
+    assert update(travel.servers["fra1"], lambda u: u.add("seen", 60, "TXT", "x")) == "NOERROR"
+    served(travel, f"seen.{ZONE}", "x")
+    file = tmp_path / "zone"
+    file.write_text(
+        f"$ORIGIN {ZONE}\n$TTL 3600\n@ SOA ns1.example.org. hostmaster 1 600 300 604800 60\n"
+        "@ 600 NS ns1.example.org.\n@ 600 NS ns2.example.org.\n"
+    )
+    at = [f"--server={name}={machine.address}" for name, machine in travel.servers.items()]
+    words = ["dns", "check", str(file), "--zone", ZONE, *at, "--json", "--signed"]
+
+    def rules(*more: str) -> set[str]:
+        done = travel.primary.space.inside(lambda: CliRunner().invoke(app, [*words, *more]))
+        return {one["rule"] for one in json.loads(done.stdout)["findings"]}
+
+    assert rules("--updated", "TXT") == set()
+    # as a zone of records it would be called altered
+    assert rules() == {"rrset-extra"}
+
+
 def put_top(travel: Hosts, zone: str, **other: object) -> None:
     path = travel.primary.ground / f"etc/loopback/zones/{zone}json"
     path.write_text(json.dumps(json.loads(path.read_text()) | other))
@@ -172,8 +191,11 @@ def test_a_changed_declaration_a_restart_and_a_kill_keep_it(travel):
         assert seed(primary, ZONE) == ""
         assert primary.answer(f"kept.{ZONE}", "TXT") == ['"two"']
     assert primary.knotc("reload").returncode == 0
-    put_top(travel, ZONE, SOA={"ttl_s": 600, "values": [
-        f"ns3.example.org. hostmaster.{ZONE} 1 600 300 604800 30"]})
+    put_top(
+        travel,
+        ZONE,
+        SOA={"ttl_s": 600, "values": [f"ns3.example.org. hostmaster.{ZONE} 1 600 300 604800 30"]},
+    )
     assert seed(primary, ZONE) == ""
     travel.wait_served(ZONE)
     for server in travel.servers.values():
