@@ -86,6 +86,7 @@ PYTHON_NAMES = {
         "hosts",
         "pops",
         "transfers",
+        "updates",
         "vips",
         "zones",
     )
