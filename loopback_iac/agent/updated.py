@@ -7,6 +7,7 @@ changed in a transaction, and the zone itself goes only when the bundle says by 
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 from .programs import run
@@ -79,7 +80,7 @@ def seed_zones(zones: Sequence[str]) -> None:
         held = read_held(run("knotc", "zone-read", zone).out)
         if loaded.code and not held and EMPTY not in loaded.complaint:
             raise RefusedError(f"knot does not load {zone}: {loaded.complaint}")
-        steps = plan_top(top, held, zone)
+        steps = plan_top(top, held, zone, int(time.time()))
         if steps:
             _commit(zone, steps)
 
@@ -95,8 +96,10 @@ def read_held(out: str) -> Held:
     return held
 
 
-def plan_top(top: Mapping[str, Any], held: Held, zone: str) -> list[tuple[str, ...]]:
+def plan_top(top: Mapping[str, Any], held: Held, zone: str, now_s: int) -> list[tuple[str, ...]]:
     """Words of `knotc` within a transaction; none where nothing differs.
+
+    In: now_s, the serial of a zone that is new, as the signer's own serials are.
 
     A set goes as a whole before it comes again: of one whose records differ in their TTL Knot 3.4
     does not load the journal any more.
@@ -109,21 +112,22 @@ def plan_top(top: Mapping[str, Any], held: Held, zone: str) -> list[tuple[str, .
     for kind in TOP:
         before = held.get((zone, kind))
         values = list(top[kind]["values"])
-        if kind == "SOA" and before:
-            values = [_with_serial(values[0], before[1][0])]
+        if kind == "SOA":
+            serial = int(before[1][0].split()[2]) if before else now_s
+            values = [_with_serial(values[0], serial)]
         if before and (int(before[0]), sorted(before[1])) == (top[kind]["ttl_s"], sorted(values)):
             continue
         if kind == "SOA" and before:
-            values = [_with_serial(values[0], before[1][0], further=1)]
+            values = [_with_serial(values[0], serial + 1)]
         steps += [("zone-unset", "@", kind)] if before else []
         steps += [("zone-set", "@", str(top[kind]["ttl_s"]), kind, value) for value in values]
     return steps
 
 
-def _with_serial(declared: str, held: str, further: int = 0) -> str:
-    """A SOA with the serial that the zone has: that is the signer's."""
+def _with_serial(declared: str, serial: int) -> str:
+    """A SOA with another serial than the declared one: that is the signer's."""
     words = declared.split()
-    words[2] = str((int(held.split()[2]) + further) % (1 << 32))
+    words[2] = str(serial % (1 << 32))
     return " ".join(words)
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import socket
+import subprocess
+import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -218,8 +221,81 @@ def test_what_its_types_do_not_allow_any_more_goes(travel):
 
 
 def test_a_top_that_knot_refuses_leaves_the_zone_open_for_updates(travel):
+    path = travel.primary.ground / f"etc/loopback/zones/{OTHER}json"
+    whole = path.read_text()
     put_top(travel, OTHER, NS={"ttl_s": 300, "values": ["ns1..example."]})
     assert "zone-set" in seed(travel.primary, OTHER)
     add = lambda u: u.add("after", 60, "TXT", "text")  # noqa: E731
     assert update(travel.servers["fra1"], add, OWN, OTHER) == "NOERROR"
     served(travel, f"after.{OTHER}", "text")
+    path.write_text(whole)
+
+
+KEYS = """\
+import json, sys
+sys.path.insert(0, "/etc/loopback")
+from agent.bundle import HostSet, SetFile
+from agent.sets import save_set
+from agent.state import changing_state
+from agent.zonekeys import backup_keys, restore_keys
+files = {path: SetFile("", 0o644, "root", "root") for path in sys.argv[2:]}
+save_set(HostSet("d1", "primary", files))
+with changing_state() as state:
+    state["active"] = "d1"
+if sys.argv[1] == "backup":
+    backup_keys(sys.stdin.buffer.read())
+else:
+    print(json.dumps(restore_keys(sys.stdin.buffer.read())))
+"""
+
+
+def keys(primary: Machine, verb: str, given: bytes) -> bytes:
+    """The agent's own verb, over a set of three zones."""
+    folder = "/etc/loopback/zones"
+    paths = (f"{folder}/example.net.zone", f"{folder}/{ZONE}json", f"{folder}/{OTHER}json")
+    words = primary.words("python3", "-B", "-c", KEYS, verb, *paths)
+    enter = ["nsenter", f"--net=/run/netns/{primary.space.name}"]
+    done = subprocess.run([*enter, *words], input=given, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    return done.stdout
+
+
+def start_as_its_unit_does(primary: Machine) -> None:
+    """As its own user: root's daemon gives up the right to read what others own."""
+    assert primary.run("chown", "-R", "knot:", "/var/lib/knot", "/run/knot").returncode == 0
+    primary.space.run("sysctl", "-qw", "net.ipv4.ip_unprivileged_port_start=0")
+    ids = ("--reuid=knot", "--regid=knot", "--clear-groups")
+    words = primary.words("setpriv", *ids, "knotd", "-c", "/etc/knot/knot.conf")
+    primary.daemon = primary.space.start_daemon(primary.ground / "log", *words)
+
+
+def test_what_is_lost_with_the_disk_comes_back_from_the_backup(travel, tmp_path):
+    """Keys and what updates brought; the key of transfers is in no backup."""
+    primary, client = travel.primary, travel.servers["fra1"]
+    assert update(client, lambda u: u.add("lost", 60, "TXT", "found")) == "NOERROR"
+    key, reader = tmp_path / "key", tmp_path / "reader"
+    make = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+    make += ["-nodes", "-subj", "/CN=keys", "-keyout", str(key), "-out", str(reader)]
+    subprocess.run(make, check=True, capture_output=True)
+    sealed = keys(primary, "backup", reader.read_bytes())
+    read = ["openssl", "cms", "-decrypt", "-inform", "PEM", "-inkey", str(key)]
+    packed = subprocess.run(read, input=sealed, check=True, capture_output=True).stdout
+    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        assert not [name for name in archive.getnames() if "transport" in name]
+    before = sorted(primary.answer(ZONE, "DNSKEY"))
+    primary.stop(kill=True)
+    shutil.rmtree(primary.ground / "var/lib/knot")
+    (primary.ground / "var/lib/knot").mkdir()
+    start_as_its_unit_does(primary)
+    wait_for(lambda: primary.serial("example.net.") > 0, 30)
+    assert seed(primary, ZONE, OTHER) == ""
+    assert primary.answer(f"lost.{ZONE}", "TXT") == []
+    assert not set(before) & set(primary.answer(ZONE, "DNSKEY"))
+    told = json.loads(keys(primary, "restore", packed))
+    assert set(told["restored"]) == {"example.net.", ZONE, OTHER}
+    wait_for(lambda: primary.answer(f"lost.{ZONE}", "TXT") == ['"found"'], 30)
+    wait_for(lambda: sorted(primary.answer(ZONE, "DNSKEY")) == before, 30)
+    served(travel, f"lost.{ZONE}", "found")
+    # it takes updates as before
+    assert update(client, lambda u: u.add("later", 60, "TXT", "text")) == "NOERROR"
+    served(travel, f"later.{ZONE}", "text")
