@@ -20,7 +20,7 @@ from .programs import must, run
 from .refusal import RefusedError
 from .sets import read_set
 from .state import RUN, read_state
-from .updated import updated_zones
+from .updated import seed_zones, updated_zones
 from .zones import LOAD_S, zones_of
 
 if TYPE_CHECKING:
@@ -85,6 +85,8 @@ def restore_keys(archive: bytes) -> dict[str, Any]:
         _knotc("-f", "zone-restore", *_WORDS)
         if updated and os.path.isdir(_UPDATES):
             _knotc("-f", "zone-restore", *_CONTENT, *updated)
+        # what the backup does not have yet stands without content, and not at all on a new disk
+        seed_zones(updated)
         for zone in zones:
             _knotc("zone-sign", zone)
         held = {name.removesuffix(".pem") for _, _, names in os.walk(_KNOT) for name in names}

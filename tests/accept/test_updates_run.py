@@ -288,9 +288,7 @@ def test_what_is_lost_with_the_disk_comes_back_from_the_backup(travel, tmp_path)
     (primary.ground / "var/lib/knot").mkdir()
     start_as_its_unit_does(primary)
     wait_for(lambda: primary.serial("example.net.") > 0, 30)
-    assert seed(primary, ZONE, OTHER) == ""
-    assert primary.answer(f"lost.{ZONE}", "TXT") == []
-    assert not set(before) & set(primary.answer(ZONE, "DNSKEY"))
+    assert primary.serial(ZONE) == -1
     told = json.loads(keys(primary, "restore", packed))
     assert set(told["restored"]) == {"example.net.", ZONE, OTHER}
     wait_for(lambda: primary.answer(f"lost.{ZONE}", "TXT") == ['"found"'], 30)
