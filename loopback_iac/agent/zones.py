@@ -60,10 +60,7 @@ def check_knot(stage: str, staged: HostSet) -> str | None:
     """
     copy = f"{stage}/knot.conf"
     with open(copy, "w", encoding="utf-8") as stream:
-        text = staged.files[KNOT].text
-        for path in (ZONES, *KNOT_TLS):
-            text = text.replace(path, stage + path)
-        stream.write(text)
+        stream.write(staged.files[KNOT].text.replace(ZONES, stage + ZONES))
     words = ["conf-check", *(["zone-check"] if zones_of(staged) else [])]
     for word in words:
         outcome = run("knotc", "-c", copy, word, timeout_s=LOAD_S)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import shlex
 import shutil
@@ -73,6 +74,12 @@ class Machine:
             target = self.ground / path.lstrip("/")
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(re.sub(r"@\{secret:([^}]+)\}", _secret, file.text))
+            target.chmod(int(file.mode, 8))
+            os.chown(target, 0, self._group(file.group))
+
+    def _group(self, name: str) -> int:
+        lines = (self.image.root / "etc/group").read_text().splitlines()
+        return next(int(line.split(":")[2]) for line in lines if line.split(":")[0] == name)
 
     def words(self, *words: str) -> list[str]:
         """A command on this host."""
