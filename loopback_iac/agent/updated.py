@@ -132,8 +132,9 @@ def _with_serial(declared: str, serial: int) -> str:
 
 
 def _commit(zone: str, steps: Sequence[tuple[str, ...]]) -> None:
+    # refused while somebody else's is open, which is not ours to end
+    _knotc("zone-begin", zone)
     try:
-        _knotc("zone-begin", zone)
         for verb, *words in steps:
             _knotc(verb, zone, *words)
         _knotc("-b", "zone-commit", zone)

@@ -91,6 +91,7 @@ def update(
 
 def served(travel: Hosts, name: str, text: str | None) -> None:
     """Wait until every name server says so."""
+    travel.primary.knotc("zone-notify")  # it would itself, a second later
     wanted = [f'"{text}"'] if text else []
     for server in travel.servers.values():
         wait_for(lambda server=server: server.answer(name, "TXT") == wanted, 30)
@@ -228,6 +229,11 @@ def test_a_top_that_knot_refuses_leaves_the_zone_open_for_updates(travel):
     add = lambda u: u.add("after", 60, "TXT", "text")  # noqa: E731
     assert update(travel.servers["fra1"], add, OWN, OTHER) == "NOERROR"
     served(travel, f"after.{OTHER}", "text")
+    # somebody else's transaction is not ours to end
+    put_top(travel, OTHER, NS={"ttl_s": 300, "values": ["ns1.example.org.", "ns3.example.org."]})
+    assert travel.primary.knotc("zone-begin", OTHER).returncode == 0
+    assert "zone-begin" in seed(travel.primary, OTHER)
+    assert travel.primary.knotc("zone-abort", OTHER).returncode == 0
     path.write_text(whole)
 
 
