@@ -10,7 +10,7 @@ import re
 from typing import NamedTuple
 
 from .refusal import RefusedError
-from .zones import KNOT, NSD, zone_of
+from .zones import ENDED, KNOT, KNOT_TLS, NSD, NSD_TLS, top_of, zone_of
 
 POP = "pop"
 WORKER = "worker"
@@ -54,6 +54,10 @@ _EXACT = {
     "/etc/haproxy/haproxy.cfg": Place("haproxy", (POP,), 0o640, "root", "haproxy"),
     KNOT: Place("knot", (PRIMARY, NAMESERVER, POP), 0o640, "root", "knot"),
     NSD: Place("nsd", (NAMESERVER, POP), 0o640, "root", "nsd"),
+    ENDED: Place("ended", (PRIMARY,)),
+    KNOT_TLS[0]: Place("knot-tls", (PRIMARY,), 0o640, "root", "knot"),
+    KNOT_TLS[1]: Place("knot-tls", (PRIMARY,), 0o640, "root", "knot"),
+    NSD_TLS: Place("nsd-tls", (NAMESERVER, POP), 0o640, "root", "nsd"),
     "/etc/chrony/conf.d/loopback.conf": Place("chrony", (POP,)),
     "/etc/chrony/conf.d/loopback-time.conf": Place("chrony", ROLES),
     "/etc/apt/apt.conf.d/52loopback": Place("apt", ROLES),
@@ -87,7 +91,7 @@ def parse_place(path: str, role: str) -> Place:
         to_router = path.startswith("/etc/wireguard/up-")
         place = Place("tunnel", (POP,) if to_router else BOTH, 0o600)
     if place is None and zone_of(path):
-        place = Place("zone", (PRIMARY,))
+        place = Place("top" if top_of(path) else "zone", (PRIMARY,))
     certificate = _LOGS.fullmatch(path)
     if place is None and certificate:
         place = Place("logs", ROLES, 0o600 if certificate.group(1) == "key" else 0o644)

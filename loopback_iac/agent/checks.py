@@ -17,8 +17,9 @@ from .holes import check_elements, parse_holes
 from .programs import memory_kib, run
 from .refusal import RefusedError
 from .routes import parse_routes
+from .updated import parse_ended, parse_top
 from .watchfile import parse_watch
-from .zones import check_knot
+from .zones import ENDED, check_knot
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -250,6 +251,13 @@ def _check_knot(stage: str, path: str, staged: HostSet) -> None:
         _refuse(path, "knot", complaint)
 
 
+def _check_top(_: str, path: str, staged: HostSet) -> None:
+    try:
+        (parse_ended if path == ENDED else parse_top)(staged.files[path].content)
+    except RefusedError as refused:
+        _refuse(path, "the agent", refused.what)
+
+
 def _check_nsd(stage: str, path: str, _: HostSet) -> None:
     _ask(path, stage, "nsd-checkconf", stage + path)
 
@@ -313,6 +321,8 @@ _CHECKS: dict[str, Callable[[str, str, HostSet], None]] = {
     "backup": _check_backup,
     "knot": _check_knot,
     "nsd": _check_nsd,
+    "top": _check_top,
+    "ended": _check_top,
 }
 
 

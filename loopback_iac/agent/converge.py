@@ -26,6 +26,7 @@ from .reload import do_steps, stop_retired
 from .rotation import check_rotation
 from .sets import differing, place_of, read_set, save_origin, save_set, set_path
 from .state import DRAINING, LIBRARY, RUN, SWAPPING, UNCONFIRMED, alone, changing_state, read_state
+from .updated import check_ended
 
 if TYPE_CHECKING:
     from .bundle import HostSet
@@ -50,6 +51,7 @@ def converge(coming: HostSet, connection: str) -> dict[str, Any]:
         changed = _changed(before, coming)
         if not changed and state["active"] == coming.digest and not state["pending"]:
             return {"changed": [], "state": "active", "drained": False}
+        check_ended(before, coming)
         _check_way_in(changed, coming, connection)
         _check_room(coming, changed)
         _stage_and_check(coming)

@@ -35,6 +35,11 @@ CARRYING = ("haproxy.service", "bird.service")
 _RESTARTED = {kind: DAEMONS[kind] for kind in ("watch", "arbiter", "hold", "logs")} | {
     "chrony": "chrony"
 }
+_OWN_STEPS = ("chrony", "sshd", "blackholes")
+# what is read before the swap, and by nobody afterwards
+_STEPLESS = ("ended",)
+# keys and certificates are read at the start
+_TLS = {"knot-tls": "knot-restart", "nsd-tls": "nsd"}
 _LESSER = {
     "haproxy-restart": "haproxy", "bird-restart": "bird", "tunnel-restart": "tunnel-peers",
     "knot-restart": "knot",
@@ -43,7 +48,7 @@ _ORDER = (
     "sysusers", "units", "tmpfiles", "tunnel-restart", "tunnel-peers", "sysctl", "nftables",
     "routes", "apt", "backup",
     "exporter", "logs", "chrony", "sshd", "haproxy", "haproxy-restart", "bird", "bird-restart",
-    "blackholes", "knot", "knot-restart", "nsd", "zones", "watch", "arbiter", "hold",
+    "blackholes", "knot", "knot-restart", "nsd", "tops", "zones", "watch", "arbiter", "hold",
 )  # fmt: skip
 
 
@@ -67,7 +72,7 @@ def plan_steps(
          is in the configuration no more: nothing is left to load.
     """
     steps: set[Step] = set()
-    zones: list[str] = []
+    zones: dict[str, list[str]] = {"tops": [], "zones": []}
     for path in changed:
         kind = parse_place(path, role).kind
         tunnel = tunnel_of(path)
@@ -81,12 +86,14 @@ def plan_steps(
             steps.add(Step(kind, path.rsplit("/", 1)[1]))
         elif kind == "knot":
             steps |= _knot_steps(path, old, new)
-        elif kind == "zone":
-            zones += [zone_of(path) or ""] if path in new else []
-        elif kind in ("chrony", "sshd", "blackholes") or (path in new and not tunnel):
+        elif kind in _TLS and path in new:
+            steps.add(Step(_TLS[kind]))
+        elif kind in ("top", "zone"):
+            zones[f"{kind}s"] += [zone_of(path) or ""] if path in new else []
+        elif kind in _OWN_STEPS or (path in new and not tunnel and kind not in _STEPLESS):
             steps.add(Step(kind))
-    if zones:  # one wait for all of them: it has to end before the apply is taken back
-        steps.add(Step("zones", " ".join(sorted(zones))))
+    # one wait for all of them: it has to end before the apply is taken back
+    steps |= {Step(kind, " ".join(sorted(names))) for kind, names in zones.items() if names}
     for step in tuple(steps):  # a restart takes everything in that a reload would
         steps -= {Step(_LESSER.get(step.kind, ""), step.name)}
     return sorted(steps, key=lambda step: (_ORDER.index(step.kind), step.name))

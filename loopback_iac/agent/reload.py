@@ -18,6 +18,7 @@ from .programs import active_units, must, run
 from .refusal import RefusedError
 from .routes import Routes, set_routes
 from .state import changing_blackholes
+from .updated import seed_zones
 from .watchfile import read_watch
 from .zones import LOAD_S, load_zones
 
@@ -223,6 +224,7 @@ _DO: dict[str, Callable[[str], None]] = {
     "knot": _knot,
     "knot-restart": lambda _: _restart("knot"),
     "nsd": lambda _: _restart("nsd"),
+    "tops": lambda names: seed_zones(names.split()),
     "zones": lambda names: load_zones(names.split()),
     "watch": lambda _: _restart(DAEMONS["watch"]),
     "arbiter": lambda _: _restart(DAEMONS["arbiter"]),

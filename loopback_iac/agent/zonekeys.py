@@ -1,5 +1,7 @@
 """The keys of zones, carried off the host in a form that only their owner reads, and back.
 
+With them goes what dynamic updates brought: no declaration has it.
+
 Whoever has them can sign for the zones, so they leave Knot's own database in memory only, and the
 host as a CMS message (RFC 5652) for a certificate whose private key was never here.
 """
@@ -18,6 +20,7 @@ from .programs import must, run
 from .refusal import RefusedError
 from .sets import read_set
 from .state import RUN, read_state
+from .updated import seed_zones, updated_zones
 from .zones import LOAD_S, zones_of
 
 if TYPE_CHECKING:
@@ -26,7 +29,13 @@ if TYPE_CHECKING:
 # knotd writes there as its own user; both are in memory
 _KNOT = "/run/knot/loopback-keys"
 _OWN = f"{RUN}/keys"
-_WORDS = ("+backupdir", _KNOT, "+keysonly", "+nozonefile")
+# `quic` is the key of transfers: it is made anew from the declaration, and was seen in backups
+_WORDS = ("+backupdir", _KNOT, "+keysonly", "+nozonefile", "+noquic")
+_UPDATES = f"{_KNOT}/updates"
+_CONTENT = (
+    *("+backupdir", _UPDATES, "+journal", "+nozonefile"),
+    *("+nokaspdb", "+notimers", "+nocatalog", "+noquic"),
+)
 _MOST_BYTES = 64_000_000
 
 
@@ -46,7 +55,7 @@ def encrypted_backup(certificate: bytes, zones: str = "") -> str:
     Out: a CMS message in PEM; `restore_keys` takes it decrypted, with zones or without.
     Raises: RefusedError when the host signs nothing, or openssl does not take the certificate.
     """
-    _signed_zones()
+    _, updated = _signed_zones()
     with _folders():
         if b"PRIVATE KEY" in certificate:
             raise RefusedError(
@@ -54,6 +63,8 @@ def encrypted_backup(certificate: bytes, zones: str = "") -> str:
             )
         _write(f"{_OWN}/reader.pem", certificate)
         _knotc("zone-backup", *_WORDS)
+        if updated:
+            _knotc("zone-backup", *_CONTENT, *updated)
         packed = io.BytesIO()
         with tarfile.open(fileobj=packed, mode="w") as archive:
             archive.add(_KNOT, arcname=".")
@@ -79,11 +90,15 @@ def restore_keys(archive: bytes) -> dict[str, Any]:
     Out: zones that are signed with them, and those that the backup has no key of.
     Raises: RefusedError; the keys are as they were unless Knot itself failed half-way.
     """
-    zones = _signed_zones()
+    zones, updated = _signed_zones()
     with _folders():
         _unpack(archive)
         must("chown", "-R", "knot:knot", _KNOT)
         _knotc("-f", "zone-restore", *_WORDS)
+        if updated and os.path.isdir(_UPDATES):
+            _knotc("-f", "zone-restore", *_CONTENT, *updated)
+        # what the backup does not have yet stands without content, and not at all on a new disk
+        seed_zones(updated)
         for zone in zones:
             _knotc("zone-sign", zone)
         held = {name.removesuffix(".pem") for _, _, names in os.walk(_KNOT) for name in names}
@@ -92,12 +107,13 @@ def restore_keys(archive: bytes) -> dict[str, Any]:
     return {"format": 1, "restored": restored, "kept": sorted({*zones} - {*restored})}
 
 
-def _signed_zones() -> list[str]:
+def _signed_zones() -> tuple[list[str], list[str]]:
+    """All zones, and those that change by update."""
     kept = read_set(read_state()["active"])
     zones = zones_of(kept) if kept else []
     if not zones:
         raise RefusedError("this host signs no zone", fix="ask the hidden primary")
-    return zones
+    return zones, updated_zones(kept) if kept else []
 
 
 @contextlib.contextmanager

@@ -22,8 +22,11 @@ if TYPE_CHECKING:
     from .bundle import HostSet
 
 KNOT, NSD = "/etc/knot/knot.conf", "/etc/nsd/nsd.conf"
+KNOT_TLS = ("/etc/knot/transport.key", "/etc/knot/transport.pem")
+NSD_TLS = "/etc/nsd/transport.pem"
 ZONES = "/etc/loopback/zones"
-_ZONE = re.compile(re.escape(ZONES) + r"/([a-z0-9_][a-z0-9_.-]*\.)zone")
+ENDED = f"{ZONES}/ended"
+_ZONE = re.compile(re.escape(ZONES) + r"/([a-z0-9_][a-z0-9_.-]*\.)(zone|json)")
 _LISTEN = re.compile(r"^ +(?:listen: \[([^]]*)\]|ip-address: (\S+))$", re.MULTILINE)
 # signing all zones anew takes as long as that; the apply's own limit lies above it
 LOAD_S = 100
@@ -35,9 +38,14 @@ _SOA, _IN = 6, 1
 
 
 def zone_of(path: str) -> str | None:
-    """The zone's name, with its final dot, when `path` is a zone file."""
+    """The zone's name, with its final dot, when `path` is a zone file, or a zone's top."""
     found = _ZONE.fullmatch(path)
     return found.group(1) if found else None
+
+
+def top_of(path: str) -> str | None:
+    """The same of the top of a zone that changes by update alone."""
+    return zone_of(path) if path.endswith("json") else None
 
 
 def zones_of(kept: HostSet) -> list[str]:

@@ -49,6 +49,10 @@ Earlier = Annotated[
     list[Path] | None,
     typer.Option("--earlier", help="A zone file that was declared before; repeatable."),
 ]
+Updated = Annotated[
+    list[str] | None,
+    typer.Option("--updated", help="A type that dynamic updates bring; repeatable."),
+]
 TextFile = Annotated[
     Path | None, typer.Option("--textfile", help="Write metrics for Prometheus there.")
 ]
@@ -68,6 +72,7 @@ def check_servers(
     ds: Ds = None,
     signed: Signed = None,
     earlier: Earlier = None,
+    updated: Updated = None,
     textfile: TextFile = None,
     timeout_s: Timeout = 2.0,
     as_json: Json = False,
@@ -88,7 +93,9 @@ def check_servers(
     trusted = tuple(read_ds(text) for text in ds or ())
     probe = Probe(declared, now, _tsig(tsig_file), by, Limits(timeout_s=timeout_s))
     views, theirs = probe_zone(probe, asked, above)
-    report = check_served(Expected(declared, now, trusted, signed, before), views, theirs)
+    brought = tuple(map(_type, updated or ()))
+    expected = Expected(declared, now, trusted, signed, before, brought)
+    report = check_served(expected, views, theirs)
     if textfile is not None:
         _write(textfile, render_metrics(report))
     if as_json:
@@ -129,6 +136,16 @@ def gate_ds(
         _say(gate.findings)
         STDERR.print("gate closed: no DS is to be published yet", style="bold red")
     raise typer.Exit(0 if gate.open else 1)
+
+
+def _type(text: str) -> str:
+    from loopback_iac.dns.rdata import parse_type  # noqa: PLC0415  # loads slowly
+    from loopback_iac.dns.refusal import Refusal  # noqa: PLC0415  # as above
+
+    try:
+        return parse_type(text)
+    except Refusal as cause:
+        refuse(f"--updated: {cause}\n  fix: {cause.fix}", 2)
 
 
 def _tsig(file: str | None) -> Tsig | None:

@@ -340,6 +340,8 @@ class NameServiceArgs(TypedDict):
     """Name of the zone that lists the zones (RFC 9432). Default `catalog.invalid`."""
     responses_per_s: NotRequired[int]
     """Answers in a second to one network of clients and kind of answer. Default 200; 0: any."""
+    transport: NotRequired[str]
+    """How zones come, as the primary says: `tls` (RFC 9103; default) or `tcp`."""
 
 
 class AnycastEdgeArgs(TypedDict):

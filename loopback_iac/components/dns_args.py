@@ -20,6 +20,10 @@ class ZoneArgs(TypedDict):
     """TTL of records in seconds. Default 3600."""
     parent: NotRequired[str]
     """Name under `parents` of the parent that takes its DS records. Default: carried by hand."""
+    updated_by: NotRequired[Sequence[str]]
+    """Names under `updaters`; then only NS are declared, and records come by dynamic update."""
+    update_types: NotRequired[Sequence[str]]
+    """Types that updates may bring: A, AAAA, PTR, SRV, SSHFP, TLSA, TXT. Default TXT alone."""
 
 
 class NameServerArgs(TypedDict):
@@ -59,6 +63,24 @@ class ParentArgs(TypedDict):
     """How long a replaced DS may live in caches; the old key stays as long. Default 86400."""
 
 
+class UpdaterArgs(TypedDict):
+    """A client that changes zones by dynamic update (RFC 2136), such as an ACME client."""
+
+    sources: Sequence[str]
+    """Networks its updates come from; beside name servers nobody else reaches the primary."""
+
+
+class UpdateRef(TypedDict):
+    """What an updater needs: an entry of output `updates`."""
+
+    addresses: Sequence[str]
+    """Addresses of the primary, port 53."""
+    key_name: str
+    """Name of the TSIG key, hmac-sha256."""
+    secret: str
+    """Of that key, in base64 (secret)."""
+
+
 class SigningArgs(TypedDict):
     """Times of keys and signatures; the algorithm is ECDSA P-256, denial is NSEC."""
 
@@ -95,9 +117,15 @@ class HiddenPrimaryArgs(TypedDict):
     """Times of keys and signatures."""
     responses_per_s: NotRequired[int]
     """Answers a second to a client or its network, as each program counts. Default 200; 0: any."""
+    transport: NotRequired[str]
+    """How name servers get zones: `tls` (RFC 9103; default) or `tcp`. Operators come over TCP."""
     parents: NotRequired[Mapping[str, ParentArgs]]
     """Parents of one's own, by name."""
     operators: NotRequired[Mapping[str, TransferOperatorArgs]]
     """Other operators that hold every zone as well, by name: `hetzner`, `ionos`. See DnsZone."""
     baseline: NotRequired[pulumi.Input[HostBaselineArgs]]
     """What every host keeps beside its work: output `baseline` of a HostBaseline."""
+    updaters: NotRequired[Mapping[str, UpdaterArgs]]
+    """Who changes zones by dynamic update, by name. Keys are made here: output `updates`."""
+    ended_zones: NotRequired[Sequence[str]]
+    """Zones of updates that may go, with what they hold: nothing declared brings it back."""

@@ -8,12 +8,18 @@ import pulumi
 
 from loopback_iac.components.boundary import refuse_as_pulumi
 from loopback_iac.components.converge import ConvergedHost, Delivery, Values, describe_host, seal
-from loopback_iac.components.dns_args import HiddenPrimaryArgs
+from loopback_iac.components.dns_args import HiddenPrimaryArgs, UpdateRef
 from loopback_iac.components.dns_zone_args import TransferRef
 from loopback_iac.components.hosts import public_facts
-from loopback_iac.components.zone_keys import given_secret, transfer_keys
+from loopback_iac.components.zone_keys import (
+    given_secret,
+    transfer_keys,
+    transport_keys,
+    update_keys,
+)
 from loopback_iac.dns import parse_primary_zones, render_primary_zones
 from loopback_iac.model import Host, Primary, parse_hosts, parse_primary
+from loopback_iac.model.name_server import TLS, update_key
 from loopback_iac.model.primary import PRIMARY
 from loopback_iac.render import (
     HostFiles,
@@ -22,7 +28,7 @@ from loopback_iac.render import (
     render_primary,
     transfer_secret,
 )
-from loopback_iac.render.primary import DS_KEY
+from loopback_iac.render.primary import DS_KEY, addresses_of, update_secret
 
 
 class PrimaryHost(ConvergedHost):
@@ -56,13 +62,17 @@ class HiddenPrimary(pulumi.ComponentResource):
     """By host: role, address, SSH port, user and host key, and the digest it was converged to."""
     transfers: pulumi.Output[Mapping[str, TransferRef]]
     """By operator (secret): what its secondary zones need, for `transfers` of DnsZone."""
+    updates: pulumi.Output[Mapping[str, UpdateRef]]
+    """By updater (secret): where it sends updates, and its key."""
 
     def __init__(
         self, name: str, args: HiddenPrimaryArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         """Declare the hosts, converge the primary, then one name server after the other."""
         primary = refuse_as_pulumi(lambda: parse_primary(name, args))
-        zones = refuse_as_pulumi(lambda: render_primary_zones(parse_primary_zones(primary)))
+        zones = refuse_as_pulumi(
+            lambda: render_primary_zones(primary, parse_primary_zones(primary))
+        )
         facts = {"name_service": _facts(primary)}
         super().__init__("loopback-iac:index:HiddenPrimary", name, facts, opts)
         late: dict[str, pulumi.Input[Any]] = {PRIMARY: args["host"]}
@@ -80,7 +90,7 @@ class HiddenPrimary(pulumi.ComponentResource):
         known = pulumi.Output.all(**{n: public_facts(ref) for n, ref in late.items()}).apply(
             lambda trees: refuse_as_pulumi(lambda: parse_hosts(name, trees))
         )
-        self.transfers = self._converge(primary, zones, args, known)
+        self.transfers, self.updates = self._converge(primary, zones, args, known)
         self.zones = pulumi.Output.from_input([zone.removesuffix(".") for zone in primary.zones])
         every: dict[str, ConvergedHost] = {PRIMARY: self.primary, **self.server}
         self.hosts = pulumi.Output.all(**{n: describe_host(h) for n, h in every.items()})
@@ -88,6 +98,7 @@ class HiddenPrimary(pulumi.ComponentResource):
             "zones": self.zones,
             "hosts": self.hosts,
             "transfers": self.transfers,
+            "updates": self.updates,
         }
         self.register_outputs(facts | outputs)
 
@@ -97,7 +108,7 @@ class HiddenPrimary(pulumi.ComponentResource):
         zones: Mapping[str, str],
         args: HiddenPrimaryArgs,
         known: pulumi.Output[dict[str, Host]],
-    ) -> pulumi.Output[Mapping[str, TransferRef]]:
+    ) -> tuple[pulumi.Output[Mapping[str, TransferRef]], pulumi.Output[Mapping[str, UpdateRef]]]:
         secret = given_secret(args["transfer_secret"])
         # a name that is not in the program's map would have been refused as it was parsed
         parents = dict(args.get("parents") or {})
@@ -107,22 +118,23 @@ class HiddenPrimary(pulumi.ComponentResource):
         files = known.apply(
             lambda hosts: refuse_as_pulumi(lambda: render_primary(primary, hosts, zones))
         )
+        tls = primary.transport == TLS
+        own = update_keys(secret, *primary.updaters)
+        own |= transport_keys(secret, PRIMARY) if tls else {}
         signed = self.primary.converge(
-            _delivery(primary, files, seal(transfer_keys(secret, *primary.keyed) | ds)), []
+            _delivery(primary, files, seal(transfer_keys(secret, *primary.keyed) | ds | own)), []
         )
         before: list[pulumi.Resource] = [signed]
         for name, server in self.server.items():
             files = known.apply(partial(render_name_server, primary, name))
-            before = [
-                server.converge(
-                    _delivery(primary, files, seal(transfer_keys(secret, name))), before
-                )
-            ]
+            own = transport_keys(secret, server.software) if tls else {}
+            values = seal(transfer_keys(secret, name) | own)
+            before = [server.converge(_delivery(primary, files, values), before)]
         # nobody is sent to a primary that would not let him in yet
-        return pulumi.Output.secret(
-            pulumi.Output.all(known, secret, signed.id).apply(
-                lambda got: _transfers(primary, got[0], got[1])
-            )
+        ready = pulumi.Output.all(known, secret, signed.id)
+        return (
+            pulumi.Output.secret(ready.apply(lambda got: _transfers(primary, got[0], got[1]))),
+            pulumi.Output.secret(ready.apply(lambda got: _updates(primary, got[0], got[1]))),
         )
 
 
@@ -148,17 +160,33 @@ def _transfers(
     return found
 
 
+def _updates(primary: Primary, hosts: Mapping[str, Host], secret: str) -> Mapping[str, UpdateRef]:
+    own = [str(address) for address in addresses_of(hosts[PRIMARY])]
+    return {
+        name: {
+            "addresses": own,
+            "key_name": update_key(name),
+            "secret": update_secret(secret, name),
+        }
+        for name in primary.updaters
+    }
+
+
 def _facts(primary: Primary) -> dict[str, Any]:
     """What policies and the state see; all of it is known in a plan, none of it is a secret."""
     return {
         "zones": {
-            zone.removesuffix("."): {"parent": source.parent, "signed": True}
+            zone.removesuffix("."): {
+                "parent": source.parent,
+                "signed": True,
+                "updated_by": [*source.updated_by],
+            }
             for zone, source in primary.zones.items()
         },
         "servers": {name: server.software for name, server in primary.own_servers.items()},
         "pops": sorted(primary.servers.keys() - primary.own_servers.keys()),
         "signing": primary.signing.model_dump(),
-        "transfers": {"tsig": "hmac-sha256", "tls": False},
+        "transfers": {"tsig": "hmac-sha256", "tls": primary.transport == TLS},
         "operators": {
             name: {"tsig": not operator.tsig_waived_because}
             for name, operator in primary.operators.items()

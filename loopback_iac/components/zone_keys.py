@@ -10,8 +10,10 @@ from loopback_iac.components.boundary import refuse_as_pulumi
 from loopback_iac.components.converge import Values, seal
 from loopback_iac.components.host_args import HostRef
 from loopback_iac.model import Fleet, InputRejected, Problem
-from loopback_iac.model.name_server import transfer_mark
+from loopback_iac.model.name_server import TLS, transfer_mark, update_mark
 from loopback_iac.render import ZONES_FROM, transfer_secret
+from loopback_iac.render.primary import update_secret
+from loopback_iac.render.transport import NEEDED, transport_values
 
 SECRET_LENGTH = 32
 
@@ -21,12 +23,25 @@ def transfer_keys(secret: pulumi.Output[str], *servers: str) -> dict[str, pulumi
     return {transfer_mark(n): secret.apply(partial(transfer_secret, server=n)) for n in servers}
 
 
+def update_keys(secret: pulumi.Output[str], *updaters: str) -> dict[str, pulumi.Input[str]]:
+    """By mark: the key of each updater, made from the primary's secret."""
+    return {update_mark(n): secret.apply(partial(update_secret, updater=n)) for n in updaters}
+
+
+def transport_keys(secret: pulumi.Output[str], who: str) -> dict[str, pulumi.Input[str]]:
+    """By mark: what the primary (`primary`), or a program of name servers, needs for TLS."""
+    made = secret.apply(partial(transport_values, who=who))
+    return {mark: made[mark] for mark in NEEDED[who]}
+
+
 def zone_keys(fleet: Fleet, args: AnycastEdgeArgs, pop: str) -> Values:
     """The key by which a PoP's name server gets zones; nothing where it has none."""
-    if fleet.name_server_at(pop) is None or "name_service" not in args:
+    software, service = fleet.name_server_at(pop), fleet.name_service
+    if software is None or service is None or "name_service" not in args:
         return seal({})
     secret = given_secret(args["name_service"]["transfer_secret"])
-    return seal(transfer_keys(secret, pop))
+    own = transport_keys(secret, software) if service.transport == TLS else {}
+    return seal(transfer_keys(secret, pop) | own)
 
 
 def zones_from(fleet: Fleet, args: AnycastEdgeArgs) -> dict[str, pulumi.Input[HostRef]]:

@@ -7,6 +7,7 @@ from loopback_iac.dns.check_signing import Signing, check_signing
 from loopback_iac.dns.declare import parse_zone
 from loopback_iac.dns.rdata import parse_rdata
 from loopback_iac.dns.render_zonefile import render_zone_file
+from loopback_iac.dns.updated import check_updated_zones, render_top
 from loopback_iac.dns.zone import Zone, make_zone
 from loopback_iac.dns.zonefile import read_zone_file
 from loopback_iac.model import InputRejected, Primary, Problem
@@ -14,6 +15,8 @@ from loopback_iac.model.primary import ZoneSource
 
 # Serial: the signer's. A lost NOTIFY costs ten minutes at most. RFC 1912 2.2, RFC 2308 5.
 SOA_TIMES = "1 600 300 604800 3600"
+# A question for a token that is not there yet may not be remembered for an hour.
+UPDATED_SOA_TIMES = "1 600 300 604800 60"
 Files = Mapping[str, str]
 
 
@@ -33,7 +36,8 @@ def parse_primary_zones(primary: Primary) -> dict[str, Zone]:
     for name, source in primary.zones.items():
         path = f"zones.{name.removesuffix('.')}"
         try:
-            zone = with_soa(parse_source(name, source, path))
+            times_of = UPDATED_SOA_TIMES if source.is_updated else SOA_TIMES
+            zone = with_soa(parse_source(name, source, path), times_of)
         except InputRejected as refused:
             problems += [_below(path, problem) for problem in refused.problems]
             continue
@@ -41,25 +45,31 @@ def parse_primary_zones(primary: Primary) -> dict[str, Zone]:
         # the same for every zone whose SOA has the same times: told once
         lifetimes |= dict.fromkeys(check_signing(zone, signing))
         zones[name] = zone
+    problems += check_updated_zones(primary, zones)
     problems += [_below("signing", problem) for problem in lifetimes]
     if problems:
         raise InputRejected(primary.name, tuple(problems))
     return zones
 
 
-def render_primary_zones(zones: Mapping[str, Zone]) -> dict[str, str]:
-    """Zone file by zone."""
-    return {name: render_zone_file(zone) for name, zone in zones.items()}
+def render_primary_zones(primary: Primary, zones: Mapping[str, Zone]) -> dict[str, str]:
+    """File by zone: all of it, or the top alone of one that changes by update."""
+    return {
+        name: render_top(zone, primary.zones[name].update_types)
+        if primary.zones[name].is_updated
+        else render_zone_file(zone)
+        for name, zone in zones.items()
+    }
 
 
-def with_soa(zone: Zone) -> Zone:
+def with_soa(zone: Zone, times: str = SOA_TIMES) -> Zone:
     """The zone with a SOA: the one it has, or one of the primary's."""
     if zone.rrset(zone.name, "SOA"):
         return zone
     servers = zone.rrset(zone.name, "NS")
     # a zone without any NS is refused for that, and not for its SOA
     first = servers.values()[0] if servers else zone.name
-    wire = parse_rdata("SOA", f"{first} hostmaster.{zone.name} {SOA_TIMES}", zone.name)
+    wire = parse_rdata("SOA", f"{first} hostmaster.{zone.name} {times}", zone.name)
     found = {r.key: (r.ttl_s, r.rdata) for r in zone.rrsets}
     return make_zone(zone.name, zone.default_ttl_s, {**found, (zone.name, "SOA"): (3600, (wire,))})
 

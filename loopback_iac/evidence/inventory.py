@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from loopback_iac.controls.checks.suppliers import suppliers
-from loopback_iac.controls.checks.zones import FOLDER, PRIMARY
+from loopback_iac.controls.checks.zones import PRIMARY, ZONE_FILE
 from loopback_iac.controls.tree import UndecidedError, at
 from loopback_iac.evidence.canonical import canonical, sha256
 from loopback_iac.evidence.results import REGISTER
@@ -134,8 +134,8 @@ def _zone_files(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
         if row["type"] != PRIMARY or not isinstance(files, dict):
             continue
         for path, text in files.items():
-            if path.startswith(FOLDER) and isinstance(text, str):
-                yield _bare(path.removeprefix(FOLDER).removesuffix(".zone")), text
+            if (place := ZONE_FILE.fullmatch(path)) and isinstance(text, str):
+                yield _bare(place[1]), text
 
 
 def _bare(zone: str) -> str:

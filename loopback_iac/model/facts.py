@@ -5,6 +5,7 @@ from datetime import date
 from loopback_iac.model.bgp import Upstream
 from loopback_iac.model.fields import Value
 from loopback_iac.model.fleet import Announcement, Fleet, Pop
+from loopback_iac.model.name_server import TLS
 from loopback_iac.model.origin import Origin
 from loopback_iac.model.timing import checks_per_s
 
@@ -65,7 +66,7 @@ def _name_service(fleet: Fleet) -> dict[str, object]:
         "vip": fleet.name_service.vip,
         "servers": servers,
         "prefixes": [a.name for a in fleet.announcements if a.names],
-        "transfers": {"tsig": "hmac-sha256", "tls": False},
+        "transfers": {"tsig": "hmac-sha256", "tls": fleet.name_service.transport == TLS},
     }
     return {"name_service": facts}
 

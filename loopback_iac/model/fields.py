@@ -235,6 +235,22 @@ def _metrics_sources(networks: tuple[Network, ...]) -> tuple[Network, ...]:
     )
 
 
+def _update_sources(networks: tuple[Network, ...]) -> tuple[Network, ...]:
+    if not networks:
+        refuse(
+            "update-sources-empty",
+            "no update would be let in",
+            "at least one network or address that updates come from",
+            "name where the client runs, for example 198.51.100.0/28",
+        )
+    return _not_everybody(
+        networks,
+        "update-source-too-wide",
+        "shows the hidden primary to everybody",
+        "name the networks or addresses your updates come from",
+    )
+
+
 def _not_everybody(
     networks: tuple[Network, ...], rule: str, harm: str, fix: str
 ) -> tuple[Network, ...]:
@@ -271,6 +287,7 @@ AddressList = Several[AnyAddress]
 NetworkList = Several[AnyNetwork]
 AdminSources = Annotated[NetworkList, AfterValidator(_admin_sources)]
 MetricsSources = Annotated[NetworkList, AfterValidator(_metrics_sources)]
+UpdateSources = Annotated[NetworkList, AfterValidator(_update_sources)]
 Server = Annotated[
     str,
     matching(

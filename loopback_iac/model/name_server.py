@@ -1,11 +1,19 @@
 """Who answers for zones: name servers, which hold what the hidden primary signed."""
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BeforeValidator, Field
 
-from loopback_iac.model.fields import AddressList, Given, Int, Line, Value, refuse
+from loopback_iac.model.fields import (
+    AddressList,
+    Given,
+    Int,
+    Line,
+    UpdateSources,
+    Value,
+    refuse,
+)
 
 _ZONE = re.compile(r"(?:[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)+")
 LONGEST_NAME = 251  # its final dot included: with `zone` behind it, it becomes a name of a file
@@ -35,6 +43,9 @@ ResponseRate = Annotated[Int, Field(ge=0, le=1_000_000)]
 """Answers in a second, as the program counts: NSD per /24 or /64 and kind of answer, Knot per
 address, and multiples of it per network; 0: no limit."""
 Software = Literal["knot", "nsd"]
+TLS: Final = "tls"
+Transport = Literal["tls", "tcp"]
+"""How name servers get zones: RFC 9103, or as RFC 5936 has it, readable to who is in between."""
 
 
 class NameServer(Value):
@@ -56,6 +67,7 @@ class NameService(Value):
     transfer_secret: Given
     catalog: ZoneName = CATALOG
     responses_per_s: ResponseRate = 200
+    transport: Transport = TLS
 
 
 def _key_name(value: object) -> object:
@@ -89,6 +101,27 @@ class TransferOperator(Value):
     def told(self) -> AddressList:
         """Where NOTIFY goes."""
         return self.notify or self.addresses
+
+
+UpdateType = Literal["A", "AAAA", "PTR", "SRV", "SSHFP", "TLSA", "TXT"]
+"""What updates may bring: nothing that hands a name on, or that the signer makes."""
+
+
+class Updater(Value):
+    """A client that changes zones by dynamic update (RFC 2136), such as an ACME client."""
+
+    sources: UpdateSources
+    """Where its updates come from; nobody else of them sees the primary."""
+
+
+def update_key(updater: str) -> str:
+    """Name of the TSIG key of one updater."""
+    return f"loopback-update-{updater}"
+
+
+def update_mark(updater: str) -> str:
+    """The mark that stands for that key's secret."""
+    return f"update-{updater}"
 
 
 def transfer_key(server: str) -> str:

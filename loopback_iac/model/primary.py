@@ -10,22 +10,32 @@ from loopback_iac.model.fields import (
     AdminSources,
     Given,
     Int,
+    LineList,
+    Several,
     Value,
 )
 from loopback_iac.model.name_server import (
     CATALOG,
+    TLS,
     NameServer,
     ResponseRate,
     TransferOperator,
+    Transport,
+    Updater,
+    UpdateType,
     ZoneName,
     transfer_key,
 )
 from loopback_iac.model.problem import InputRejected, Problem
 from loopback_iac.model.structure import check_name, collect, plain
+from loopback_iac.model.zone_updates import check_updates
 
 DAY_S = 86_400
 PRIMARY = "primary"
 """What the primary's own host is called among hosts; no name server may be."""
+
+
+EndedZones = Several[ZoneName]
 
 
 class SigningTimes(Value):
@@ -60,6 +70,14 @@ class ZoneSource(Value):
     """Instead of records: a zone file."""
     parent: str | None = None
     """Name of a parent that takes its DS."""
+    updated_by: LineList = ()
+    """Names of updaters; then records come by update alone, and no file of ours has them."""
+    update_types: Several[UpdateType] = ("TXT",)
+
+    @property
+    def is_updated(self) -> bool:
+        """Whether what it holds is not declared."""
+        return bool(self.updated_by)
 
 
 class Primary(Value):
@@ -75,8 +93,13 @@ class Primary(Value):
     signing: SigningTimes = SigningTimes()
     responses_per_s: ResponseRate = 200
     baseline: Given = False
+    transport: Transport = TLS
+    """To one's own name servers; operators come over TCP, since none of them speaks TLS."""
     parents: dict[str, Parent] = Field(default_factory=dict)
     operators: dict[str, TransferOperator] = Field(default_factory=dict)
+    updaters: dict[str, Updater] = Field(default_factory=dict)
+    ended_zones: EndedZones = ()
+    """Zones of updates that may go with what they hold, which nothing else has."""
 
     def key_of(self, name: str) -> str:
         """What the TSIG key of a name server or operator is called."""
@@ -105,12 +128,15 @@ class _Rest(Value):
     signing: SigningTimes = SigningTimes()
     responses_per_s: ResponseRate = 200
     baseline: Given = False
+    transport: Transport = TLS
+    ended_zones: EndedZones = ()
 
 
 _MAPS: dict[str, type[Value]] = {
     "zones": ZoneSource, "servers": NameServer, "parents": Parent, "operators": TransferOperator,
+    "updaters": Updater,
 }  # fmt: skip
-_OPTIONAL = ("parents", "operators")
+_OPTIONAL = ("parents", "operators", "updaters")
 
 
 class _Named(Value):
@@ -131,6 +157,7 @@ def parse_primary(name: str, tree: Mapping[str, object]) -> Primary:
     problems += _check_parents(parts)
     problems += _check_servers(parts)
     problems += _check_operators(parts["operators"], parts["servers"])
+    problems += check_updates(parts, settings.ended_zones if settings else ())
     if settings is not None and settings.catalog in parts["zones"]:
         got = f"{settings.catalog} is the catalog, which the primary makes itself"
         fix = "call the catalog otherwise, or leave it as it is"
@@ -229,10 +256,11 @@ def _check_servers(parts: Mapping[str, Mapping[str, Any]]) -> list[Problem]:
     ]
     # what the primary calls a parent's key and its two ends
     taken = {f"{word}-{name}" for name in parents for word in ("ds", "parent", "look")}
+    taken |= {f"update-{name}" for name in parts["updaters"]}
     for section, names in (("servers", servers), ("operators", operators)):
         for name in sorted(taken & names.keys()):
             fix = "give it another name"
-            got = f"{name!r} is what a parent's key or address is called on the primary"
+            got = f"{name!r} is what the key or address of another is called on the primary"
             found.append(Problem(f"{section}.{name}", got, "", fix, "server-name-taken"))
     if PRIMARY in servers:
         fix = "give the name server another name"

@@ -5,12 +5,19 @@ from dataclasses import dataclass
 
 from loopback_iac.model import Fleet, Host, InputRejected, Primary
 from loopback_iac.model.fields import Address
-from loopback_iac.model.name_server import Software, transfer_key, transfer_mark
+from loopback_iac.model.name_server import (
+    TLS,
+    Software,
+    Transport,
+    transfer_key,
+    transfer_mark,
+)
 from loopback_iac.model.primary import PRIMARY
 from loopback_iac.render.files import File, HostFiles, secret_mark
 from loopback_iac.render.packages import packages_of
 from loopback_iac.render.primary import UNITS, addresses_of, check_shared, shared
 from loopback_iac.render.text import render_text
+from loopback_iac.render.transport import CERTIFICATE_PATH, NAME, PIN, PORT, render_trust
 
 CONFIGURATION = {"knot": "/etc/knot/knot.conf", "nsd": "/etc/nsd/nsd.conf"}
 STATE = {"knot": "/var/lib/knot", "nsd": "/var/lib/nsd"}
@@ -31,6 +38,7 @@ class _Told:
     primary: Host
     catalog: str
     responses_per_s: int
+    transport: Transport
     watched: bool = False
     """Whether the health gate of the same host asks it, and for its list of zones as well."""
 
@@ -49,6 +57,7 @@ def render_name_server(primary: Primary, name: str, hosts: Mapping[str, Host]) -
         primary=hosts[PRIMARY],
         catalog=primary.catalog,
         responses_per_s=primary.responses_per_s,
+        transport=primary.transport,
     )
     return HostFiles(files=_render(told), packages=packages_of(server.software))
 
@@ -82,6 +91,7 @@ def render_pop_name_server(fleet: Fleet, pop: str, hosts: Mapping[str, Host]) ->
             primary=hosts[ZONES_FROM],
             catalog=service.catalog,
             responses_per_s=service.responses_per_s,
+            transport=service.transport,
             watched=True,
         )
     )
@@ -90,6 +100,7 @@ def render_pop_name_server(fleet: Fleet, pop: str, hosts: Mapping[str, Host]) ->
 def _render(told: _Told) -> dict[str, File]:
     software = told.software
     via, theirs = shared(told.own, told.primary)
+    encrypted = told.transport == TLS
     # who says its own address as well means it once: NSD would not start
     listen = tuple(dict.fromkeys(told.listen))
     values = {
@@ -101,16 +112,21 @@ def _render(told: _Told) -> dict[str, File]:
         "catalog": told.catalog,
         "responses_per_s": told.responses_per_s,
         "watched": (told.own.address,) if told.watched else (),
+        "tls_port": PORT if encrypted else 0,
     }
     if software == "knot":
         bound = [f"{address}@53" for address in listen]
         own = listen if told.watched else ()
-        text = render_text("knot-secondary.conf", listen=bound, via=via, own=own, **values)
+        values |= {"pin": secret_mark(PIN), "own": own}
+        text = render_text("knot-secondary.conf", listen=bound, via=via, **values)
     else:
+        values |= {"certificate_file": CERTIFICATE_PATH[software], "certificate_name": NAME}
         text = render_text("nsd.conf", listen=listen, via=via, run=NSD_RUN, **values)
     return {
         CONFIGURATION[software]: File(text, "0640", group=software),
         f"{UNITS}/{software}.service.d/loopback.conf": File(
             render_text("name-server.drop-in", ask=ASK[software])
         ),
+        # Knot knows the primary by the digest in its configuration
+        **(render_trust(software) if encrypted and software == "nsd" else {}),
     }

@@ -4,17 +4,27 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses
 from typing import NamedTuple
 
 from loopback_iac.model import Host, InputRejected, Problem
-from loopback_iac.model.fields import Address
-from loopback_iac.model.name_server import TransferOperator, transfer_key, transfer_mark
-from loopback_iac.model.primary import PRIMARY, Primary
+from loopback_iac.model.fields import Address, Network
+from loopback_iac.model.name_server import (
+    TLS,
+    TransferOperator,
+    transfer_key,
+    transfer_mark,
+    update_key,
+    update_mark,
+)
+from loopback_iac.model.primary import PRIMARY, Primary, ZoneSource
 from loopback_iac.render.files import File, HostFiles, secret_mark
 from loopback_iac.render.packages import packages_of
 from loopback_iac.render.text import render_text
+from loopback_iac.render.transport import CERTIFICATE_PATH, KEY_PATH, PORT, render_transport_key
 
 ZONES = "/etc/loopback/zones"
+ENDED = f"{ZONES}/ended"
 STATE = "/var/lib/knot"
 UNITS = "/etc/systemd/system"
 DS_KEY = "loopback-ds"
@@ -34,11 +44,18 @@ class Peer(NamedTuple):
     told: tuple[Address, ...]
     """Where NOTIFY goes."""
     via: tuple[Address, ...]
+    encrypted: bool = False
+    """Whether it has to come over TLS."""
+
+    @property
+    def port(self) -> int:
+        """Where it comes."""
+        return PORT if self.encrypted else 53
 
 
-def zone_path(zone: str) -> str:
-    """Where a zone's file stands on the primary."""
-    return f"{ZONES}/{zone}zone"
+def zone_path(zone: str, source: ZoneSource) -> str:
+    """Where a zone's file stands on the primary; of one that changes by update, its top."""
+    return f"{ZONES}/{zone}{'json' if source.is_updated else 'zone'}"
 
 
 def transfer_secret(secret: str, server: str) -> str:
@@ -47,8 +64,20 @@ def transfer_secret(secret: str, server: str) -> str:
     Out: base64 of 32 octets; the fleet's secret cannot be made from it.
     Sources: RFC 8945 6 (HMAC-SHA-256 and the length of its key).
     """
-    words = f"loopback transfer {server}".encode()
-    return base64.b64encode(hmac.new(secret.encode(), words, hashlib.sha256).digest()).decode()
+    return _derived(secret, f"loopback transfer {server}")
+
+
+def update_secret(secret: str, updater: str) -> str:
+    """The TSIG secret of one updater, made from the fleet's.
+
+    Out: as `transfer_secret`.
+    """
+    return _derived(secret, f"loopback update {updater}")
+
+
+def _derived(secret: str, words: str) -> str:
+    made = hmac.new(secret.encode(), words.encode(), hashlib.sha256).digest()
+    return base64.b64encode(made).decode()
 
 
 def render_primary(
@@ -65,7 +94,9 @@ def render_primary(
         "/etc/knot/knot.conf": File(text, "0640", group="knot"),
         "/etc/loopback/nftables.conf": File(_render_guard(primary, [*peers, *operators])),
         f"{UNITS}/loopback-nftables.service": File(render_text("loopback-nftables.service")),
-        **{zone_path(zone): File(zones[zone]) for zone in primary.zones},
+        **{zone_path(name, z): File(zones[name]) for name, z in primary.zones.items()},
+        **_render_ended(primary),
+        **(render_transport_key() if primary.transport == TLS else {}),
     }
     return HostFiles(files=dict(sorted(files.items())), packages=packages_of("primary"))
 
@@ -87,7 +118,10 @@ def _render_knot(
     return render_text(
         "knot-primary.conf",
         name=primary.name,
-        listen=[f"{address}@53" for address in addresses_of(hosts[PRIMARY])],
+        listen=addresses_of(hosts[PRIMARY]),
+        tls_port=PORT if primary.transport == TLS else 0,
+        key_file=KEY_PATH,
+        certificate_file=CERTIFICATE_PATH["knot"],
         state=STATE,
         zone_folder=ZONES,
         peers=peers,
@@ -103,12 +137,31 @@ def _render_knot(
         zones=[
             {
                 "name": zone,
-                "file": zone_path(zone).rsplit("/", 1)[1],
+                "file": "" if source.is_updated else zone_path(zone, source).rsplit("/", 1)[1],
                 "policy": f"signed-{source.parent}" if source.parent else None,
+                "updates": [f"update-{name}-{zone}" for name in source.updated_by],
             }
             for zone, source in primary.zones.items()
         ],
+        updaters=[
+            {
+                "key": update_key(name),
+                "secret": secret_mark(update_mark(name)),
+                "zones": [z for z, source in primary.zones.items() if name in source.updated_by],
+                "sources": updater.sources,
+                "name": name,
+            }
+            for name, updater in primary.updaters.items()
+        ],
+        types={zone: source.update_types for zone, source in primary.zones.items()},
     )
+
+
+def _render_ended(primary: Primary) -> dict[str, File]:
+    """The agent lets no zone of updates go that is not named here: no file has what it holds."""
+    if not primary.ended_zones:
+        return {}
+    return {ENDED: File("".join(f"{zone}\n" for zone in sorted(primary.ended_zones)))}
 
 
 def _render_guard(primary: Primary, peers: list[Peer]) -> str:
@@ -116,11 +169,32 @@ def _render_guard(primary: Primary, peers: list[Peer]) -> str:
         "nftables-primary.conf",
         name=primary.name,
         families=[
-            {"ip": "ip" if family == 4 else "ip6", "servers": found}
+            {"ip": "ip" if family == 4 else "ip6", "servers": found, "port": port}
             for family in (4, 6)
-            if (found := sorted({a for p in peers for a in p.addresses if a.version == family}))
+            for port in sorted({53} | {p.port for p in peers})
+            if (found := _sources(peers, family, port))
+        ],
+        ports=sorted({53} | {p.port for p in peers}),
+        updaters=[
+            {"ip": "ip" if family == 4 else "ip6", "sources": networks}
+            for family, networks in _networks(primary).items()
+            if networks
         ],
     )
+
+
+def _networks(primary: Primary) -> dict[int, list[Network]]:
+    """Where updates come from, by family; nft takes no network twice."""
+    given = [n for updater in primary.updaters.values() for n in updater.sources]
+    return {
+        4: [*collapse_addresses(n for n in given if isinstance(n, IPv4Network))],
+        6: [*collapse_addresses(n for n in given if isinstance(n, IPv6Network))],
+    }
+
+
+def _sources(peers: list[Peer], family: int, port: int) -> list[Address]:
+    found = {a for p in peers if p.port == port for a in p.addresses if a.version == family}
+    return sorted(found)
 
 
 def addresses_of(host: Host) -> tuple[Address, ...]:
@@ -153,7 +227,8 @@ def _peers(primary: Primary, hosts: Mapping[str, Host]) -> list[Peer]:
         via, theirs = shared(hosts[PRIMARY], hosts[name])
         problems += check_shared(f"servers.{name}.host", via)
         key, secret = transfer_key(name), secret_mark(transfer_mark(name))
-        found.append(Peer(name, key, secret, theirs, theirs, via))
+        encrypted = primary.transport == TLS
+        found.append(Peer(name, key, secret, theirs, theirs, via, encrypted))
     if problems:
         raise InputRejected(primary.name, tuple(problems))
     return found

@@ -9,6 +9,7 @@ from loopback_iac.components import BareMetalHost, HiddenPrimary, HostBaseline
 config = pulumi.Config()
 machines = config.require_object("machines")  # name -> address, host key, who owns it
 servers = config.require_object("servers")  # name -> software, and the name of its machine if other
+updated = config.get_object("updated") or {}  # zone -> its NS, and who changes it by update
 folder = Path(__file__).parent / (config.get("zones") or "zones")
 
 
@@ -39,6 +40,13 @@ def kept() -> dict:
     return {"baseline": made.baseline}
 
 
+def tokens(told: dict) -> dict:
+    """A zone without a file: what is in it comes by dynamic update."""
+    return {"updated_by": told["by"], "records": {"@": {"NS": told["ns"]}}}
+
+
+# example.net.zone is the zone example.net
+zones = {file.stem: {"text": file.read_text()} for file in folder.glob("*.zone")}
 dns = HiddenPrimary(
     "dns",
     {
@@ -47,10 +55,12 @@ dns = HiddenPrimary(
         "transfer_secret": config.require_secret("transferSecret"),
         "signing": config.get_object("signing") or {},
         "servers": {name: server(name) for name in servers},
-        # example.net.zone is the zone example.net
-        "zones": {file.stem: {"text": file.read_text()} for file in folder.glob("*.zone")},
+        "zones": zones | {name: tokens(told) for name, told in updated.items()},
+        "updaters": config.get_object("updaters") or {},
+        "ended_zones": config.get_object("endedZones") or [],
         **kept(),
     },
 )
 pulumi.export("zones", dns.zones)
 pulumi.export("hosts", dns.hosts)
+pulumi.export("updates", dns.updates)  # secret: where an updater sends, and its key

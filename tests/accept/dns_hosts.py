@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import shlex
 import shutil
@@ -17,6 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from loopback_iac.render import transfer_secret
+from loopback_iac.render.primary import update_secret
+from loopback_iac.render.transport import transport_values
 from tests.accept.network import Namespace, cable, namespaces, wait_for
 from tests.golden import primaries
 
@@ -71,6 +74,12 @@ class Machine:
             target = self.ground / path.lstrip("/")
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(re.sub(r"@\{secret:([^}]+)\}", _secret, file.text))
+            target.chmod(int(file.mode, 8))
+            os.chown(target, 0, self._group(file.group))
+
+    def _group(self, name: str) -> int:
+        lines = (self.image.root / "etc/group").read_text().splitlines()
+        return next(int(line.split(":")[2]) for line in lines if line.split(":")[0] == name)
 
     def words(self, *words: str) -> list[str]:
         """A command on this host."""
@@ -125,10 +134,14 @@ class Machine:
 
 def _secret(mark: re.Match[str]) -> str:
     name = mark.group(1)
+    if name.startswith("transport-"):
+        return (transport_values(SECRET, "primary") | transport_values(SECRET, "knot"))[name]
     if name.startswith("tsig-"):
         return transfer_secret(SECRET, name.removeprefix("tsig-"))
     if name.startswith("md5-"):
         return MD5
+    if name.startswith("update-"):
+        return update_secret(SECRET, name.removeprefix("update-"))
     assert name.startswith("loopback-ds")
     return DS_SECRET
 
@@ -175,7 +188,7 @@ def hosts(image: Image, ground: Path, case: primaries.Case) -> Iterator[Hosts]:
         primary = made.pop("primary")
         for name, server in made.items():
             _connect(primary, server, case)
-            for address in case.primary["servers"][name]["addresses"]:
+            for address in case.primary["servers"][name].get("addresses", ()):
                 server.space.ip(f"addr add {address} dev lo")
             server.prepare()
             server.put(rendered[name])

@@ -110,11 +110,14 @@ def axfr(travel: Hosts, asker: str, **key: object) -> dict[str, object]:
 
 def test_a_transfer_needs_the_key_of_whoever_asks(travel):
     own = ["loopback-fra1", transfer_secret(SECRET, "fra1")]
-    assert len(axfr(travel, "fra1", key=own)["answer"]) > 20
-    assert "error" in axfr(travel, "fra1")
-    assert "error" in axfr(travel, "fra1", key=[own[0], transfer_secret("wrong", "fra1")])
+    assert len(axfr(travel, "fra1", tls=True, key=own)["answer"]) > 20
+    assert "error" in axfr(travel, "fra1", tls=True)
+    wrong = [own[0], transfer_secret("wrong", "fra1")]
+    assert "error" in axfr(travel, "fra1", tls=True, key=wrong)
     # the key of one name server in the hands of another
-    assert "error" in axfr(travel, "par1", key=own)
+    assert "error" in axfr(travel, "par1", tls=True, key=own)
+    # the right key, in clear
+    assert axfr(travel, "fra1", key=own)["error"].startswith("TransferError")
     # nobody transfers from a name server, whatever key he has
     for server in travel.servers.values():
         assert "error" in server.ask(ZONE, "AXFR", server.address, transfer=True, key=own)

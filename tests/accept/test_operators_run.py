@@ -220,7 +220,7 @@ def primary_of(records: dict[str, Any]) -> tuple[Any, dict[str, str]]:
             "zones": {"example.net": {"records": records}},
         },
     )
-    return primary, render_primary_zones(parse_primary_zones(primary))
+    return primary, render_primary_zones(primary, parse_primary_zones(primary))
 
 
 def put(machine: Machine, records: dict[str, Any]) -> None:

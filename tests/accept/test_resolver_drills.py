@@ -106,7 +106,7 @@ def test_a_frozen_server_is_named_and_still_valid(tree):
 def as_file(tree):
     """The signed zone as the primary hands it out."""
     key = ["loopback-par1", transfer_secret(SECRET, "par1")]
-    told = tree.servers["par1"].ask(ZONE, "AXFR", PRIMARY, transfer=True, key=key)
+    told = tree.servers["par1"].ask(ZONE, "AXFR", PRIMARY, transfer=True, tls=True, key=key)
     return "\n".join(told["answer"]) + "\n"
 
 

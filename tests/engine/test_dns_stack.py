@@ -36,4 +36,4 @@ def test_a_wrong_record_is_refused_by_file_and_line(tmp_path):
     assert not result.ok
     said = "".join(entry.message for entry in result.diagnostics)
     assert "203.0.113.300" in said
-    assert "example.net.:10" in said
+    assert "example.net.:12" in said

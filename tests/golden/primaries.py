@@ -49,7 +49,7 @@ def names(*, rejected: bool) -> list[str]:
 def render(case: Case) -> dict[str, HostFiles]:
     """The primary's files and those of every name server, as the real program makes them."""
     primary = parse_primary(NAME, case.primary)
-    zones = render_primary_zones(parse_primary_zones(primary))
+    zones = render_primary_zones(primary, parse_primary_zones(primary))
     hosts = parse_hosts(NAME, case.hosts)
     found = {"primary": render_primary(primary, hosts, zones)}
     return found | {name: render_name_server(primary, name, hosts) for name in primary.own_servers}
@@ -61,5 +61,5 @@ def texts(case: Case) -> dict[str, str]:
         host + path: file.text
         for host, files in render(case).items()
         for path, file in files.files.items()
-        if not path.endswith(".service")
+        if not path.endswith((".service", ".pem", ".key"))
     }

@@ -68,6 +68,7 @@ PAIRS = [
     (dns_args.NameServerArgs, name_server.NameServer),
     (dns_args.ParentArgs, primary.Parent),
     (dns_args.TransferOperatorArgs, name_server.TransferOperator),
+    (dns_args.UpdaterArgs, name_server.Updater),
     (dns_args.SigningArgs, primary.SigningTimes),
     (baseline_args.LogSinkArgs, baseline.LogSink),
     (baseline_args.LogsArgs, baseline.Logs),
@@ -113,5 +114,6 @@ def test_every_args_class_is_paired():
     assert classes == {typed for typed, _ in PAIRS} | {
         args.AnycastEdgeArgs,
         dns_args.HiddenPrimaryArgs,
+        dns_args.UpdateRef,  # made here, read by whoever updates
         dns_zone_args.TransferRef,  # made by one component, read by another
     }

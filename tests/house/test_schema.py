@@ -92,6 +92,7 @@ PYTHON_NAMES = {
         "hosts",
         "pops",
         "transfers",
+        "updates",
         "vips",
         "zones",
     )

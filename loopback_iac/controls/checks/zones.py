@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 PRIMARY = next(kind for kind in CONVERGED if kind.endswith(":PrimaryHost"))
 KNOT = "/etc/knot/knot.conf"
-FOLDER = "/etc/loopback/zones/"
+ZONE_FILE = re.compile(r"/etc/loopback/zones/([^/]+\.)(zone|json)")
 DNSSEC = "cloudflare:index/zoneDnssec:ZoneDnssec"
 # IANA's registry of DNSSEC algorithms, as RFC 9904 has it; names as Knot writes them
 ALGORITHMS = {
@@ -55,7 +56,7 @@ def check_algorithms(stack: Stack, settings: Mapping[str, Any]) -> Iterator[Find
 @CHECKS.stack("DNS-03")
 def check_names(stack: Stack, settings: Mapping[str, Any]) -> Iterator[Finding]:
     """Name servers are named under several top-level domains, not all inside the zone itself."""
-    for primary, zone in _zones(stack):
+    for primary, zone in _zones(stack, updated=True):
         if isinstance(zone, Finding):
             yield zone
             continue
@@ -109,21 +110,29 @@ def check_mail(stack: Stack, _: Mapping[str, Any]) -> Iterator[Finding]:
             yield passed(primary, subject)
 
 
-def _zones(stack: Stack) -> Iterator[tuple[Resource, Zone | Finding]]:
+def _zones(stack: Stack, *, updated: bool = False) -> Iterator[tuple[Resource, Zone | Finding]]:
+    """In: `updated`, also those that change by update: of them SOA and NS are declared alone."""
     for primary in stack.of(PRIMARY):
         files = at(primary.facts, "files")
         if files is UNKNOWN or files is ABSENT:
             yield primary, unsure(primary, [f"zones of {primary.name}"])
             continue
         for path in sorted(files):
-            if not str(path).startswith(FOLDER):
+            place = ZONE_FILE.fullmatch(str(path))
+            if place is None or (place[2] == "json" and not updated):
                 continue
-            text = at(files, path)
-            name = str(path).removeprefix(FOLDER).removesuffix("zone")
+            text, name = at(files, path), place[1]
             if isinstance(text, str):
-                yield primary, _read(text, name)
+                yield primary, _read(_top(text) if place[2] == "json" else text, name)
             else:
                 yield primary, unsure(primary, [f"zone {name}"], f"zone {name}")
+
+
+def _top(text: str) -> str:
+    """SOA and NS of a zone that changes by update, as lines of a zone file."""
+    tree = json.loads(text)
+    lines = [f"@ {kind} {value}" for kind in ("SOA", "NS") for value in tree[kind]["values"]]
+    return "".join(f"{line}\n" for line in ["$TTL 3600", *lines])
 
 
 @lru_cache(maxsize=256)

@@ -8,7 +8,7 @@ from loopback_iac.dns import names
 from loopback_iac.dns.check_structure import SIGNERS, soa_times
 from loopback_iac.dns.served.check_parent import check_cds, check_ds, check_parent, parent_ds
 from loopback_iac.dns.served.check_server import Sighting, look_at
-from loopback_iac.dns.served.judge import Measure
+from loopback_iac.dns.served.judge import Measure, shown_values
 from loopback_iac.dns.served.rules import (
     DIVERGED,
     EQUAL,
@@ -46,6 +46,8 @@ class Expected(NamedTuple):
     """None: it is when any server, or the parent, says so."""
     earlier: tuple[tuple[str, Zone], ...] = ()
     """States that the zone had, each with its title."""
+    updated: tuple[str, ...] = ()
+    """Types that dynamic updates bring; of them servers are held to each other."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ def check_served(
     sightings = []
     for view in views:
         keys = None if trust.keys is None else trust.keys[place_of(view)]
-        sightings.append(look_at(view, Measure(zone, keys, now)))
+        sightings.append(look_at(view, Measure(zone, keys, now, updated=expected.updated)))
     newest = _newest(sightings)
     for view, sight in zip(views, sightings, strict=True):
         found += sight.findings
@@ -116,6 +118,7 @@ def check_served(
             found += _check_life(zone, view, sight)
         found += _check_serial(view, sight, newest, zone.name)
     found += _check_key_sets(zone.name, views, sightings, trust, newest)
+    found += _check_updated(views, sightings, newest)
     merged = tuple(sorted(_merged(found)))
     verdicts = tuple(
         _verdict(expected, view, sight, merged)
@@ -185,6 +188,32 @@ def _check_key_sets(
             got = f"{len(trust.sets[place])} keys, {len(trust.sets[place] ^ most)} unlike others'"
             where = str(server), server.place
             yield Finding(*where, "dnskey-differs", zone, "DNSKEY", got, "one set everywhere")
+
+
+def _check_updated(
+    views: Sequence[View], sights: Sequence[Sighting], newest: int | None
+) -> Iterator[Finding]:
+    """What nobody declared can only be held to what others have of the same serial."""
+    seen = [
+        (view.server, sight.updated)
+        for view, sight in zip(views, sights, strict=True)
+        if sight.updated is not None and newest in sight.serials.values()
+    ]
+    held = [content for _, content in seen]
+    most = max(held, key=held.count, default={})
+    alone = held.count(most) > len(held) / 2
+    for server, content in seen:
+        other = most if alone else next((one for one in held if one != content), content)
+        differing = [k for k in content.keys() | other.keys() if content.get(k) != other.get(k)]
+        if differing:
+            key = min(differing)
+            got, need = (_told(key, one.get(key)) for one in (content, other))
+            where = str(server), server.place, "updated-differs"
+            yield Finding(*where, *key, got, f"{need}, as another of this serial has it")
+
+
+def _told(key: Key, found: tuple[int, tuple[bytes, ...]] | None) -> str:
+    return f"TTL {found[0]}: {shown_values(key[1], found[1])}" if found else "nothing"
 
 
 def _verdict(

@@ -51,6 +51,8 @@ class Sighting:
     signatures: int = 0
     first: tuple[int, Key] | None = None
     content: Content | None = None
+    updated: Content | None = None
+    """What dynamic updates brought; None: nobody looked for what is not declared."""
 
     @property
     def now(self) -> int:
@@ -83,6 +85,11 @@ class Sighting:
         key = self.measure.zone.name, "SOA"
         if keys is None or not keys.check(*key, soa, self.now).is_altered:
             self.sealed_serials.add(serial)
+
+    def bring(self, key: Key, found: Served) -> None:
+        """Remember what came by update."""
+        if self.updated is not None and key[1] in self.measure.updated:
+            self.updated[key] = found.ttl_s, found.rdata
 
     def sealed(self, key: Key, seal: Seal) -> None:
         """Remember how long a signature holds."""
@@ -192,7 +199,9 @@ def _look_at_transfer(sight: Sighting, records: tuple[Record, ...]) -> None:
     sight.extra = TRANSFER
     sight.content = {}
     whole = replace(measure, served_cuts=_cuts(measure, found))
+    sight.updated = {}
     for key, served in sorted(found.items()):
+        sight.bring(key, served)
         lacks, seal = judge_served(whole, key, served)
         sight.sealed(key, seal)
         if seal.wildcard:  # a wildcard's data is made for answers and stands nowhere
@@ -234,7 +243,11 @@ def _look_at_walk(sight: Sighting) -> None:
             sight.unknown.append(f"records that nobody declared: {why}")
         return
     sight.extra = WALK
+    sight.updated = {}
     for key, reply in sorted(walk.items()):
+        found = read_answer(reply, key)
+        if isinstance(found, Served):
+            sight.bring(key, found)
         sight.tell(WALK, key, judge_reply(sight.measure, key, reply)[0])
 
 

@@ -51,6 +51,8 @@ class Measure:
     now: int
     served_cuts: frozenset[str] | None = None
     """Delegations of the zone as it is served; None: those declared."""
+    updated: tuple[str, ...] = ()
+    """Types that dynamic updates bring: what there is of them nobody declared."""
 
     @property
     def cuts(self) -> frozenset[str]:
@@ -84,7 +86,7 @@ def judge_reply(measure: Measure, key: Key, reply: Reply | None) -> tuple[list[L
 def judge_served(measure: Measure, key: Key, found: Served) -> tuple[list[Lack], Seal]:
     """What an RRset breaks, and what its signatures came to."""
     lacks, seal = _sealed(measure, key, found)
-    return [*lacks, *_differences(measure.zone, key, found)], seal
+    return [*lacks, *_differences(measure, key, found)], seal
 
 
 def _sealed(
@@ -110,7 +112,7 @@ def _judge_referral(measure: Measure, key: Key, cut: str, reply: Message) -> lis
     found = group_records(reply.authority)
     lacks = _missing(measure, key, f"a delegation of {cut}")
     if key == (cut, "NS"):
-        lacks += _differences(measure.zone, key, found[key])
+        lacks += _differences(measure, key, found[key])
     if measure.keys is not None:
         lacks += _as_lacks(measure, prove_delegation(found, cut, measure.keys, measure.now))
     return lacks
@@ -135,10 +137,11 @@ def _missing(measure: Measure, key: Key, got: str) -> list[Lack]:
     return [Lack("rrset-missing", got, shown(declared))] if declared else []
 
 
-def _differences(zone: Zone, key: Key, found: Served) -> Iterator[Lack]:
-    declared, kind = zone.rrset(*key), key[1]
+def _differences(measure: Measure, key: Key, found: Served) -> Iterator[Lack]:
+    zone, kind = measure.zone, key[1]
+    declared = zone.rrset(*key)
     if declared is None:
-        if kind not in SIGNERS and key != (zone.name, "SOA"):
+        if kind not in (*SIGNERS, *measure.updated) and key != (zone.name, "SOA"):
             yield Lack("rrset-extra", shown_values(kind, found.rdata), "nothing")
         return
     same = declared.rdata == found.rdata

@@ -25,6 +25,7 @@ RULES = {
     "rrset-extra": Rule(DIVERGED, "what is served is declared, or the signer's"),
     "rrset-values": Rule(DIVERGED, "values are those declared"),
     "rrset-ttl": Rule(DIVERGED, "the TTL is the one declared"),
+    "updated-differs": Rule(DIVERGED, "what updates brought is alike on servers of one serial"),
     "serial-behind": Rule(LAGGING, "the serial is the newest that any server has (RFC 1982)"),
     "udp-silent": Rule(UNREACHABLE, "UDP is answered with authority"),
     "tcp-silent": Rule(UNREACHABLE, "TCP is answered with authority (RFC 7766 5)"),

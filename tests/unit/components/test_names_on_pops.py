@@ -11,6 +11,7 @@ import pytest
 from loopback_iac.components import HiddenPrimary
 from loopback_iac.components.boundary import RejectedInputs
 from loopback_iac.render import transfer_secret
+from loopback_iac.render.transport import transport_values
 from tests.unit.components.recording import Cloud
 from tests.unit.components.test_edge import declared, machine, text, tree
 from tests.unit.components.test_primary import SECRET, answer, args, ref
@@ -36,6 +37,9 @@ def test_a_pop_gets_the_software_the_files_and_the_key(loop):
     bundle = json.loads(text(recorded.made["edge-fra1-apply"], "stdin"))
     assert bundle["role"] == "pop"
     assert bundle["secrets"]["tsig-fra1"] == transfer_secret(SECRET, "fra1")
+    trust = transport_values(SECRET, "nsd")
+    assert trust.items() <= bundle["secrets"].items()
+    assert "transport-key" not in bundle["secrets"]
     assert SECRET not in json.dumps(bundle)
     assert "/etc/nsd/nsd.conf" in bundle["files"]
     # its host is known for its address alone: nothing is done on it
@@ -63,5 +67,6 @@ def test_the_primary_does_nothing_on_a_pop(declare):
     steps = {f"dns-primary-{step}" for step in ("enroll", "apply", "confirm")}
     assert set(cloud.made) == {"dns", "dns-primary", *steps}
     bundle = json.loads(cloud.made["dns-primary-apply"].inputs["stdin"]["value"])
-    assert bundle["secrets"] == {f"tsig-{n}": transfer_secret(SECRET, n) for n in servers}
+    keys = {f"tsig-{n}": transfer_secret(SECRET, n) for n in servers}
+    assert bundle["secrets"] == keys | transport_values(SECRET, "primary")
     assert "198.18.32.12" in bundle["files"]["/etc/knot/knot.conf"]["text"]

@@ -8,11 +8,15 @@ from typing import Any
 
 import pulumi
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import load_der_private_key
 
 from loopback_iac.components import HiddenPrimary
 from loopback_iac.components.boundary import RejectedInputs
 from loopback_iac.components.zone_keys import checked_secret
 from loopback_iac.render import transfer_secret
+from loopback_iac.render.primary import update_secret
+from loopback_iac.render.transport import CERTIFICATE, KEY, transport_values
 from tests.unit.components.recording import Cloud
 
 SECRET = "0123456789abcdef" * 2
@@ -83,10 +87,59 @@ def test_each_host_installs_what_it_runs_and_no_more(cloud):
 
 def test_a_name_server_has_its_own_key_and_the_primary_all_of_them(cloud):
     own = {f"tsig-{name}": transfer_secret(SECRET, name) for name in ("fra1", "par1")}
-    assert bundle(cloud, "primary")["secrets"] == own
-    assert bundle(cloud, "fra1")["secrets"] == {"tsig-fra1": own["tsig-fra1"]}
-    assert bundle(cloud, "par1")["secrets"] == {"tsig-par1": own["tsig-par1"]}
+    tls = {who: transport_values(SECRET, who) for who in ("primary", "knot", "nsd")}
+    assert bundle(cloud, "primary")["secrets"] == own | tls["primary"]
+    assert bundle(cloud, "fra1")["secrets"] == {"tsig-fra1": own["tsig-fra1"]} | tls["knot"]
+    assert bundle(cloud, "par1")["secrets"] == {"tsig-par1": own["tsig-par1"]} | tls["nsd"]
+    # whoever takes a name server's host has nothing to speak for the primary with
+    assert KEY in tls["primary"]
+    assert all(KEY not in tls[who] for who in ("knot", "nsd"))
     assert len(base64.b64decode(own["tsig-fra1"])) == 32
+
+
+def test_the_key_of_transfers_is_the_same_each_time_and_follows_from_the_secret():
+    made = transport_values(SECRET, "primary")
+    assert transport_values(SECRET, "primary") == made
+    other = transport_values(SECRET[::-1], "primary")
+    assert all(made[mark] != other[mark] for mark in made)
+    certificate = x509.load_der_x509_certificate(base64.b64decode(made[CERTIFICATE]))
+    key = load_der_private_key(base64.b64decode(made[KEY]), None)
+    assert certificate.public_key() == key.public_key()
+    certificate.verify_directly_issued_by(certificate)
+
+
+def test_an_updater_gets_a_key_of_its_own_and_the_primary_alone_has_it(declare, hosts):
+    zones = {
+        "dyn.example": {
+            "updated_by": ["acme"],
+            "records": {"@": {"NS": ["a.example.", "b.example."]}},
+        }
+    }
+
+    def program():
+        given = args(
+            zones=zones,
+            transport="tcp",
+            updaters={"acme": {"sources": ["192.0.2.0/28"]}},
+            ended_zones=["old.example"],
+        )
+        HiddenPrimary("dns", given).updates.apply(lambda told: hosts.update(updates=told))
+
+    cloud = declare(Cloud(answer), program)
+    secret = update_secret(SECRET, "acme")
+    assert hosts["updates"] == {
+        "acme": {
+            "addresses": ["198.18.32.53"],
+            "key_name": "loopback-update-acme",
+            "secret": secret,
+        }
+    }
+    assert bundle(cloud, "primary")["secrets"]["update-acme"] == secret
+    assert set(bundle(cloud, "par1")["secrets"]) == {"tsig-par1"}
+    files = bundle(cloud, "primary")["files"]
+    assert files["/etc/loopback/zones/ended"]["text"] == "old.example.\n"
+    assert "/etc/loopback/zones/dyn.example.zone" not in files
+    assert not [path for path in files if "transport" in path]
 
 
 def test_no_secret_stands_in_a_plain_input(cloud):

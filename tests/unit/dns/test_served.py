@@ -23,6 +23,7 @@ from loopback_iac.dns.served import (
     Expected,
     Keys,
     MalformedMessage,
+    Server,
     Silence,
     check_served,
     group_records,
@@ -36,7 +37,17 @@ from loopback_iac.dns.served.signatures import make_ds
 from loopback_iac.dns.served.texts import render_metrics, report_tree
 from loopback_iac.dns.served.view import is_older
 from loopback_iac.dns.served.zonemd import check_zonemd
-from tests.unit.dns.signed import DECLARED, ORIGIN, answer_to, message, now, signed, view_of
+from tests.unit.dns.signed import (
+    DECLARED,
+    ORIGIN,
+    TEXT,
+    answer_to,
+    message,
+    now,
+    sign,
+    signed,
+    view_of,
+)
 
 PAGE = (Path(__file__).parents[3] / "docs/dns-check.md").read_text()
 
@@ -279,3 +290,34 @@ def test_metrics_name_the_server_and_the_rule():
     assert f'loopback_dns_check_findings{{{where},rule="rrset-values"}} 1\n' in text
     assert f"loopback_dns_server_serial{{{where}}} 7\n" in text
     assert report_tree(report)["servers"][0]["verdict"] == "tampered"
+
+
+def brought(text: str) -> str:
+    """The zone with another text at a name that nobody declared."""
+    return f'{TEXT}token TXT "{text}"\n'
+
+
+def test_what_updates_bring_is_held_to_what_other_servers_have():
+    views = [
+        replace(view_of(sign(brought(text))), server=Server(name, "", address, 53))
+        for name, address, text in (
+            ("ns1", "192.0.2.1", "one"),
+            ("ns2", "192.0.2.2", "one"),
+            ("ns3", "192.0.2.3", "other"),
+        )
+    ]
+    alike = check_served(Expected(DECLARED, now(), updated=("TXT",)), views[:2])
+    assert alike.findings == ()
+    report = check_served(Expected(DECLARED, now(), updated=("TXT",)), views)
+    assert [(one.server, one.rule, one.owner) for one in report.findings] == [
+        ("ns3", "updated-differs", "token.example.net.")
+    ]
+    assert {one.server.name: one.verdict for one in report.servers} == {
+        "ns1": "equal", "ns2": "equal", "ns3": "diverged",
+    }  # fmt: skip
+    # of two nobody knows which is right
+    pair = check_served(Expected(DECLARED, now(), updated=("TXT",)), views[1:])
+    assert [one.server for one in pair.findings] == ["ns2", "ns3"]
+    # another type is as undeclared as ever
+    strict = check_served(Expected(DECLARED, now(), updated=("A",)), views[:1])
+    assert {one.rule for one in strict.findings} == {"rrset-extra"}

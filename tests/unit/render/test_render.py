@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from loopback_iac.model import parse_fleet, parse_host
 from loopback_iac.render import packages_of, render_pop, render_worker
 from loopback_iac.render.bogons import BOGON_ASNS, bogon_asns, bogon_networks
+from loopback_iac.render.transport import NEEDED
 from tests.golden.fleets import fleets
 
 
@@ -28,7 +29,8 @@ def test_marks_are_the_declared_secrets(drawn):
     fleet, pops, workers = rendered(drawn)
     announced = {network.version for network in fleet.networks}
     for name, files in pops.items():
-        of_transfers = {f"tsig-{name}"} if fleet.name_server_at(name) else set()
+        software = fleet.name_server_at(name)
+        of_transfers = {f"tsig-{name}", *NEEDED[software]} if software else set()
         of_sessions = {
             f"md5-{name}-{up}"
             for up, facts in fleet.pops[name].upstreams.items()
