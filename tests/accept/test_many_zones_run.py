@@ -1,4 +1,4 @@
-"""Many zones that are new at once, and a name server that is silent: the others are told in time."""
+"""Many zones new at once, and a name server that is silent: the others are told in time."""
 
 from __future__ import annotations
 
