@@ -40,7 +40,7 @@ _ORDER = (
     "sysusers", "units", "tmpfiles", "tunnel-restart", "tunnel-peers", "sysctl", "nftables",
     "routes",
     "exporter", "chrony", "sshd", "haproxy", "haproxy-restart", "bird", "bird-restart",
-    "blackholes", "knot", "knot-restart", "nsd", "zones", "watch", "arbiter", "hold",
+    "blackholes", "knot", "knot-restart", "nsd", "new-zones", "zones", "watch", "arbiter", "hold",
 )  # fmt: skip
 
 
@@ -60,12 +60,14 @@ def plan_steps(
     """What to reload.
 
     In:  paths that changed (a path missing in `new` was removed); the files before and after.
-    Out: steps in the order in which they are done, each once; all zones are one, and one that goes
-         is in the configuration no more: nothing is left to load.
+    Out: steps in the order in which they are done, each once; all zones are one, all that are new
+         another, and one that goes is in the configuration no more: nothing is left to load.
     """
-    steps: set[Step] = set()
-    zones: list[str] = []
+    zones, others = [], []
     for path in changed:
+        (zones if zone_of(path) else others).append(path)
+    steps = _zone_steps(zones, old, new)
+    for path in others:
         kind = parse_place(path, role).kind
         tunnel = tunnel_of(path)
         unit = unit_of(path)
@@ -78,15 +80,23 @@ def plan_steps(
             steps.add(Step(kind, path.rsplit("/", 1)[1]))
         elif kind == "knot":
             steps |= _knot_steps(path, old, new)
-        elif kind == "zone":
-            zones += [zone_of(path) or ""] if path in new else []
         elif kind in ("chrony", "sshd", "blackholes") or (path in new and not tunnel):
             steps.add(Step(kind))
-    if zones:  # one wait for all of them: it has to end before the apply is taken back
-        steps.add(Step("zones", " ".join(sorted(zones))))
     for step in tuple(steps):  # a restart takes everything in that a reload would
         steps -= {Step(_LESSER.get(step.kind, ""), step.name)}
     return sorted(steps, key=lambda step: (_ORDER.index(step.kind), step.name))
+
+
+def _zone_steps(
+    changed: Iterable[str], old: Mapping[str, SetFile], new: Mapping[str, SetFile]
+) -> set[Step]:
+    """One wait for all zones that are new, one for all others: it ends before the apply's own."""
+    zones: dict[str, list[str]] = {}
+    for path in changed:
+        if path in new:
+            word = "zones" if path in old else "new-zones"
+            zones.setdefault(word, []).append(zone_of(path) or "")
+    return {Step(word, " ".join(sorted(found))) for word, found in zones.items()}
 
 
 def _unit_steps(path: str, unit: str, new: Mapping[str, SetFile]) -> set[Step]:

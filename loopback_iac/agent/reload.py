@@ -19,7 +19,7 @@ from .refusal import RefusedError
 from .routes import Routes, set_routes
 from .state import changing_blackholes
 from .watchfile import read_watch
-from .zones import LOAD_S, load_zones
+from .zones import LOAD_S, await_zones, load_zones
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -223,6 +223,7 @@ _DO: dict[str, Callable[[str], None]] = {
     "knot": _knot,
     "knot-restart": lambda _: _restart("knot"),
     "nsd": lambda _: _restart("nsd"),
+    "new-zones": lambda names: await_zones(names.split()),
     "zones": lambda names: load_zones(names.split()),
     "watch": lambda _: _restart(DAEMONS["watch"]),
     "arbiter": lambda _: _restart(DAEMONS["arbiter"]),

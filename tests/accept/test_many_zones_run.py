@@ -4,20 +4,38 @@ from __future__ import annotations
 
 import contextlib
 import re
+import shutil
 import socket
 import struct
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+import loopback_iac.agent
 from tests.accept.dns_hosts import Hosts, hosts
 from tests.accept.network import wait_for
 from tests.golden import primaries
+
+if TYPE_CHECKING:
+    import subprocess
 
 ZONE = "example.net."
 CATALOG = "catalog.invalid."
 MANY = 60
 AT_ONCE = 1000
 ENOUGH = 4 * AT_ONCE  # several times what Knot's limit of processor time lets through
+AGENT = Path(loopback_iac.agent.__file__).parent
+AWAIT = """\
+import sys
+sys.path.insert(0, "/etc/loopback")
+from agent.refusal import RefusedError
+from agent.zones import await_zones
+try:
+    await_zones(sys.argv[1:])
+except RefusedError as refused:
+    sys.exit(refused.what)
+"""
 STRANGER = "198.18.250.99"
 
 
@@ -67,7 +85,7 @@ def test_the_primary_is_never_cut_off_and_a_stranger_is(travel):
     assert ask(STRANGER, 50 * ENOUGH) < 50 * ENOUGH
 
 
-def add_zones(travel: Hosts, word: str) -> list[str]:
+def add_zones(travel: Hosts, word: str, broken: str = "") -> list[str]:
     """Declare many more zones; Knot has read its new configuration when this returns."""
     records = {"@": {"NS": ["ns1.example.net.", "ns2.example.org."]}, "www": {"A": "203.0.113.9"}}
     fresh = {f"{word}-{at}.example": {"records": records} for at in range(MANY)}
@@ -75,15 +93,27 @@ def add_zones(travel: Hosts, word: str) -> list[str]:
     travel.primary.put(
         primaries.render(primaries.Case("many", declared, travel.case.hosts))["primary"]
     )
+    if broken:
+        travel.put(broken, "@ IN SOA")
     done = travel.primary.knotc("reload")
     assert done.returncode == 0, done.stderr
     return [f"{name}." for name in fresh]
 
 
+def wait_as_the_agent(travel: Hosts, zones: list[str]) -> subprocess.CompletedProcess[str]:
+    """Its own step, on the primary."""
+    shutil.copytree(AGENT, travel.primary.ground / "etc/loopback/agent", dirs_exist_ok=True)
+    return travel.primary.run("python3", "-B", "-c", AWAIT, *zones)
+
+
 def test_many_new_zones_reach_every_name_server(travel):
     fresh = add_zones(travel, "new")
+    done = wait_as_the_agent(travel, fresh)
+    assert done.returncode == 0, done.stderr
+    # each is loaded once: twice would hold up the list of them, which is told behind all
+    assert all(travel.primary.serial(zone) > 0 for zone in fresh)
+    assert "received command 'zone-reload'" not in travel.primary.log
     for zone in fresh:
-        wait_for(lambda zone=zone: travel.primary.serial(zone) > 0, 60)
         travel.wait_served(zone)
     assert "connection reset" not in travel.primary.log
     limited = f"{travel.case.hosts['primary']['ipv4']} TCP limited"
@@ -93,6 +123,14 @@ def test_many_new_zones_reach_every_name_server(travel):
     ports = re.findall(asked, travel.primary.log)
     assert len(ports) >= MANY
     assert len(set(ports)) < MANY / 2
+
+
+def test_a_new_zone_that_does_not_come_is_named(travel):
+    fresh = add_zones(travel, "next", broken="next-7.example.")
+    done = wait_as_the_agent(travel, fresh)
+    assert done.returncode == 1
+    assert "knot did not load next-7.example.:" in done.stderr
+    assert "next-8" not in done.stderr
 
 
 def test_a_silent_name_server_holds_up_no_other(travel):
