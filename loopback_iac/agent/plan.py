@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from .allowed import parse_place, tunnel_of, unit_of
-from .zones import head_of, zone_of
+from .zones import head_of, top_of, zone_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -48,7 +48,8 @@ _ORDER = (
     "sysusers", "units", "tmpfiles", "tunnel-restart", "tunnel-peers", "sysctl", "nftables",
     "routes", "apt", "backup",
     "exporter", "logs", "chrony", "sshd", "haproxy", "haproxy-restart", "bird", "bird-restart",
-    "blackholes", "knot", "knot-restart", "nsd", "tops", "zones", "watch", "arbiter", "hold",
+    "blackholes", "knot", "knot-restart", "nsd", "tops", "new-zones", "zones",
+    "watch", "arbiter", "hold",
 )  # fmt: skip
 
 
@@ -68,12 +69,14 @@ def plan_steps(
     """What to reload.
 
     In:  paths that changed (a path missing in `new` was removed); the files before and after.
-    Out: steps in the order in which they are done, each once; all zones are one, and one that goes
-         is in the configuration no more: nothing is left to load.
+    Out: steps in the order in which they are done, each once; all zones are one, all that are new
+         another, and one that goes is in the configuration no more: nothing is left to load.
     """
-    steps: set[Step] = set()
-    zones: dict[str, list[str]] = {"tops": [], "zones": []}
+    zones, others = [], []
     for path in changed:
+        (zones if zone_of(path) else others).append(path)
+    steps = _zone_steps(zones, old, new)
+    for path in others:
         kind = parse_place(path, role).kind
         tunnel = tunnel_of(path)
         unit = unit_of(path)
@@ -88,15 +91,30 @@ def plan_steps(
             steps |= _knot_steps(path, old, new)
         elif kind in _TLS and path in new:
             steps.add(Step(_TLS[kind]))
-        elif kind in ("top", "zone"):
-            zones[f"{kind}s"] += [zone_of(path) or ""] if path in new else []
         elif kind in _OWN_STEPS or (path in new and not tunnel and kind not in _STEPLESS):
             steps.add(Step(kind))
-    # one wait for all of them: it has to end before the apply is taken back
-    steps |= {Step(kind, " ".join(sorted(names))) for kind, names in zones.items() if names}
     for step in tuple(steps):  # a restart takes everything in that a reload would
         steps -= {Step(_LESSER.get(step.kind, ""), step.name)}
     return sorted(steps, key=lambda step: (_ORDER.index(step.kind), step.name))
+
+
+def _zone_steps(
+    changed: Iterable[str], old: Mapping[str, SetFile], new: Mapping[str, SetFile]
+) -> set[Step]:
+    """One wait for all zones that are new, one for all others: it ends before the apply's own.
+
+    A zone that was one of updates until now has been there already.
+    """
+    known = {zone_of(path) for path in old}
+    zones: dict[str, list[str]] = {}
+    for path in changed:
+        zone = zone_of(path) or ""
+        if path not in new:
+            continue
+        declared = "zones" if zone in known else "new-zones"
+        word = "tops" if top_of(path) else declared
+        zones.setdefault(word, []).append(zone)
+    return {Step(word, " ".join(sorted(found))) for word, found in zones.items()}
 
 
 def _unit_steps(path: str, unit: str, new: Mapping[str, SetFile]) -> set[Step]:

@@ -20,7 +20,7 @@ from .routes import Routes, set_routes
 from .state import changing_blackholes
 from .updated import seed_zones
 from .watchfile import read_watch
-from .zones import LOAD_S, load_zones
+from .zones import LOAD_S, await_zones, load_zones
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -225,6 +225,7 @@ _DO: dict[str, Callable[[str], None]] = {
     "knot-restart": lambda _: _restart("knot"),
     "nsd": lambda _: _restart("nsd"),
     "tops": lambda names: seed_zones(names.split()),
+    "new-zones": lambda names: await_zones(names.split()),
     "zones": lambda names: load_zones(names.split()),
     "watch": lambda _: _restart(DAEMONS["watch"]),
     "arbiter": lambda _: _restart(DAEMONS["arbiter"]),

@@ -11,6 +11,7 @@ import re
 import secrets
 import socket
 import struct
+import time
 from typing import TYPE_CHECKING
 
 from .programs import run
@@ -31,6 +32,8 @@ _LISTEN = re.compile(r"^ +(?:listen: \[([^]]*)\]|ip-address: (\S+))$", re.MULTIL
 # signing all zones anew takes as long as that; the apply's own limit lies above it
 LOAD_S = 100
 MAX_TOLD = 3
+# new zones that came by themselves; none for so long, or not all by then: the rest is asked why
+STALL_S, AWAIT_S = 3.0, 15.0
 PATIENCE_S = 1.0
 # RFC 1035 4.1.1: an answer, authoritative, and the code in the last four bits
 _QR, _AA, _RCODE = 0x8000, 0x0400, 0x000F
@@ -74,6 +77,39 @@ def head_of(text: str) -> str:
     return text.partition("\nkey:\n")[0]
 
 
+def await_zones(zones: Sequence[str]) -> None:
+    """Wait until Knot, which has read its configuration, answers for zones that are new in it.
+
+    It loads them by itself, and the list of zones is told behind them: to load each again would
+    hold that up for as long. Only what does not come is, for the reason.
+
+    Raises: RefusedError, as `load_zones`.
+    """
+    with open(KNOT, encoding="utf-8") as stream:
+        mine = [address for address in listen_addresses(stream.read()) if _is_own(address)]
+    left, last = list(zones), time.monotonic() + AWAIT_S
+    end = time.monotonic() + STALL_S
+    while left and mine and time.monotonic() < min(end, last):
+        found = _unserved(mine[0], left)
+        if len(found) < len(left):
+            left, end = found, time.monotonic() + STALL_S
+        else:
+            time.sleep(0.02)
+    if left:
+        load_zones(left)
+
+
+def _unserved(address: str, zones: Sequence[str]) -> list[str]:
+    """Zones without an answer yet; of the rest, once some have none, it is not asked."""
+    missing: list[str] = []
+    for at, zone in enumerate(zones):
+        if ask_soa(address, zone) != "served":
+            missing.append(zone)
+        if len(missing) == MAX_TOLD:
+            return [*missing, *zones[at + 1 :]]
+    return missing
+
+
 def load_zones(zones: Sequence[str]) -> None:
     """Have Knot read zones again, and wait once until all are signed.
 
@@ -108,14 +144,14 @@ def check_answers(kept: HostSet) -> list[str]:
     """
     text = next(kept.files[path].text for path in (KNOT, NSD) if path in kept.files)
     mine = [address for address in listen_addresses(text) if _is_own(address)]
-    missing = []
+    missing, zones = [], zones_of(kept)
     for address in mine:
-        for zone in zones_of(kept) or ["."]:
+        for zone in zones or ["."]:
             word = ask_soa(address, zone)
             if word is None:
                 missing.append(f"an answer at {address} port 53")
                 break
-            if zones_of(kept) and word != "served":
+            if zones and word != "served":
                 missing.append(f"{zone} at {address} ({word})")
     return missing
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import socket
 import struct
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 UDP_OCTETS = 1232  # DNS Flag Day 2020: what no path of today cuts
 DNSSEC_OK = 0x8000
 TCP_LINES = 4
+SOONEST_S = 0.02  # between two looks at what has waited for too long
 # no recursion asked, one question, one OPT: DNSSEC and NSID, please
 _OPT = b"\0" + struct.pack(">HHIHHH", 41, UDP_OCTETS, DNSSEC_OK, 4, NSID, 0)
 
@@ -76,64 +78,115 @@ def _silent(reply: Reply) -> bool:
     return isinstance(reply, Silence)
 
 
-class _Line(asyncio.DatagramProtocol):
-    """One connected socket; answers find their question by its id."""
+class _Asked(NamedTuple):
+    """One question on its way."""
 
-    def __init__(self) -> None:
-        self.waiting: dict[int, tuple[Key, asyncio.Future[Reply]]] = {}
+    key: Key
+    turn: int
+    until: float
 
-    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        del addr  # the socket is connected: nobody else gets through
-        held = self.waiting.get(int.from_bytes(data[:2]))
-        if held is not None and not held[1].done():
-            held[1].set_result(read_reply(data, held[0]))
 
-    def error_received(self, exc: Exception) -> None:
-        for _, future in self.waiting.values():
-            if not future.done():
-                future.set_result(Silence(why_silent(exc)))
+class _Line:
+    """One connected socket with so many questions on it; answers find theirs by its id.
+
+    A task, a future and a timer for each question cost more than the question itself.
+    """
+
+    def __init__(self, line: socket.socket, keys: Iterable[Key], limits: Limits) -> None:
+        self.line, self.limits = line, limits
+        self.left = iter(list(keys))
+        self.loop = asyncio.get_running_loop()
+        self.waiting: dict[int, _Asked] = {}
+        self.found: dict[Key, Reply] = {}
+        self.idents = b""
+        self.done = self.loop.create_future()
+
+    async def ask(self) -> dict[Key, Reply]:
+        self.loop.add_reader(self.line, self._read)
+        timer = self.loop.create_task(self._watch())
+        try:
+            self._fill()
+            await self.done
+        finally:
+            timer.cancel()
+            self.loop.remove_reader(self.line)
+        return self.found
+
+    def _fill(self) -> None:
+        while len(self.waiting) < self.limits.in_flight:
+            key = next(self.left, None)
+            if key is None:
+                break
+            self._send(key, 1)
+        if not self.waiting and not self.done.done():
+            self.done.set_result(None)
+
+    def _send(self, key: Key, turn: int) -> None:
+        ident = self._ident()
+        self.waiting[ident] = _Asked(key, turn, self.loop.time() + self.limits.timeout_s)
+        try:
+            self.line.send(make_query(key, ident))
+        except BlockingIOError:
+            pass  # as if it were lost on its way
+        except OSError as cause:  # what came of a question before
+            self.loop.call_soon(self._fail, why_silent(cause))
+
+    def _ident(self) -> int:
+        while True:
+            if not self.idents:
+                self.idents = secrets.token_bytes(1024)
+            ident, self.idents = int.from_bytes(self.idents[:2]), self.idents[2:]
+            if ident not in self.waiting:
+                return ident
+
+    def _read(self) -> None:
+        for _ in range(self.limits.in_flight):
+            try:
+                data = self.line.recv(65535)
+            except BlockingIOError:
+                break
+            except OSError as cause:
+                self._fail(why_silent(cause))
+                break
+            ident = int.from_bytes(data[:2])
+            held = self.waiting.get(ident)
+            if held is not None:
+                self._settle([ident], read_reply(data, held.key))
+        self._fill()
+
+    def _fail(self, why: str) -> None:
+        self._settle(list(self.waiting), Silence(why))
+        self._fill()
+
+    def _settle(self, idents: list[int], reply: Reply) -> None:
+        """Note what came of questions; what is silent is asked again."""
+        for ident in idents:
+            asked = self.waiting.pop(ident)
+            self.found[asked.key] = reply
+            if _silent(reply) and asked.turn < self.limits.tries:
+                self._send(asked.key, asked.turn + 1)
+
+    async def _watch(self) -> None:
+        """Give up what has waited for too long."""
+        while True:
+            now = self.loop.time()
+            late = [ident for ident, asked in self.waiting.items() if asked.until <= now]
+            self._settle(late, Silence("no answer in time"))
+            self._fill()
+            next_end = min((asked.until for asked in self.waiting.values()), default=now)
+            await asyncio.sleep(max(next_end - now, SOONEST_S))
 
 
 async def ask_udp(server: Server, keys: Iterable[Key], limits: Limits) -> dict[Key, Reply]:
     """Ask each question, `limits.in_flight` of them at once; as often as `limits.tries`."""
-    loop = asyncio.get_running_loop()
-    try:
-        transport, line = await loop.create_datagram_endpoint(
-            _Line, remote_addr=(server.address, server.port)
-        )
-    except OSError as cause:
-        return dict.fromkeys(keys, Silence(why_silent(cause)))
-    found: dict[Key, Reply] = {}
-    left = iter(list(keys))
-    ident = secrets.randbelow(1 << 16)
-
-    async def work() -> None:
-        nonlocal ident
-        for key in left:
-            for _ in range(limits.tries):
-                ident = (ident + 1 + secrets.randbelow(512)) & 0xFFFF
-                while ident in line.waiting:
-                    ident = (ident + 1) & 0xFFFF
-                mine, future = ident, loop.create_future()
-                line.waiting[mine] = key, future
-                transport.sendto(make_query(key, mine))
-                timer = loop.call_later(limits.timeout_s, _give_up, future)
-                found[key] = await future
-                timer.cancel()
-                del line.waiting[mine]
-                if not _silent(found[key]):
-                    break
-
-    try:
-        await asyncio.gather(*(work() for _ in range(limits.in_flight)))
-    finally:
-        transport.close()
-    return found
-
-
-def _give_up(future: asyncio.Future[Reply]) -> None:
-    if not future.done():
-        future.set_result(Silence("no answer in time"))
+    family = socket.AF_INET6 if ":" in server.address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as line:
+        line.settimeout(0)
+        try:
+            line.connect((server.address, server.port))
+        except OSError as cause:
+            return dict.fromkeys(keys, Silence(why_silent(cause)))
+        return await _Line(line, keys, limits).ask()
 
 
 async def ask_tcp(server: Server, keys: Iterable[Key], limits: Limits) -> dict[Key, Reply]:

@@ -11,6 +11,7 @@ from loopback_iac.agent.converge import WORK_S
 from loopback_iac.agent.plan import plan_retired, plan_steps, services_of
 from loopback_iac.agent.refusal import RefusedError
 from loopback_iac.agent.zones import (
+    AWAIT_S,
     LOAD_S,
     listen_addresses,
     parse_answer,
@@ -63,14 +64,21 @@ def test_all_changed_zones_are_loaded_at_once():
     assert words(plan_steps([OTHER, ZONE], old, new, "primary")) == [
         "zones example.net. example.org."
     ]
-    assert LOAD_S < WORK_S
+    assert AWAIT_S + LOAD_S < WORK_S
 
 
 def test_a_zone_that_comes_is_configured_before_it_is_loaded():
     old = {KNOT: file(CONF), ZONE: file("one")}
     new = {**old, KNOT: file(CONF + "zone: more\n"), OTHER: file("one")}
     steps = words(plan_steps([KNOT, OTHER], old, new, "primary"))
-    assert steps == ["knot", "zones example.org."]
+    assert steps == ["knot", "new-zones example.org."]
+
+
+def test_a_zone_that_changes_beside_a_new_one_is_loaded_by_itself():
+    old = {KNOT: file(CONF), ZONE: file("one")}
+    new = {KNOT: file(CONF + "zone: more\n"), ZONE: file("two"), OTHER: file("one")}
+    steps = words(plan_steps([KNOT, ZONE, OTHER], old, new, "primary"))
+    assert steps == ["knot", "new-zones example.org.", "zones example.net."]
 
 
 def test_a_zone_that_goes_needs_the_configuration_alone():
