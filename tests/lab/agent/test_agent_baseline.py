@@ -215,12 +215,15 @@ def test_the_declared_sources_of_time_are_asked_and_the_report_says_so(edge, sin
         server = ("chronyd", "-x", "-n", "-f", "/run/sink/time.conf")
         sinks.run(host, "systemd-run", "-q", "--collect", "--unit=time", *server)
     try:
-        # by itself it would ask again after a minute
-        ask = "chronyc burst 3/3 >/dev/null; sleep 1; chronyc -n -c sources"
         found = sinks.tree()["time"]["servers"].values()
         addresses = {server["address"] for server in found}
-        edge.eventually(lambda: addresses <= reached(edge.inside(ask)), within_s=60)
-        edge.eventually(lambda: edge.report()["time"]["in_step"], within_s=60)
+
+        def holds() -> bool:
+            # by itself it would ask again after a minute
+            told = edge.inside("chronyc burst 4/4 >/dev/null; sleep 1; chronyc -n -c sources")
+            return addresses <= reached(told) and edge.report()["time"]["in_step"]
+
+        edge.eventually(holds, within_s=90)
         assert edge.report()["time"]["source"] in addresses
     finally:
         for host, _, _ in SINKS.values():
@@ -228,9 +231,9 @@ def test_the_declared_sources_of_time_are_asked_and_the_report_says_so(edge, sin
 
 
 def reached(told: str) -> set[str]:
-    """Sources that answered the last question: chronyc(1), `sources`."""
+    """Sources that answered one of the last eight questions: chronyc(1), `sources`."""
     rows = [line.split(",") for line in told.splitlines()]
-    return {row[2] for row in rows if int(row[5], 8) & 1}
+    return {row[2] for row in rows if int(row[5], 8)}
 
 
 def test_a_configuration_that_rsyslog_refuses_changes_nothing(edge, sinks, kept):
