@@ -17,6 +17,7 @@ import dns.exception
 import dns.message
 import dns.query
 import dns.rcode
+import dns.rrset
 import dns.tsigkeyring
 import dns.xfr
 import dns.zone
@@ -25,7 +26,8 @@ PATIENCE_S = 3.0
 
 
 def ask(wanted: dict[str, Any]) -> dict[str, Any]:
-    options = [dns.edns.GenericOption(dns.edns.OptionType.NSID, b"")]
+    """One question."""
+    options: list[dns.edns.Option] = [dns.edns.GenericOption(dns.edns.OptionType.NSID, b"")]
     query = dns.message.make_query(
         wanted["name"], wanted["type"], want_dnssec=True, options=options
     )
@@ -41,11 +43,13 @@ def ask(wanted: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def records(section: Any) -> list[str]:
+def records(section: list[dns.rrset.RRset]) -> list[str]:
+    """Texts of a section's records."""
     return sorted(line for rrset in section for line in rrset.to_text().splitlines())
 
 
 def transfer(wanted: dict[str, Any]) -> dict[str, Any]:
+    """A whole zone."""
     ring = dns.tsigkeyring.from_text(dict([wanted["key"]])) if "key" in wanted else None
     zone = dns.zone.Zone(wanted["name"])
     query, _ = dns.xfr.make_query(zone, keyring=ring)
@@ -54,11 +58,17 @@ def transfer(wanted: dict[str, Any]) -> dict[str, Any]:
     return {"answer": sorted(line for line in text.splitlines() if line)}
 
 
-for line in sys.stdin:
-    asked = json.loads(line)
-    try:
-        found = transfer(asked) if asked.get("transfer") else ask(asked)
-    except (dns.exception.DNSException, OSError, EOFError) as refused:
-        found = {"error": f"{type(refused).__name__}: {refused}"}
-    sys.stdout.write(json.dumps(found) + "\n")
-    sys.stdout.flush()
+def main() -> None:
+    """Answer lines until there are none."""
+    for line in sys.stdin:
+        asked = json.loads(line)
+        try:
+            found = transfer(asked) if asked.get("transfer") else ask(asked)
+        except (dns.exception.DNSException, OSError, EOFError) as refused:
+            found = {"error": f"{type(refused).__name__}: {refused}"}
+        sys.stdout.write(json.dumps(found) + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
