@@ -21,9 +21,9 @@ import dns.rdata
 from rich.console import Console
 from rich.table import Table
 
-from bench.served import machine_image
-from tests.accept.hierarchy import ZONE, Hierarchy, hierarchy
-from tests.accept.network import wait_for
+from loopback_iac.lab.names.image import writable_image
+from loopback_iac.lab.names.space import wait_for
+from loopback_iac.lab.names.tree import ZONE, Hierarchy, hierarchy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,7 +40,7 @@ def main(count: int = 20, by_hand: int = 3) -> None:
     """Print the table: `count` rollovers by the primary, KSK and ZSK in turns, some by hand."""
     table = Table("rollovers under load", "times", "s each", *COUNTED, "bogus for, s")
     with (
-        machine_image() as image,
+        writable_image() as image,
         tempfile.TemporaryDirectory(dir=image.root.parent) as ground,
         hierarchy(image, Path(ground), ds_ttl_s=DS_TTL_S) as tree,
     ):

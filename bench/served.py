@@ -8,7 +8,6 @@ record that nobody declared; both start from a file of the zone, and both starts
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import csv
 import io
 import json
@@ -20,7 +19,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from rich.console import Console
 from rich.table import Table
@@ -29,14 +28,10 @@ from bench.rivals import ensure_environment
 from bench.zone import NAME, records
 from loopback_iac.dns import parse_zone, render_octodns, render_zone_file
 from loopback_iac.dns.rdata import render_rdata
-from loopback_iac.lab.image import ensure_image
+from loopback_iac.lab.names.image import writable_image
 from loopback_iac.remote.dns_ask import Limits
 from loopback_iac.remote.dns_transfer import fetch_zone, parse_tsig
 from tests.accept.name_servers import HOST, KEY_LINE, Daemon, knot, nsd, running
-from tests.accept.parsers import Image
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 HERE = Path(__file__).parent
 ALTERED = "10.99.99.99"
@@ -59,7 +54,7 @@ def main(count: int = 10_000, runs: int = 3) -> None:
     given = records(count - 1, ours=True)
     given["@"] = given["@"] | {"SOA": [SOA]}
     zone = parse_zone("bench", {"name": NAME, "records": given})
-    with tempfile.TemporaryDirectory() as name, machine_image() as image:
+    with tempfile.TemporaryDirectory() as name, writable_image() as image:
         folder = Path(name)
         (folder / "zone").write_text(render_zone_file(zone))
         (folder / f"{NAME}yaml").write_text(render_octodns(zone))
@@ -141,24 +136,3 @@ def run(words: list[str]) -> tuple[str, float, float]:
 def spent_s() -> float:
     used = resource.getrusage(resource.RUSAGE_CHILDREN)  # of those that have ended
     return used.ru_utime + used.ru_stime
-
-
-@contextlib.contextmanager
-def machine_image() -> Iterator[Image]:
-    """A writable layer over the hosts' image, gone afterwards."""
-    lower, _ = ensure_image()
-    with tempfile.TemporaryDirectory() as ground:
-        subprocess.run(["mount", "-t", "tmpfs", "tmpfs", ground], check=True)
-        try:
-            for name in ("up", "wk", "root"):
-                (Path(ground) / name).mkdir()
-            root = f"{ground}/root"
-            layers = f"lowerdir={lower},upperdir={ground}/up,workdir={ground}/wk"
-            words = ["mount", "-t", "overlay", "overlay", "-o", layers, root]
-            subprocess.run(words, check=True)
-            try:
-                yield Image(Path(root))
-            finally:
-                subprocess.run(["umount", root], check=True)
-        finally:
-            subprocess.run(["umount", ground], check=True)

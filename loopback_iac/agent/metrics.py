@@ -16,6 +16,7 @@ from .echo import read_pairs, round_trip_ms
 from .gates import CLOSED, DEPREFER, OPEN, BirdError, read_positions, tell_bird, write_plain
 from .holes import read_dropped, read_holes
 from .limits import report_limits
+from .namestats import read_name_counts
 from .refusal import RefusedError
 from .state import AGENT, read_enrolled, read_state
 from .watchfile import read_watch
@@ -23,6 +24,7 @@ from .watchfile import read_watch
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from .namestats import NameCounts
     from .state import State
     from .watchfile import Watch
 
@@ -89,6 +91,8 @@ def read_metrics(sessions: BfdSessions) -> list[Metric]:
         found += [_read_gates(watch), *_read_tunnels(watch), *_read_limits(watch)]
         found += _read_blackholes()
         found += sessions.read(watch.bird_socket)
+        if watch.name_service and (counts := read_name_counts(watch.name_service.unit)):
+            found += count_names(counts)
     return found
 
 
@@ -230,6 +234,33 @@ def _read_blackholes() -> list[Metric]:
             ),
         ]
     return []
+
+
+def count_names(counts: NameCounts) -> list[Metric]:
+    """Counters of the host's name server; they begin anew with its program."""
+    return [
+        Metric(name, "counter", about, [Sample(n, ((label, key),)) for key, n in found.items()])
+        for name, about, label, found in (
+            (
+                "loopback_name_questions_total",
+                "Questions that reached the name server.",
+                "transport",
+                counts.questions,
+            ),
+            (
+                "loopback_name_answers_total",
+                "Answers of the name server.",
+                "rcode",
+                counts.answers,
+            ),
+            (
+                "loopback_name_limited_total",
+                "Answers that the limit per source truncated or kept back.",
+                "how",
+                counts.limited,
+            ),
+        )
+    ]
 
 
 class BfdSessions:

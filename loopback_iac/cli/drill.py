@@ -12,10 +12,18 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from loopback_iac.cli.drill_names import (
+    print_broken_names,
+    print_names,
+    print_names_summary,
+    rehearse_names,
+)
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from loopback_iac.lab.drill.drill import Drill
+    from loopback_iac.lab.names.story import NameDrill
 
 TALK = Console(stderr=True, highlight=False)
 FIGURE_WORDS = {
@@ -47,6 +55,9 @@ def drill(
     *,
     runs: Annotated[int, typer.Option(min=1, max=50, help="how often each")] = 1,
     rate: Annotated[int, typer.Option(min=20, max=2000, help="new connections a second")] = 250,
+    questions: Annotated[
+        int, typer.Option(min=10, max=500, help="a second, of drills of names")
+    ] = 60,
     streams: Annotated[int, typer.Option(min=0, max=100, help="long-lived, per family")] = 10,
     client: Annotated[
         str, typer.Option(help="who asks; its PoP is the one that is hurt")
@@ -61,16 +72,16 @@ def drill(
 ) -> None:
     """Break something on purpose while clients connect; say what they noticed. No name: list."""
     from loopback_iac.lab.drill.drills import DRILLS  # noqa: PLC0415 - other verbs need no lab
+    from loopback_iac.lab.names.drills import DRILLS as OF_NAMES  # noqa: PLC0415 - as above
 
+    every: dict[str, Drill | NameDrill] = {**DRILLS, **OF_NAMES}
     if not names:
-        print_drills(DRILLS, Console())
+        print_drills(every, Console())
         return
-    if unknown := [name for name in names if name not in (*DRILLS, "all")]:
-        TALK.print(
-            f"drill: got {', '.join(map(repr, unknown))}; there are {', '.join(DRILLS)}, all"
-        )
+    if unknown := [name for name in names if name not in (*every, "all")]:
+        TALK.print(f"drill: got {', '.join(map(repr, unknown))}; there are {', '.join(every)}, all")
         raise typer.Exit(2)
-    wanted = list(DRILLS) if "all" in names else list(dict.fromkeys(names))
+    wanted = list(every) if "all" in names else list(dict.fromkeys(names))
     signal.signal(signal.SIGTERM, _interrupt)  # so that the fault is undone as for Ctrl-C
     records = []
     for name in wanted:
@@ -78,19 +89,50 @@ def drill(
         place = out or Path("out/drills") / f"{begun}-{name}"
         if out and len(wanted) > 1:
             place = out / name
-        records.append(_kept(DRILLS[name], lab, client, (runs, rate, streams), place))
+        if name in OF_NAMES:
+            records.append(_kept_names(OF_NAMES[name], runs, questions, place))
+        else:
+            records.append(_kept(DRILLS[name], lab, client, (runs, rate, streams), place))
         if not as_json and len(wanted) > 1:
-            print_record(records[-1], Console())
+            _print_one(records[-1])
         TALK.print(f"record: {place}/record.json, pictures beside it", markup=False, soft_wrap=True)
     if as_json:
         for record in records:
-            _print_broken(record, TALK)
+            (print_broken_names if _of_names(record) else _print_broken)(record, TALK)
         typer.echo(json.dumps(records if len(wanted) > 1 else records[0], indent=2, sort_keys=True))
     elif len(wanted) > 1:
-        print_summary(records, Console())
+        _print_all(records)
     else:
-        print_record(records[0], Console())
+        _print_one(records[0])
     raise typer.Exit(0 if all(record["held"] for record in records) else 1)
+
+
+def _of_names(record: dict[str, Any]) -> bool:
+    return record.get("kind") == "names"
+
+
+def _print_one(record: dict[str, Any]) -> None:
+    (print_names if _of_names(record) else print_record)(record, Console())
+
+
+def _print_all(records: Sequence[dict[str, Any]]) -> None:
+    """The families of the edge's drills have other columns than questions."""
+    of_names = [record for record in records if _of_names(record)]
+    if of_edge := [record for record in records if not _of_names(record)]:
+        print_summary(of_edge, Console())
+    if of_names:
+        print_names_summary(of_names, Console())
+
+
+def _kept_names(found: NameDrill, runs: int, rate: int, place: Path) -> dict[str, Any]:
+    from loopback_iac.lab.paths import LabError  # noqa: PLC0415 - as above
+
+    try:
+        with TALK.status(f"drill {found.name}") as status:
+            return rehearse_names(found, runs, rate, place, status.update)
+    except LabError as cause:
+        TALK.print(f"drill {found.name}: {cause}", markup=False)
+        raise typer.Exit(1) from None
 
 
 def _kept(
@@ -108,7 +150,7 @@ def _kept(
         raise typer.Exit(1) from None
 
 
-def print_drills(drills: Mapping[str, Drill], console: Console) -> None:
+def print_drills(drills: Mapping[str, Drill | NameDrill], console: Console) -> None:
     """Print which drills there are and what each does."""
     table = Table("drill", "what is done", box=None)
     for found in drills.values():

@@ -46,7 +46,7 @@ def render_pop(fleet: Fleet, pop_name: str, hosts: Mapping[str, Host], keys: Key
         "/etc/default/prometheus-node-exporter": File(render_node_exporter(pop_name, hosts)),
         "/etc/default/prometheus-bird-exporter": File(render_bird_exporter(pop_name, hosts)),
         **render_blackholes(fleet, pop_name),
-        **render_units_pop(fleet, ends, routers),
+        **render_units_pop(fleet, pop_name, ends, routers),
         **{
             f"/etc/wireguard/{uplink.interface}.conf": File(render_uplink(pop_name, uplink), "0600")
             for uplink in routers

@@ -26,13 +26,13 @@ from loopback_iac.lab.cloud.ionos.dns_api import DnsApi
 from loopback_iac.lab.cloud.ionos.words import FAULTS
 from loopback_iac.lab.cloud.zones import DNS_CLOUDS
 from loopback_iac.lab.image import ensure_image
+from loopback_iac.lab.names import asking
 from loopback_iac.lab.paths import InstancePaths
 from tests.accept.network import Namespace, namespaces, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-RESOLVER = Path(__file__).parent / "resolver.py"
 NAMES = [cloud.name for cloud in DNS_CLOUDS]
 ADDRESS = {cloud.name: http_api.address_of(cloud) for cloud in DNS_CLOUDS}
 PRIMARY = "198.51.100.53"
@@ -85,7 +85,7 @@ def clouds() -> Iterator[Clouds]:
             for at, cloud in enumerate(NAMES):
                 _join(paths, cloud, made[0], at)
             made[0].ip(f"address add {PRIMARY}/32 dev lo")
-            asker = made[0].start(sys.executable, str(RESOLVER))
+            asker = made[0].start(sys.executable, asking.__file__)
             with _dns_api(paths) as endpoint:
                 yield Clouds(paths, made[0], asker, endpoint)
         finally:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from tests.accept.dns_hosts import DS_SECRET, Machine
+from loopback_iac.lab.names.machine import DS_SECRET, Machine
 from tests.accept.network import Namespace, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.accept.parsers import Image
+    from loopback_iac.lab.names.image import Image
 
 ADDRESS = "192.0.2.200"
 KEY = "loopback-ds"

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from tests.accept.parsers import Image
+    from loopback_iac.lab.names.image import Image
 
 HOST = "127.0.0.1"
 ZONE = "example.net."

@@ -9,53 +9,19 @@ from __future__ import annotations
 import itertools
 import json
 import re
-import shlex
-import shutil
-import subprocess
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from loopback_iac.render import HostFiles
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    import subprocess
 
+    from loopback_iac.lab.names.image import Image
     from loopback_iac.render import File
 
 GATES = "/run/loopback/gate"
 STAGE = "/stage"
 UNITS = "/etc/systemd/system/"
-
-
-@dataclass(frozen=True)
-class Image:
-    """A writable root over the hosts' image."""
-
-    root: Path
-
-    def run(self, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        """Run in the root, alone on its network, with a /proc of its own."""
-        root = shlex.quote(str(self.root))
-        inside = f"mount -t proc proc {root}/proc && exec chroot {root} {shlex.join(words)}"
-        return subprocess.run(
-            ["unshare", "--net", "--mount", "--fork", "sh", "-c", inside],
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-
-    def write(self, path: str, text: str, mode: str = "0644") -> None:
-        target = self.root / path.lstrip("/")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text)
-        target.chmod(int(mode, 8))
-
-    def empty(self, path: str) -> None:
-        target = self.root / path.lstrip("/")
-        shutil.rmtree(target, ignore_errors=True)
-        target.mkdir(parents=True)
 
 
 def silent(told: subprocess.CompletedProcess[str], what: str) -> list[str]:

@@ -27,7 +27,7 @@ from tests.accept.name_servers import HOST, KEY_LINE, SECRET, ZONE, knot, nsd, r
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.accept.parsers import Image
+    from loopback_iac.lab.names.image import Image
 
 TEXT = """\
 $ORIGIN example.net.

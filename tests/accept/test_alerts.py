@@ -36,9 +36,12 @@ def rules(name="alerts"):
     return [rule for group in groups for rule in group["rules"]]
 
 
-def dashboard_queries(rate_interval="1m"):
+DASHBOARDS = ("dashboard.json", "names_dashboard.json")
+
+
+def dashboard_queries(rate_interval="1m", name="dashboard.json"):
     """Queries with Grafana's variables filled in as Grafana does for `All`."""
-    tree = json.loads((OPERATE / "dashboard.json").read_text())
+    tree = json.loads((OPERATE / name).read_text())
     found = [target["expr"] for panel in tree["panels"] for target in panel["targets"]]
     return [e.replace("$__rate_interval", rate_interval).replace("$pop", ".+") for e in found]
 
@@ -68,13 +71,14 @@ def test_each_alert_says_what_to_do():
         assert rule["labels"]["severity"] in ("page", "ticket")
 
 
-def test_prometheus_parses_every_query_of_the_dashboard(promtool, tmp_path):
-    queries = dashboard_queries()
+@pytest.mark.parametrize("name", DASHBOARDS)
+def test_prometheus_parses_every_query_of_the_dashboard(promtool, tmp_path, name):
+    queries = dashboard_queries(name=name)
     assert not [query for query in queries if "$" in query]
     recorded = [{"record": f"q{n}", "expr": query} for n, query in enumerate(queries)]
     path = tmp_path / "queries.yml"
     path.write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": recorded}]}))
     promtool("check", "rules", path)
-    panels = json.loads((OPERATE / "dashboard.json").read_text())["panels"]
+    panels = json.loads((OPERATE / name).read_text())["panels"]
     assert len({panel["id"] for panel in panels}) == len(panels)
     assert len({panel["title"] for panel in panels}) == len(panels)

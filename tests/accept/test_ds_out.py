@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.accept.dns_hosts import DS_SECRET, Machine
+from loopback_iac.lab.names.machine import DS_SECRET, Machine
 from tests.accept.ds_parent import ADDRESS, KEY, parent_in
 from tests.accept.network import namespaces
 

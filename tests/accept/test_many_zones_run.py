@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import loopback_iac.agent
-from tests.accept.dns_hosts import Hosts, hosts
+from loopback_iac.lab.names.machine import Hosts, hosts
 from tests.accept.network import wait_for
 from tests.golden import primaries
 

@@ -12,8 +12,8 @@ import dns.rrset
 import pytest
 
 import loopback_iac.agent
+from loopback_iac.lab.names.machine import SECRET, Hosts, hosts
 from loopback_iac.render import transfer_secret
-from tests.accept.dns_hosts import SECRET, Hosts, hosts
 from tests.accept.network import wait_for
 from tests.golden import primaries
 

@@ -17,12 +17,12 @@ from loopback_iac.engine import Options, Result, destroy, up
 from loopback_iac.engine.passphrase import Crypter
 from loopback_iac.lab.cloud.book import Shelf
 from loopback_iac.lab.cloud.switches import Fault, Switches, set_switches
+from loopback_iac.lab.names.machine import SECRET, Machine
 from loopback_iac.model import parse_hosts, parse_primary
 from loopback_iac.model.name_server import transfer_key
 from loopback_iac.remote.ionos_dns import IonosDnsError, SecondaryZones
 from loopback_iac.render import render_primary, transfer_secret
 from tests.accept.clouds import ADDRESS, PRIMARY, TOKENS, Clouds, clouds
-from tests.accept.dns_hosts import SECRET, Machine
 from tests.accept.ds_parent import ADDRESS as DS_ADDRESS
 from tests.accept.ds_parent import DS, parent_in
 from tests.accept.network import wait_for

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from loopback_iac.agent.namestats import NameCounts
 from tests.accept.network import wait_for
 from tests.accept.pop_names import counted, opened, site
 
@@ -172,6 +174,37 @@ def test_a_server_without_zones_is_not_announced(made, mark):
     pop.run("nsd-control", "transfer")
     opened(made)
     assert ingress_stood(made, mark)
+
+
+COUNTS = """
+import json, sys
+sys.path.insert(0, "/usr/local/sbin/loopback-agent")
+from loopback_agent.namestats import read_name_counts
+print(json.dumps(read_name_counts(sys.argv[1])))
+"""
+
+
+@pytest.mark.parametrize(("name", "unit"), SERVERS)
+def test_what_the_name_server_counts_is_what_it_was_asked(made, name, unit):
+    pop = made.pops[name]
+
+    def counts():
+        done = pop.run("python3", "-IBc", COUNTS, unit)
+        assert done.returncode == 0, done.stderr
+        return NameCounts(*json.loads(done.stdout))
+
+    before = counts()
+    assert set(before.questions) == {"udp4", "udp6", "tcp4", "tcp6"}
+    for _ in range(5):
+        assert pop.ask(f"www.{ZONE}", "A", "198.51.100.53")["rcode"] == "NOERROR"
+        assert pop.ask(f"no.{ZONE}", "A", "2001:db8:153::53", tcp=True)["rcode"] == "NXDOMAIN"
+    after = counts()
+    # the watch asks all the time as well, and for nothing that is not
+    for transport in ("udp4", "tcp6"):
+        assert after.questions[transport] - before.questions[transport] >= 5
+    assert after.answers["NXDOMAIN"] - before.answers["NXDOMAIN"] == 5
+    assert after.answers["NOERROR"] - before.answers["NOERROR"] >= 5
+    assert after.limited == before.limited
 
 
 def test_zones_that_go_and_come_move_no_gate(made, mark):

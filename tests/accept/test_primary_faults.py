@@ -10,7 +10,7 @@ import dns.dnssec
 import dns.rdatatype
 import pytest
 
-from tests.accept.dns_hosts import DS_SECRET, Hosts, Machine, hosts
+from loopback_iac.lab.names.machine import DS_SECRET, Hosts, Machine, hosts
 from tests.accept.network import wait_for
 from tests.golden import primaries
 

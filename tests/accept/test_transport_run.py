@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from loopback_iac.lab.names.machine import SECRET, Hosts, hosts
 from loopback_iac.render.transport import CERTIFICATE, KEY, PIN, transport_values
-from tests.accept.dns_hosts import SECRET, Hosts, hosts
 from tests.accept.network import wait_for
 from tests.golden import primaries
 

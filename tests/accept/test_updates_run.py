@@ -21,8 +21,8 @@ from typer.testing import CliRunner
 
 import loopback_iac.agent
 from loopback_iac.cli import app
+from loopback_iac.lab.names.machine import SECRET, Hosts, Machine, hosts
 from loopback_iac.render.primary import transfer_secret, update_secret
-from tests.accept.dns_hosts import SECRET, Hosts, Machine, hosts
 from tests.accept.network import wait_for
 from tests.accept.test_name_servers_run import rrset_of
 from tests.golden import primaries

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given
 
 from loopback_iac.dns import Zone, parse_zone, render_zone_file
-from tests.accept.parsers import Image, silent
+from tests.accept.parsers import silent
 from tests.golden import zones
 from tests.unit.dns.zones import VALUES, any_zone
 
 if TYPE_CHECKING:
+    from loopback_iac.lab.names.image import Image
     from tests.golden.zones import Case
 
 SOA = "ns1.example.org. hostmaster.example.org. 1 3600 900 604800 3600"

@@ -11,16 +11,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from loopback_iac.dns import parse_primary_zones, render_primary_zones
-from loopback_iac.model import parse_hosts, parse_primary
-from loopback_iac.render import HostFiles, render_name_server, render_primary
+from loopback_iac.lab.names.machine import render_hosts
+
+if TYPE_CHECKING:
+    from loopback_iac.render import HostFiles
 
 CASES = Path(__file__).parent / "primaries"
-NAME = "dns"
 
 
 @dataclass(frozen=True)
@@ -48,11 +48,7 @@ def names(*, rejected: bool) -> list[str]:
 
 def render(case: Case) -> dict[str, HostFiles]:
     """The primary's files and those of every name server, as the real program makes them."""
-    primary = parse_primary(NAME, case.primary)
-    zones = render_primary_zones(primary, parse_primary_zones(primary))
-    hosts = parse_hosts(NAME, case.hosts)
-    found = {"primary": render_primary(primary, hosts, zones)}
-    return found | {name: render_name_server(primary, name, hosts) for name in primary.own_servers}
+    return render_hosts(case)
 
 
 def texts(case: Case) -> dict[str, str]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from loopback_iac.lab.names import asking
 from tests.lab.project import change_project, close_ssh, open_ssh, run_project, says
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from tests.lab.kept_names import Keeper
 
 HERE = Path(__file__).parent
-RESOLVER = HERE.parents[1] / "tests/accept/resolver.py"
 STACK = HERE.parents[1] / "stacks/dns"
 PLUGINS = HERE.parents[1] / "loopback_iac/lab/plugins"
 AGENT = "/usr/local/sbin/loopback-agent"
@@ -95,7 +95,7 @@ class NameService:
     def ask(self, host: str, name: str, kind: str, source: str = "ops") -> dict[str, Any]:
         """One question of a host far away."""
         wanted = json.dumps({"server": self.address(host), "name": name, "type": kind})
-        done = self.lab.exec(source, [sys.executable, str(RESOLVER)], wanted + "\n")
+        done = self.lab.exec(source, [sys.executable, asking.__file__], wanted + "\n")
         told: dict[str, Any] = json.loads(done.stdout)
         return told
 

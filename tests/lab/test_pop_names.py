@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from tests.lab.conftest import Deployed
 
 HERE = Path(__file__).parent
+OPERATE = HERE.parents[1] / "operate"
 AT4, AT6 = "198.19.53.53", "2001:db8:153::53"
 SERVED = {"fra1": "knot", "par1": "nsd"}
 PRIMARY = "svc1"
@@ -179,6 +181,23 @@ def test_d1_the_near_pop_answers_signed_over_both_families(names):
             (AT4, pop, "NOERROR", True),
             (AT6, pop, "NOERROR", True),
         }
+
+
+def test_each_pop_tells_what_its_name_server_counts(names):
+    """In Prometheus' words, by its own exporter: all that the dashboard of names asks for."""
+    text = (OPERATE / "names_dashboard.json").read_text()
+    wanted = set(re.findall(r"loopback_name_\w+", text))
+    assert len(wanted) == 3
+    for host in SERVED:
+        url = f"http://{names.lab.topology.uplink(host).v4.ip}:9100/metrics"
+
+        def told(host: str = host, url: str = url) -> bool:
+            found = re.findall(
+                r"^(loopback_name_\w+)\{", says(names.lab, host, "curl", "-s", url), re.MULTILINE
+            )
+            return set(found) == wanted
+
+        until(told)
 
 
 def lose(

@@ -35,7 +35,7 @@ RESET, BEYOND, LEFT = "BGP sessions reset", "changed beside them", "connections 
 Sessions = dict[str, Since]
 
 
-def _sessions(ground: Ground) -> Sessions:
+def bgp_sessions(ground: Ground) -> Sessions:
     """Every BGP session of the upstreams, and since when it is as it is."""
     return {
         f"{router.name} {name}": since
@@ -44,6 +44,11 @@ def _sessions(ground: Ground) -> Sessions:
             ground.on(router.name, "birdc", "show", "protocols")
         ).items()
     }
+
+
+def told_reset(before: Sessions, after: Sessions) -> str:
+    """Names of the sessions that did not stand from one look to the other."""
+    return ", ".join(name for name, was in before.items() if not was.stands(after.get(name)))
 
 
 class Exit:
@@ -59,7 +64,7 @@ class Exit:
         self.stack = read_stack(ground)
         # who was there before, or is written down already, keeps its number and what it is told
         self.known: dict[str, dict[str, Any]] = dict(self.stack.config["workers"])
-        self.before = _sessions(ground)
+        self.before = bgp_sessions(ground)
         self.notes = {RESET: "", BEYOND: "", LEFT: ""}
 
     def begin(self) -> None:
@@ -68,10 +73,7 @@ class Exit:
             for leaving, coming in zip(self.places, self.places[1:], strict=False):
                 self._prepare(coming)
                 self._note(self.migrate(leaving, coming), leaving, coming)
-        after = _sessions(self.ground)
-        self.notes[RESET] = ", ".join(
-            n for n, was in self.before.items() if not was.stands(after.get(n))
-        )
+        self.notes[RESET] = told_reset(self.before, bgp_sessions(self.ground))
 
     def _serving(self) -> set[str]:
         return set(serving(read_stack(self.ground).config["workers"]))

@@ -5,40 +5,41 @@
                           +-- parent (Knot), beside the primary
 
 Each host in a namespace of its own, with the files that a bundle would put there; resolver and
-parent have configurations of this test. The parent's key is the resolver's only anchor.
+parent have configurations of the lab's. The parent's key is the resolvers' only anchor.
 """
 
 from __future__ import annotations
 
-import collections
 import contextlib
-import json
-import sys
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from loopback_iac.dns import parse_zone_file
 from loopback_iac.dns.rdata import parse_rdata
 from loopback_iac.dns.served import Expected, Server, check_served
 from loopback_iac.dns.served.ds_gate import check_ds_gate
+from loopback_iac.lab.names.asker import Asker
+from loopback_iac.lab.names.machine import DS_SECRET, Hosts, Machine, hosts
+from loopback_iac.lab.names.space import cable, namespaces, wait_for
+from loopback_iac.lab.paths import LabError
+from loopback_iac.lab.templating import render
 from loopback_iac.remote.dns_ask import Limits
 from loopback_iac.remote.dns_served import Probe, probe_looks, probe_zone
-from tests.accept.dns_hosts import DS_SECRET, Hosts, Machine, hosts
-from tests.accept.network import cable, namespaces, wait_for
-from tests.golden import primaries
 
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from loopback_iac.dns.served import Report
     from loopback_iac.dns.served.ds_gate import Gate
-    from tests.accept.parsers import Image
+    from loopback_iac.lab.names.image import Image
 
 ZONE = "example.net."
-PARENT, RESOLVER = "198.18.250.54", "198.18.250.60"
+PARENT = "198.18.250.54"
+RESOLVERS = {"resolver": "198.18.250.60", "usual": "198.18.250.61"}
 PRIMARY = "198.18.250.53"
 SERVICE = {"fra1": "203.0.113.53", "par1": "203.0.113.54"}
 SERVERS = [Server(name, "", address, 53) for name, address in SERVICE.items()]
@@ -55,94 +56,23 @@ RECORDS: dict[str, Any] = {
 }
 QUESTIONS = [["www.example.net.", "A"], ["@.wild.example.net.", "A"], ["@.example.net.", "A"]]
 FLAGS = {"": "", "zsk": "256", "ksk": "257"}
-KINDS = ("asked", "secure", "insecure", "bogus", "failed", "silent")
-STEADY = Path(__file__).parent / "steady.py"
-PARENT_CONF = f"""\
-server:
-    listen: {PARENT}@53
-    udp-workers: 1
-    tcp-workers: 1
-    background-workers: 1
-log:
-  - target: stderr
-    any: info
-database:
-    storage: /var/lib/knot
-key:
-  - id: loopback-ds-own
-    algorithm: hmac-sha256
-    secret: {DS_SECRET}
-acl:
-  - id: ds
-    key: loopback-ds-own
-    action: update
-    update-type: [DS]
-policy:
-  - id: own
-    algorithm: ecdsap256sha256
-    single-type-signing: on
-    ksk-lifetime: 0
-zone:
-  - domain: net.
-    storage: /etc/loopback
-    file: net.zone
-    zonefile-load: difference-no-serial
-    zonefile-sync: -1
-    journal-content: all
-    serial-policy: unixtime
-    acl: ds
-    dnssec-signing: on
-    dnssec-policy: own
-"""
-PARENT_ZONE = f"""\
-$ORIGIN net.
-$TTL 1
-@ SOA ns hostmaster 1 600 300 604800 1
-@ NS ns
-ns A {PARENT}
-example NS ns1.example
-example NS ns2.example
-ns1.example A {SERVICE["fra1"]}
-ns2.example A {SERVICE["par1"]}
-"""
-STRICT = "val-max-restart: 0"
-"""What is bogus is not asked for once more at another name server."""
-RESOLVER_CONF = """\
-server:
-    interface: {address}
-    access-control: 198.18.0.0/15 allow
-    do-ip6: no
-    chroot: ""
-    username: ""
-    directory: "/etc/unbound"
-    pidfile: "/etc/unbound/pid"
-    use-syslog: no
-    num-threads: 1
-    msg-cache-size: 1m
-    rrset-cache-size: 1m
-    module-config: "validator iterator"
-    trust-anchor-file: "/etc/unbound/net.key"
-    ede: yes
-    val-log-level: 2
-    val-bogus-ttl: 1
-    val-sig-skew-min: 0
-    val-sig-skew-max: 0
-    # each question goes out: nothing is made up from proofs, kept beyond its time or fetched early
-    aggressive-nsec: no
-    serve-expired: no
-    prefetch: no
-    cache-min-ttl: 0
-    {strict}
-remote-control:
-    control-enable: no
-stub-zone:
-    name: "net."
-    stub-addr: {parent}
-"""
+READY_S = 60.0
+ANSWERING_S = 30.0
 
 
-def case(ds_ttl_s: int = 1, **signing: int) -> primaries.Case:
+@dataclass(frozen=True)
+class Declaration:
     """The declaration of primary and name servers."""
+
+    primary: dict[str, Any]
+    hosts: dict[str, Any]
+
+
+def declare(ds_ttl_s: int = 1, **signing: int) -> Declaration:
+    """A zone whose keys and caches are quick.
+
+    In: for how long caches have a DS; other times of signing, as `HiddenPrimary` takes them.
+    """
     late = {"host": "late"}
     primary = {
         "admin_sources": ["198.18.251.2/32"],
@@ -159,36 +89,41 @@ def case(ds_ttl_s: int = 1, **signing: int) -> primaries.Case:
         },
     }  # fmt: skip
     given = {name: {"ipv4": address, "host_key": KEY} for name, address in HOSTS.items()}
-    return primaries.Case("hierarchy", primary, given)
+    return Declaration(primary, given)
+
+
+def _knows(machine: Machine, name: str) -> bool:
+    return bool(machine.ask(name, "A", tcp=True).get("rcode") == "NOERROR")
 
 
 def wait_answering(machine: Machine, name: str) -> None:
     """Until it knows a name; over TCP, which is refused at once while nobody listens."""
-    wait_for(lambda: machine.ask(name, "A", tcp=True).get("rcode") == "NOERROR", 30)
+    wait_for(partial(_knows, machine, name), ANSWERING_S)
 
 
 @dataclass
 class Resolver(Machine):
     """Unbound, and who asks it."""
 
-    steady: subprocess.Popen[str] | None = None
-    rate: int = 0
+    asking: Asker | None = None
     mounts: list[str] = field(default_factory=list)
 
     def furnish(self, anchors: list[str], *, strict: bool = True) -> None:
+        """Write what it reads."""
         (self.ground / "etc/unbound").mkdir(parents=True, exist_ok=True)
         self.mounts = [f"mount --bind {self.ground}/etc/unbound {self.image.root}/etc/unbound"]
         (self.ground / "etc/unbound/net.key").write_text("".join(f"{a}\n" for a in anchors))
-        settings = {"address": self.address, "parent": PARENT, "strict": STRICT if strict else ""}
-        (self.ground / "etc/unbound/unbound.conf").write_text(RESOLVER_CONF.format(**settings))
+        text = render("names-resolver.conf.j2", address=self.address, parent=PARENT, strict=strict)
+        (self.ground / "etc/unbound/unbound.conf").write_text(text)
 
     def start(self) -> None:
+        """Start it; it logs to a file of its own."""
         words = self.words("unbound", "-d", "-c", "/etc/unbound/unbound.conf")
         self.daemon = self.space.start_daemon(self.ground / "log", *words)
 
     def begin_anew(self) -> None:
         """Start it without any memory: of keys that were wrong, and servers that were silent."""
-        rate = self.rate
+        rate = self.asking.rate if self.asking else 0
         if rate:
             self.rest()  # a question to nobody takes all of its patience
         if self.daemon is not None:
@@ -200,33 +135,31 @@ class Resolver(Machine):
 
     def rest(self) -> None:
         """Ask it no more."""
-        self.steady.kill()
-        self.steady.wait(30)
-        self.rate = 0
+        if self.asking is not None:
+            self.asking.end()
+            self.asking = None
 
     def load(self, rate: int) -> None:
         """Ask it steadily from here on."""
-        self.rate = rate
-        self.steady = self.space.start(sys.executable, str(STEADY))
-        wanted = {"server": self.address, "questions": QUESTIONS, "rate": rate}
-        self.steady.stdin.write(json.dumps(wanted) + "\n")
-        self.steady.stdin.flush()
-        assert self.steady.stdout.readline() == "asking\n"
+        self.asking = Asker(self.space, self.address, QUESTIONS, rate, "AD")
+
+    @property
+    def asked(self) -> Asker:
+        """Who asks it.
+
+        Raises: LabError when nobody does.
+        """
+        if self.asking is None:
+            raise LabError(f"nobody asks {self.name}")
+        return self.asking
 
     def mark(self) -> dict[str, Any]:
         """What became of the questions since the last mark."""
-        self.steady.stdin.write("mark\n")
-        self.steady.stdin.flush()
-        return json.loads(self.steady.stdout.readline())
+        return self.asked.mark()
 
-    def after(self, count: int) -> dict[str, Any]:
+    def after(self, count: int) -> dict[str, int]:
         """What becomes of so many questions from here on, or more."""
-        self.mark()
-        found = collections.Counter[str]()
-        while found["asked"] < count:
-            time.sleep(0.1)
-            found.update({key: n for key, n in self.mark().items() if isinstance(n, int)})
-        return {kind: found[kind] for kind in KINDS}
+        return self.asked.after(count)
 
 
 @dataclass
@@ -239,18 +172,39 @@ class Hierarchy:
     """It is strict."""
     usual: Resolver
     """Another, with its program's defaults where the strict one has none."""
+    limits: Limits = field(default_factory=Limits)
+    """How long the comparer waits for an answer, and how often it asks again."""
 
     @property
     def primary(self) -> Machine:
+        """Who signs."""
         return self.below.primary
 
     @property
     def servers(self) -> dict[str, Machine]:
+        """The operators' name servers."""
         return self.below.servers
 
     @property
     def resolvers(self) -> tuple[Resolver, Resolver]:
+        """Both."""
         return self.resolver, self.usual
+
+    @property
+    def asked(self) -> Asker:
+        """The strict resolver's client."""
+        return self.resolver.asked
+
+    @property
+    def questions(self) -> list[list[str]]:
+        """Names and types, in turns."""
+        return QUESTIONS
+
+    def load(self, rate: int) -> None:
+        """Have the strict resolver asked so often a second from here on."""
+        if self.resolver.asking is None or self.resolver.asking.rate != rate:
+            self.resolver.rest()
+            self.resolver.load(rate)
 
     @contextlib.contextmanager
     def silent(self, name: str, *towards: str) -> Iterator[None]:
@@ -267,14 +221,18 @@ class Hierarchy:
                 space.ip(f"route replace {route}" if route else f"route flush {to}")
 
     def change(self, text: str) -> None:
-        """One more record in the zone, signed and served by the primary."""
+        """One more record in the zone, signed and served by the primary.
+
+        Raises: LabError when the primary does not take it.
+        """
         self.below.put(ZONE, self.below.zone_text(ZONE) + text + "\n")
-        done = self.below.load(ZONE)
-        assert done.returncode == 0, done.stdout + done.stderr
+        _must(self.below.load(ZONE))
 
     def check(self, *, ds: Sequence[str] = (), parent: bool = False) -> Report:
         """What `loopback dns check` says of the declared zone, asked from beside the resolver."""
-        probe = Probe(parse_zone_file(self.below.zone_text(ZONE)), int(time.time()))
+        probe = Probe(
+            parse_zone_file(self.below.zone_text(ZONE)), int(time.time()), limits=self.limits
+        )
         above = Server("parent", "", PARENT, 53) if parent else None
         views, theirs = self.resolver.space.inside(lambda: probe_zone(probe, SERVERS, above))
         trusted = tuple(parse_rdata("DS", text, ".") for text in ds)
@@ -282,7 +240,7 @@ class Hierarchy:
 
     def gate(self) -> Gate:
         """What `loopback dns ds-gate` says, asked from there as well."""
-        views = self.resolver.space.inside(lambda: probe_looks(ZONE, SERVERS, Limits()))
+        views = self.resolver.space.inside(lambda: probe_looks(ZONE, SERVERS, self.limits))
         return check_ds_gate(ZONE, views, int(time.time()))
 
     def keys(self, machine: Machine, kind: str = "") -> set[str]:
@@ -293,10 +251,10 @@ class Hierarchy:
         """Have the primary replace a key, `zsk` or `ksk`; one at a time is all that it does.
 
         Out: tells whether every name server has the new key, and none the old one.
+        Raises: LabError when it does not.
         """
         before = self.keys(self.primary, kind)
-        done = self.primary.knotc("zone-key-rollover", ZONE, kind)
-        assert done.returncode == 0, done.stdout + done.stderr
+        _must(self.primary.knotc("zone-key-rollover", ZONE, kind))
 
         def rolled() -> bool:
             served = [self.keys(server, kind) for server in self.servers.values()]
@@ -305,23 +263,33 @@ class Hierarchy:
         return rolled
 
     def set_ds(self, *texts: str, ttl_s: int = 1) -> None:
-        """Replace the DS at the parent, as a registrar's form would."""
+        """Replace the DS at the parent, as a registrar's form would.
+
+        Raises: LabError when it does not take them.
+        """
         for words in (
             ["zone-begin", "net."],
             ["zone-unset", "net.", ZONE, "DS"],
             *(["zone-set", "net.", ZONE, str(ttl_s), "DS", *text.split()] for text in texts),
             ["zone-commit", "net."],
         ):
-            done = self.parent.knotc(*words)
-            assert done.returncode == 0, done.stdout + done.stderr
+            _must(self.parent.knotc(*words))
+
+
+def _must(done: subprocess.CompletedProcess[str]) -> None:
+    if done.returncode:
+        raise LabError(f"knotc failed ({done.returncode}): {done.stdout}{done.stderr}")
 
 
 @contextlib.contextmanager
 def hierarchy(image: Image, ground: Path, **signing: int) -> Iterator[Hierarchy]:
-    """Everything started, the DS at the parent and the chain whole; gone afterwards."""
+    """Everything started, the DS at the parent and the chain whole; gone afterwards.
+
+    In: as `declare` takes it.
+    """
     with (
-        hosts(image, ground, case(**signing)) as below,
-        namespaces("resolver", "usual") as (first, second),
+        hosts(image, ground, declare(**signing)) as below,
+        namespaces(*RESOLVERS) as spaces,
     ):
         parent = _start_parent(below, ground)
         for machine in (below.primary, *below.servers.values()):
@@ -330,20 +298,20 @@ def hierarchy(image: Image, ground: Path, **signing: int) -> Iterator[Hierarchy]
             wait_answering(machine, ZONE)
         below.primary.knotc("zone-notify")
         below.wait_served(ZONE)
-        wait_for(lambda: parent.answer(ZONE, "DS") != [], 60)
+        wait_for(lambda: parent.answer(ZONE, "DS") != [], READY_S)
         # no key is replaced before the first one is settled
-        wait_for(lambda: "KSK submission, confirmed" in below.primary.log, 60)
+        wait_for(lambda: "KSK submission, confirmed" in below.primary.log, READY_S)
         anchors = [line for line in parent.ask("net.", "DNSKEY")["answer"] if " DNSKEY " in line]
         made = []
-        for number, (name, space) in enumerate({"resolver": first, "usual": second}.items()):
-            address = RESOLVER.removesuffix("60") + str(60 + number)
+        for (name, address), space in zip(RESOLVERS.items(), spaces, strict=True):
             resolver = Resolver(name, space, ground / name, image, address)
+            made.append(resolver)
             _connect(resolver, below)
             resolver.prepare()
             resolver.furnish(anchors, strict=name == "resolver")
             resolver.begin_anew()
-            made.append(resolver)
-        yield Hierarchy(below, parent, *made)
+        strict, usual = made
+        yield Hierarchy(below, parent, strict, usual)
 
 
 def _start_parent(below: Hosts, ground: Path) -> Machine:
@@ -351,8 +319,10 @@ def _start_parent(below: Hosts, ground: Path) -> Machine:
     parent = Machine("parent", space, ground / "parent", image, PARENT)
     space.ip(f"addr add {PARENT}/32 dev lo")
     parent.prepare()
-    (parent.ground / "etc/knot/knot.conf").write_text(PARENT_CONF)
-    (parent.ground / "etc/loopback/net.zone").write_text(PARENT_ZONE)
+    conf = render("names-parent.conf.j2", address=PARENT, secret=DS_SECRET)
+    (parent.ground / "etc/knot/knot.conf").write_text(conf)
+    zone = render("names-parent.zone.j2", address=PARENT, services=list(SERVICE.values()))
+    (parent.ground / "etc/loopback/net.zone").write_text(zone)
     parent.start()
     wait_answering(parent, "net.")
     return parent

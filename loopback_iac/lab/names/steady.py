@@ -1,12 +1,14 @@
 """Asks one resolver at a steady rate, whatever becomes of the answers, and tells them apart.
 
-stdin   one line {"server", "questions": [[name, type]], "rate": a second}; `@` in a name stands
-        for a label that nobody asked for before. Then a line per `mark`, and its end.
+stdin   one line {"server", "questions": [[name, type]], "rate": a second, "flag": of an answer that
+        is believed, "AD" of a resolver, "AA" of a name server}; `@` in a name stands for a label
+        that nobody asked for before. Then a line per `mark`, and its end.
 stdout  one line when it begins; at each mark one line of JSON, a tally of the questions that began
-        since the last one: {"asked", "secure": answered and validated, "insecure": answered without
-        AD, "bogus": SERVFAIL that says DNSSEC (RFC 8914), "failed": any other rcode, "silent",
-        "late": took longer than a second, "bogus_span_s": from the first bogus one to the last,
-        "whys": texts of what was no answer}
+        since the last one: {"asked", "secure": answered with the flag, "insecure": answered without
+        it, "bogus": SERVFAIL that says DNSSEC (RFC 8914), "failed": any other rcode, "silent",
+        "late": took longer than a second, "again": came truncated and were asked for once more
+        over TCP, "times_ms": until each answer, "bogus_span_s": from the first bogus one to the
+        last, "whys": texts of what was no answer}
 """
 
 from __future__ import annotations
@@ -45,6 +47,8 @@ class Tally:
     failed: int = 0
     silent: int = 0
     late: int = 0
+    again: int = 0
+    times_ms: list[float] = field(default_factory=list)
     bogus_span_s: float = 0.0
     whys: dict[str, int] = field(default_factory=dict)
 
@@ -52,27 +56,37 @@ class Tally:
         self.tasks: set[asyncio.Task[None]] = set()
         self.first_bogus_s = 0.0
 
-    def begin(self, server: str, name: str, kind: str) -> None:
+    def begin(self, wanted: dict[str, Any], name: str, kind: str) -> None:
+        """Ask, and see later."""
         self.asked += 1
-        self.tasks.add(asyncio.create_task(self.ask(server, name, kind)))
+        self.tasks.add(asyncio.create_task(self.ask(wanted, name, kind)))
 
-    async def ask(self, server: str, name: str, kind: str) -> None:
+    async def ask(self, wanted: dict[str, Any], name: str, kind: str) -> None:
+        """One question, from its begin to its end."""
         query = dns.message.make_query(name, kind, want_dnssec=True)
         began_s = time.monotonic()
         try:
-            told = await dns.asyncquery.udp(query, server, timeout=PATIENCE_S)
-        except (dns.exception.DNSException, OSError) as silent:
+            told, again = await dns.asyncquery.udp_with_fallback(
+                query, wanted["server"], timeout=PATIENCE_S
+            )
+        except (dns.exception.DNSException, OSError, EOFError) as silent:
             self.silent += 1
             self.note(type(silent).__name__, name)
             return
-        self.late += time.monotonic() - began_s > LATE_S
+        took_s = time.monotonic() - began_s
+        self.times_ms.append(round(took_s * 1000, 1))
+        self.late += took_s > LATE_S
+        self.again += again
         if told.rcode() in ANSWERS:
-            secure = bool(told.flags & dns.flags.AD)
+            secure = bool(told.flags & dns.flags.from_text(wanted["flag"]))
             self.secure += secure
             self.insecure += not secure
             if not secure:
-                self.note("no AD", name)
+                self.note(f"no {wanted['flag']}", name)
             return
+        self._complain(told, name, began_s)
+
+    def _complain(self, told: dns.message.Message, name: str, began_s: float) -> None:
         errors = [one for one in told.options if isinstance(one, dns.edns.EDEOption)]
         said = " ".join(f"{one.code} {one.text or ''}".strip() for one in errors)
         self.note(f"{dns.rcode.to_text(told.rcode())} {said}", name)
@@ -84,6 +98,7 @@ class Tally:
         self.bogus_span_s = began_s - self.first_bogus_s
 
     def note(self, why: str, name: str) -> None:
+        """Keep why it was no answer."""
         # labels made up here would make every text another one
         text = why.replace(name.rstrip("."), "NAME")[:160]
         self.whys[text] = self.whys.get(text, 0) + 1
@@ -96,14 +111,16 @@ class Asker:
         self.wanted, self.tally = wanted, Tally()
 
     async def run(self) -> None:
+        """Ask until it is cancelled."""
         questions, due = itertools.cycle(self.wanted["questions"]), time.monotonic()
         while True:
             name, kind = next(questions)
-            self.tally.begin(self.wanted["server"], name.replace("@", secrets.token_hex(6)), kind)
+            self.tally.begin(self.wanted, name.replace("@", secrets.token_hex(6)), kind)
             due += 1 / self.wanted["rate"]
             await asyncio.sleep(max(0.0, due - time.monotonic()))
 
     async def mark(self) -> Tally:
+        """What became of the questions since the last mark."""
         ended, self.tally = self.tally, Tally()
         if ended.tasks:
             await asyncio.wait(ended.tasks)
@@ -111,11 +128,13 @@ class Asker:
 
 
 def say(text: str) -> None:
+    """Tell whoever waits."""
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
 
 
 async def main() -> None:
+    """Ask until stdin ends."""
     asker = Asker(json.loads(sys.stdin.readline()))
     running = asyncio.create_task(asker.run())
     say("asking")
@@ -124,4 +143,5 @@ async def main() -> None:
     running.cancel()
 
 
-asyncio.run(main())
+if __name__ == "__main__":
+    asyncio.run(main())

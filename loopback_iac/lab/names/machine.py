@@ -14,31 +14,61 @@ import shlex
 import shutil
 import sys
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
 
-from loopback_iac.render import transfer_secret
+from loopback_iac.dns import parse_primary_zones, render_primary_zones
+from loopback_iac.lab.names import asking
+from loopback_iac.lab.names.space import Namespace, cable, exchange, namespaces, wait_for
+from loopback_iac.lab.paths import LabError
+from loopback_iac.model import parse_hosts, parse_primary
+from loopback_iac.render import (
+    HostFiles,
+    render_name_server,
+    render_primary,
+    transfer_secret,
+)
 from loopback_iac.render.primary import update_secret
 from loopback_iac.render.transport import transport_values
-from tests.accept.network import Namespace, cable, namespaces, wait_for
-from tests.golden import primaries
 
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Iterator
+    from pathlib import Path
 
-    from loopback_iac.render import HostFiles
-    from tests.accept.parsers import Image
+    from loopback_iac.lab.names.image import Image
 
-SECRET = "the secret of the fleet"  # of this test
-DS_SECRET = "bG9vcGJhY2sgdGVzdCBrZXkgZm9yIERTIHVwZGF0ZXM="  # of this test
+NAME = "dns"
+SECRET = "the secret of the fleet"  # noqa: S105  # of these namespaces, which nobody else reaches
+DS_SECRET = "bG9vcGJhY2sgdGVzdCBrZXkgZm9yIERTIHVwZGF0ZXM="  # noqa: S105  # the same
 MD5 = "0123456789abcdef"
-RESOLVER = Path(__file__).parent / "resolver.py"
 OWN = (
     "etc/knot", "etc/nsd", "etc/loopback", "var/lib/knot", "var/lib/nsd", "run/knot", "run/nsd",
     "etc/bird", "run/bird", "etc/haproxy", "run/haproxy", "run/loopback/gate", "var/lib/loopback",
 )  # fmt: skip
+SERVED_S = 30.0
 PROGRAMS = {"etc/knot/knot.conf": "knotd", "etc/nsd/nsd.conf": "nsd"}
+
+
+class Declared(Protocol):
+    """A primary as a program declares it, and late facts of its hosts."""
+
+    @property
+    def primary(self) -> dict[str, Any]:
+        """What `HiddenPrimary` takes."""
+
+    @property
+    def hosts(self) -> dict[str, Any]:
+        """By name; the primary's own is `primary`."""
+
+
+def render_hosts(declared: Declared) -> dict[str, HostFiles]:
+    """The primary's files and those of every name server, as a program deploys them."""
+    primary = parse_primary(NAME, declared.primary)
+    zones = render_primary_zones(primary, parse_primary_zones(primary))
+    hosts = parse_hosts(NAME, declared.hosts)
+    found = {"primary": render_primary(primary, hosts, zones)}
+    return found | {name: render_name_server(primary, name, hosts) for name in primary.own_servers}
 
 
 @dataclass
@@ -89,9 +119,11 @@ class Machine:
         return ["unshare", "--mount", "sh", "-c", inside]
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run a command on this host to its end."""
         return self.space.run(*self.words(*words))
 
     def knotc(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Tell its Knot."""
         return self.run("knotc", "-t", "20", *words)
 
     def start(self) -> None:
@@ -102,24 +134,31 @@ class Machine:
 
     @property
     def log(self) -> str:
+        """What its daemon said."""
         return (self.ground / "log").read_text()
 
     def stop(self, *, kill: bool = False) -> None:
-        """End the daemon and wait until it is gone."""
-        assert self.daemon is not None
-        self.daemon.kill() if kill else self.daemon.terminate()
+        """End the daemon and wait until it is gone.
+
+        Raises: LabError when there was none.
+        """
+        if self.daemon is None:
+            raise LabError(f"{self.name} was never started")
+        if kill:
+            self.daemon.kill()
+        else:
+            self.daemon.terminate()
         self.daemon.wait(30)
         for path in ("run/knot/knot.pid", "run/knot/knot.sock"):
             (self.ground / path).unlink(missing_ok=True)
 
-    def ask(self, name: str, kind: str, server: str = "", **more: Any) -> dict[str, Any]:
+    def ask(self, name: str, kind: str, server: str = "", **more: object) -> dict[str, Any]:
         """One question, by default to the host's own name server."""
         if self.asker is None:
-            self.asker = self.space.start(sys.executable, str(RESOLVER))
+            self.asker = self.space.start(sys.executable, asking.__file__)
         wanted = {"server": server or self.address, "name": name, "type": kind, **more}
-        self.asker.stdin.write(json.dumps(wanted) + "\n")
-        self.asker.stdin.flush()
-        return json.loads(self.asker.stdout.readline())
+        found: dict[str, Any] = json.loads(exchange(self.asker, json.dumps(wanted)))
+        return found
 
     def answer(self, name: str, kind: str) -> list[str]:
         """Texts of the records of one type in the answer, without signatures."""
@@ -142,7 +181,8 @@ def _secret(mark: re.Match[str]) -> str:
         return MD5
     if name.startswith("update-"):
         return update_secret(SECRET, name.removeprefix("update-"))
-    assert name.startswith("loopback-ds")
+    if not name.startswith("loopback-ds"):
+        raise LabError(f"nobody here knows the secret {name}")
     return DS_SECRET
 
 
@@ -152,13 +192,14 @@ class Hosts:
 
     primary: Machine
     servers: dict[str, Machine]
-    case: primaries.Case
+    case: Declared
 
     def put(self, name: str, text: str) -> None:
         """Another file of a zone, as the agent would leave it."""
         (self.primary.ground / f"etc/loopback/zones/{name}zone").write_text(text)
 
     def zone_text(self, name: str) -> str:
+        """The file of a zone, as it is declared."""
         return (self.primary.ground / f"etc/loopback/zones/{name}zone").read_text()
 
     def load(self, zone: str) -> subprocess.CompletedProcess[str]:
@@ -168,16 +209,16 @@ class Hosts:
     def wait_served(self, zone: str, *names: str) -> None:
         """Until these name servers have what the primary has."""
         for name in names or self.servers:
-            wait_for(
-                lambda name=name: self.servers[name].serial(zone) == self.primary.serial(zone) > 0,
-                30,
-            )
+            wait_for(partial(self._has, name, zone), SERVED_S)
+
+    def _has(self, name: str, zone: str) -> bool:
+        return self.servers[name].serial(zone) == self.primary.serial(zone) > 0
 
 
 @contextlib.contextmanager
-def hosts(image: Image, ground: Path, case: primaries.Case) -> Iterator[Hosts]:
+def hosts(image: Image, ground: Path, case: Declared) -> Iterator[Hosts]:
     """All of a golden case, running; gone afterwards."""
-    rendered = primaries.render(case)
+    rendered = render_hosts(case)
     with namespaces("primary", *case.primary["servers"]) as (first, *rest):
         made = {
             name: Machine(name, space, ground / name, image, case.hosts[name]["ipv4"])
@@ -197,7 +238,7 @@ def hosts(image: Image, ground: Path, case: primaries.Case) -> Iterator[Hosts]:
         yield Hosts(primary, made, case)
 
 
-def _connect(primary: Machine, server: Machine, case: primaries.Case) -> None:
+def _connect(primary: Machine, server: Machine, case: Declared) -> None:
     cable(primary.space, server.name, server.space, "up0")
     ours, theirs = case.hosts["primary"], case.hosts[server.name]
     for key, length in (("ipv4", 32), ("ipv6", 128)):

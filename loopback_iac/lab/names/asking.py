@@ -19,6 +19,7 @@ import dns.exception
 import dns.message
 import dns.query
 import dns.rcode
+import dns.rrset
 import dns.tsigkeyring
 import dns.xfr
 import dns.zone
@@ -27,7 +28,8 @@ PATIENCE_S = 3.0
 
 
 def ask(wanted: dict[str, Any]) -> dict[str, Any]:
-    options = [dns.edns.GenericOption(dns.edns.OptionType.NSID, b"")]
+    """One question."""
+    options: list[dns.edns.Option] = [dns.edns.GenericOption(dns.edns.OptionType.NSID, b"")]
     query = dns.message.make_query(
         wanted["name"], wanted["type"], want_dnssec=True, options=options
     )
@@ -43,11 +45,13 @@ def ask(wanted: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def records(section: Any) -> list[str]:
+def records(section: list[dns.rrset.RRset]) -> list[str]:
+    """Texts of a section's records."""
     return sorted(line for rrset in section for line in rrset.to_text().splitlines())
 
 
 def transfer(wanted: dict[str, Any]) -> dict[str, Any]:
+    """A whole zone."""
     ring = dns.tsigkeyring.from_text(dict([wanted["key"]])) if "key" in wanted else None
     zone = dns.zone.Zone(wanted["name"])
     query, serial = dns.xfr.make_query(zone, keyring=ring)
@@ -59,7 +63,9 @@ def transfer(wanted: dict[str, Any]) -> dict[str, Any]:
     return {"answer": sorted(line for line in text.splitlines() if line)}
 
 
-def transfer_by_tls(server: str, zone: Any, query: Any, serial: int | None) -> None:
+def transfer_by_tls(
+    server: str, zone: dns.zone.Zone, query: dns.message.QueryMessage, serial: int | None
+) -> None:
     """As a client that believes any certificate: what the server lets out is asked here."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
@@ -86,11 +92,17 @@ def transfer_by_tls(server: str, zone: Any, query: Any, serial: int | None) -> N
                 done, tsig = inbound.process_message(told), told.tsig_ctx
 
 
-for line in sys.stdin:
-    asked = json.loads(line)
-    try:
-        found = transfer(asked) if asked.get("transfer") else ask(asked)
-    except (dns.exception.DNSException, OSError, EOFError) as refused:
-        found = {"error": f"{type(refused).__name__}: {refused}"}
-    sys.stdout.write(json.dumps(found) + "\n")
-    sys.stdout.flush()
+def main() -> None:
+    """Answer lines until there are none."""
+    for line in sys.stdin:
+        asked = json.loads(line)
+        try:
+            found = transfer(asked) if asked.get("transfer") else ask(asked)
+        except (dns.exception.DNSException, OSError, EOFError) as refused:
+            found = {"error": f"{type(refused).__name__}: {refused}"}
+        sys.stdout.write(json.dumps(found) + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
