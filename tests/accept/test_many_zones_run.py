@@ -119,7 +119,7 @@ def test_many_new_zones_reach_every_name_server(travel):
     limited = f"{travel.case.hosts['primary']['ipv4']} TCP limited"
     assert limited not in travel.servers["fra1"].log
     # NSD asks over few connections: Knot lets no more than ten wait to be accepted
-    asked = r"\[new-\S+\] AXFR, outgoing, remote 198\.18\.2\.11@(\d+) TCP\S* .*started"
+    asked = r"\[new-\S+\] AXFR, outgoing, remote 198\.18\.2\.11@(\d+) T(?:CP|LS)\S* .*started"
     ports = re.findall(asked, travel.primary.log)
     assert len(ports) >= MANY
     assert len(set(ports)) < MANY / 2
