@@ -63,7 +63,8 @@ def plan_steps(
     Out: steps in the order in which they are done, each once; all zones are one, all that are new
          another, and one that goes is in the configuration no more: nothing is left to load.
     """
-    zones, others = [], []
+    zones: list[str] = []
+    others: list[str] = []
     for path in changed:
         (zones if zone_of(path) else others).append(path)
     steps = _zone_steps(zones, old, new)
