@@ -12,9 +12,11 @@ from typing import Any
 import yaml
 
 from loopback_iac.controls import load_controls, load_laws, mappings_of
-from loopback_iac.lab.drill.drills import DRILLS
+from loopback_iac.lab.drill import drills
+from loopback_iac.lab.names import drills as of_names
 
 ROOT = Path(__file__).parents[2]
+DRILLS = {**drills.DRILLS, **of_names.DRILLS}
 PROOFS = ROOT / "tests/golden/proofs"
 HEAD = """\
 # Assurance: claims, arguments, evidence

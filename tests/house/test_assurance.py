@@ -8,8 +8,7 @@ import re
 import pytest
 
 from loopback_iac.controls import CHECKS, load_controls
-from loopback_iac.lab.drill.drills import DRILLS
-from tests.house.assurance import PROOFS, ROOT, load_case, render_assurance, said_by
+from tests.house.assurance import DRILLS, PROOFS, ROOT, load_case, render_assurance, said_by
 
 CLAIMS = load_case()["claims"]
 PAGE = ROOT / "docs/assurance.md"

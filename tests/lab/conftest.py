@@ -17,6 +17,7 @@ import pytest
 
 from loopback_iac.lab import InstancePaths, Lab, bring_up, leftovers, take_down
 from loopback_iac.lab.drill.patience import be_patient
+from loopback_iac.lab.names.image import PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,6 +27,7 @@ ROOT = HERE.parents[1]
 NAME = "test"
 LABS = InstancePaths(NAME).root.parent
 PYTEST = f"{tempfile.gettempdir()}/pytest-of-"
+DRILLS_OF_NAMES = f"{tempfile.gettempdir()}/{PREFIX}"
 STACK_VERBS = ("plan", "up", "destroy", "drift", "update")
 # Counters and clocks of the kernel, which change on an idle machine too.
 VOLATILE = re.compile(
@@ -57,7 +59,7 @@ def read_machine() -> dict[str, object]:
         "mounts": sorted(
             place
             for place in said("findmnt", "--noheadings", "--raw", "-o", "TARGET").split()
-            if not place.startswith(("/run/netns", f"{LABS}/", PYTEST))
+            if not place.startswith(("/run/netns", f"{LABS}/", PYTEST, DRILLS_OF_NAMES))
         ),
     }
 
