@@ -84,7 +84,8 @@ def check_calls(calls: list[str], run: dict[str, Any], where: str) -> None:
 def drop_skipped(calls: list[str], run: dict[str, Any]) -> list[str]:
     """Without questions about what the CLI then skips: the engine skips it and asks nobody."""
     refused = "check" in [entry.get("inputs", {}).get("fail") for entry in run["graph"]]
-    if run["ok"] or refused:
+    goes_on = "--continue-on-error" in run.get("flags", [])
+    if run["ok"] or refused or not goes_on:
         return calls
     stepped = {name for op, name in run["steps"] if not op.startswith("delete")}
     # a Diff before it is a guess: whether it could outlive a replacement that deletes first
