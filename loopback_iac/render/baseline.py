@@ -159,12 +159,13 @@ def _render_backups(backups: Backups) -> dict[str, File]:
     }
 
 
-# what a target runs for whoever holds the key: whole messages only, each under a new name
+# what a target runs for whoever holds the key: whole messages only, each under a new name, and one
+# that comes twice within a second once
 RECEIVE = (
     "set -eu; umask 077; mkdir -p loopback-backups; cd loopback-backups;"
     " t=$(mktemp in.XXXXXXXXXX); trap 'rm -f $t' EXIT; head -c 67108864 >$t;"
     " tail -n 1 $t | grep -qx -- '-----END CMS-----'; d=$(sha256sum <$t | cut -c 1-64);"
-    " n=$(date -u +%Y%m%dT%H%M%SZ)-$d.cms; chmod 400 $t; sync $t; ln $t $n; echo $d"
+    " n=$(date -u +%Y%m%dT%H%M%SZ)-$d.cms; chmod 400 $t; sync $t; test -e $n || ln $t $n; echo $d"
 )
 
 

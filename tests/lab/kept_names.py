@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from tests.lab.certificates import Authority
@@ -43,13 +44,18 @@ class Keeper:
         authority = Authority()
         signed = authority.sign("reader.example.net")
         self.reader.write_text(signed.key)
-        sink = {"port": 6514, "ca_certificate": authority.certificate, "kept_days": 90}
+        sink = {
+            "port": 6514,
+            "ca_certificate": authority.certificate,
+            "kept_days": 90,
+            "unalterable_by": "object lock, so its operator says",
+        }
         waived = "a server of the lab"
         address = str(self.lab.topology.uplink(TARGET).v4.ip)
         target = {"address": address, "host_key": open_ssh(self.lab, TARGET), "provider": "far"}
         servers = {
-            n: {"address": f"198.18.250.{n}", "operator": f"o{n}", "nts_waived_because": waived}
-            for n in (201, 202)
+            n: {"address": f"198.18.250.{n}", "operator": f"o{n % 2}", "nts_waived_because": waived}
+            for n in (201, 202, 203, 204)
         }
         return {
             "baseline": {
@@ -64,6 +70,7 @@ class Keeper:
                     "certificate": signed.certificate,
                     "targets": {"par": target},
                     "kept_days": 30,
+                    "restored_on": datetime.now(UTC).date().isoformat(),
                 },
             },
             "backupKey": self.key.read_text(),

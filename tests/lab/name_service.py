@@ -26,6 +26,7 @@ PLUGINS = HERE.parents[1] / "loopback_iac/lab/plugins"
 AGENT = "/usr/local/sbin/loopback-agent"
 # hosts of the lab that belong to no fleet, and what they are called in the name service
 HOSTS = {"svc1": "primary", "c-fra": "fra1", "svc2": "par1"}
+OWNED = {"provider": "near", "site": "the lab", "country": "DE"}
 
 
 @dataclass
@@ -48,7 +49,7 @@ class NameService:
         document = yaml.safe_load(self.lab.paths.stack_config.read_text())
         known = {k.partition(":")[2]: v for k, v in document["config"].items()}
         machines = {
-            host: {"ipv4": self.address(host), "host_key": open_ssh(self.lab, host)}
+            host: {"ipv4": self.address(host), "host_key": open_ssh(self.lab, host), **OWNED}
             for host in HOSTS
         }
         servers = {"fra1": {"machine": "c-fra"}, "par1": {"machine": "svc2", "software": "nsd"}}

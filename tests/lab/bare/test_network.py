@@ -166,6 +166,8 @@ def test_the_image_carries_nothing_of_the_machine(lab):
         assert (root / name).read_text() == ""
     assert {p.name for p in (root / "etc/apt/apt.conf.d").iterdir()} == {
         "01autoremove",
+        "20auto-upgrades",  # of the package unattended-upgrades, as the next; its timers are masked
+        "50unattended-upgrades",
         "70debconf",
     }
     assert list((root / "etc/ssh").glob("ssh_host_*")) == []
