@@ -37,6 +37,23 @@ class Keeper:
         """Key that reads backups; it lies on no host."""
         return self.folder / "reader.pem"
 
+    @property
+    def certificate(self) -> Path:
+        """What backups are encrypted for."""
+        return self.folder / "certificate.pem"
+
+    def seal(self, text: str) -> str:
+        """As docs/baseline.md does with a state."""
+        argv = ["openssl", "cms", "-encrypt", "-binary", "-aes256", "-outform", "PEM"]
+        argv.append(str(self.certificate))
+        return subprocess.run(argv, input=text, text=True, check=True, capture_output=True).stdout
+
+    def open(self, sealed: str) -> bytes:
+        """As whoever has the reader's key does."""
+        argv = ["openssl", "cms", "-decrypt", "-inform", "PEM", "-inkey", str(self.reader)]
+        done = subprocess.run(argv, input=sealed.encode(), check=True, capture_output=True)
+        return done.stdout
+
     def configuration(self) -> dict[str, Any]:
         """What the stack is told; nobody listens at the sinks, and nobody waits for them."""
         make = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self.key)]
@@ -44,6 +61,7 @@ class Keeper:
         authority = Authority()
         signed = authority.sign("reader.example.net")
         self.reader.write_text(signed.key)
+        self.certificate.write_text(signed.certificate)
         sink = {
             "port": 6514,
             "ca_certificate": authority.certificate,

@@ -166,8 +166,7 @@ def test_zones_and_keys_are_kept_elsewhere_and_come_back(service, tmp_path):
     assert service.report()["backups"]["par"]["sha256"] in name
     sealed = keeper.read(name)
     assert "example.net" not in sealed
-    decrypt = ["openssl", "cms", "-decrypt", "-inform", "PEM", "-inkey", str(keeper.reader)]
-    packed = subprocess.run(decrypt, input=sealed.encode(), check=True, capture_output=True).stdout
+    packed = keeper.open(sealed)
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
         zone = archive.extractfile("zones/example.net.zone").read().decode()
     assert zone == service.says("svc1", "cat", "/etc/loopback/zones/example.net.zone") + "\n"
@@ -196,6 +195,18 @@ def test_who_takes_the_primary_over_takes_no_backup_along(service):
         assert keeper.ask(text).returncode != 0
     assert len(keeper.kept()) == 2
     assert keeper.read(name) == sealed
+
+
+def test_the_state_is_kept_there_by_the_same_line_and_comes_back_whole(service):
+    keeper: Keeper = service.keeper
+    before = keeper.kept()
+    place = ["-C", str(service.folder), "--state-dir", str(service.folder / "state")]
+    exported = service.lab.exec("ops", ["loopback", "state", "export", *place]).stdout
+    assert len(json.loads(exported)["deployment"]["resources"]) > 10
+    stored = keeper.ask(keeper.seal(exported))
+    assert stored.returncode == 0, stored.stderr
+    (name,) = set(keeper.kept()) - set(before)
+    assert keeper.open(keeper.read(name)).decode() == exported
 
 
 def test_without_the_primary_name_servers_answer_on(service):
