@@ -8,7 +8,7 @@ import gzip
 import json
 import os
 import platform
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from loopback_iac.lab.drill.ground import PREFIXES, VIPS
 from loopback_iac.lab.drill.measure import RETRY_US, SLOW_US, summarize_runs
@@ -19,16 +19,62 @@ from loopback_iac.lab.topology import Role
 from loopback_iac.model.tunnel import INTERFACE_PREFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from loopback_iac.lab.drill.drill import Drill
     from loopback_iac.lab.drill.ground import Ground, Pace
     from loopback_iac.lab.drill.measure import Spread
-    from loopback_iac.lab.drill.runner import Rehearsal, Run
+    from loopback_iac.lab.drill.runner import Rehearsal, Run, Verdict
 
 SCHEMA = 2
 DAEMONS = ("bird2", "haproxy", "wireguard-go", "wireguard-tools")
+
+
+class Told(Protocol):
+    """What every kind of drill says of itself."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+
+    @property
+    def what(self) -> str:
+        """What it breaks."""
+
+    @property
+    def repair(self) -> str:
+        """What it does to put that right."""
+
+    @property
+    def expects(self) -> str:
+        """What is to be seen meanwhile."""
+
+
+def describe_verdicts(drill: Told, lost: str, verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    """What every record of a drill begins with.
+
+    In: lost, the host that clients had to do without; nobody: empty.
+    """
+    return {
+        "schema": SCHEMA,
+        "drill": drill.name,
+        "what": drill.what,
+        "repair": drill.repair,
+        "expects": drill.expects,
+        "at": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        "lost": lost,
+        "held": all(v.held for v in verdicts),
+        "must_hold": [
+            {
+                "name": v.name,
+                "says": v.says,
+                "held": v.held,
+                "broken": {str(run): why for run, why in v.broken.items()},
+            }
+            for v in verdicts
+        ],
+    }
 
 
 def record_drill(
@@ -54,25 +100,8 @@ def record_drill(
 def describe_drill(drill: Drill, conditions: Mapping[str, Any], done: Rehearsal) -> dict[str, Any]:
     """Out: the record as plain JSON values."""
     runs = done.runs
-    verdicts = judge_runs(drill, runs)
     return {
-        "schema": SCHEMA,
-        "drill": drill.name,
-        "what": drill.what,
-        "repair": drill.repair,
-        "expects": drill.expects,
-        "at": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
-        "lost": runs[0].evidence.fault.lost,
-        "held": all(v.held for v in verdicts),
-        "must_hold": [
-            {
-                "name": v.name,
-                "says": v.says,
-                "held": v.held,
-                "broken": {str(run): why for run, why in v.broken.items()},
-            }
-            for v in verdicts
-        ],
+        **describe_verdicts(drill, runs[0].evidence.fault.lost, judge_runs(drill, runs)),
         "definitions": {"slow_ms": SLOW_US / 1000, "retry_ms": RETRY_US / 1000},
         "conditions": dict(conditions),
         "summary": {

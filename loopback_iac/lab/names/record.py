@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime as dt
 import gzip
 import json
 import os
@@ -12,6 +11,7 @@ import statistics
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from loopback_iac.lab.drill.record import describe_verdicts
 from loopback_iac.lab.names.performing import judge
 from loopback_iac.lab.names.picture import draw_story
 from loopback_iac.lab.names.story import AFTER, BEFORE, COUNTED, DURING
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from loopback_iac.lab.names.story import Found, NameDrill, Story
     from loopback_iac.lab.names.tree import Hierarchy
 
-SCHEMA = 2  # of what every record of a drill has; `kind` tells which drills these are
 KIND = "names"
+"""Tells these drills' records from those of the edge's."""
 DAEMONS = ("bird2", "knot", "nsd", "unbound")
 PHASES = (BEFORE, DURING, AFTER)
 
@@ -65,24 +65,8 @@ def describe(
     """Out: the record as plain JSON values."""
     verdicts = judge(drill, [run.story for run in runs])
     return {
-        "schema": SCHEMA,
+        **describe_verdicts(drill, drill.lost, verdicts),
         "kind": KIND,
-        "drill": drill.name,
-        "what": drill.what,
-        "repair": drill.repair,
-        "expects": drill.expects,
-        "at": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
-        "lost": drill.lost,
-        "held": all(v.held for v in verdicts),
-        "must_hold": [
-            {
-                "name": v.name,
-                "says": v.says,
-                "held": v.held,
-                "broken": {str(run): why for run, why in v.broken.items()},
-            }
-            for v in verdicts
-        ],
         "conditions": dict(conditions),
         "summary": _summarize([run.story for run in runs]),
         "runs": [_describe_run(run) for run in runs],
