@@ -23,6 +23,7 @@ settings.load_profile(PROFILE)
 
 # A lab is one process's, from its boot to its end.
 LABS = ("tests/lab/agent/", "tests/lab/")
+LONG = (*LABS, "tests/accept/test_resolver_drills", "tests/accept/", "tests/engine/", "")
 NICE = os.getpriority(os.PRIO_PROCESS, 0)
 BESIDE = min(NICE + 5, 19)  # how nice tests without a lab are to those with one
 
@@ -49,9 +50,15 @@ def pytest_runtest_logstart(nodeid, location):
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config, items):
-    """Labs wait more than they work, so they begin first; a soak takes as long as it takes."""
+    """What takes longest begins first: else it is what the run waits for at its end.
+
+    Labs wait more than they work; then the files that one process has for minutes. A soak takes as
+    long as it takes.
+    """
     if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: not item.nodeid.startswith(LABS))
+        items.sort(
+            key=lambda item: next(n for n, w in enumerate(LONG) if item.nodeid.startswith(w))
+        )
     if PROFILE == "soak":
         for item in items:
             item.add_marker(pytest.mark.timeout(0))
