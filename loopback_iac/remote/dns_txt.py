@@ -20,6 +20,7 @@ import dns.rdatatype
 import dns.rrset
 
 from loopback_iac.dns.served.signatures import matching_keys
+from loopback_iac.remote.dns_ask import UDP_OCTETS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from loopback_iac.dns.served import Server
 
 UDP, TCP = "udp", "tcp"
-UDP_OCTETS = 1232  # DNS Flag Day 2020: what no path of today cuts
 PROVED = "signed below the DS that was given"
 CLAIMED = "validated, says this resolver"
 BARE = "not validated"

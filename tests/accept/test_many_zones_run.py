@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import re
-import shutil
 import socket
 import struct
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-import loopback_iac.agent
 from loopback_iac.lab.names.machine import Hosts, hosts
+from tests.accept.agent_step import take_step
 from tests.accept.network import wait_for
 from tests.golden import primaries
 
@@ -25,17 +23,6 @@ CATALOG = "catalog.invalid."
 MANY = 60
 AT_ONCE = 1000
 ENOUGH = 4 * AT_ONCE  # several times what Knot's limit of processor time lets through
-AGENT = Path(loopback_iac.agent.__file__).parent
-AWAIT = """\
-import sys
-sys.path.insert(0, "/etc/loopback")
-from agent.refusal import RefusedError
-from agent.zones import await_zones
-try:
-    await_zones(sys.argv[1:])
-except RefusedError as refused:
-    sys.exit(refused.what)
-"""
 STRANGER = "198.18.250.99"
 
 
@@ -102,8 +89,7 @@ def add_zones(travel: Hosts, word: str, broken: str = "") -> list[str]:
 
 def wait_as_the_agent(travel: Hosts, zones: list[str]) -> subprocess.CompletedProcess[str]:
     """Its own step, on the primary."""
-    shutil.copytree(AGENT, travel.primary.ground / "etc/loopback/agent", dirs_exist_ok=True)
-    return travel.primary.run("python3", "-B", "-c", AWAIT, *zones)
+    return take_step(travel.primary, "zones.await_zones", *zones)
 
 
 def test_many_new_zones_reach_every_name_server(travel):

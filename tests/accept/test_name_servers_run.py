@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
-from pathlib import Path
-
 import dns.dnssec
 import dns.name
 import dns.rdatatype
 import dns.rrset
 import pytest
 
-import loopback_iac.agent
 from loopback_iac.lab.names.machine import SECRET, Hosts, hosts
 from loopback_iac.render import transfer_secret
+from tests.accept.agent_step import take_step
 from tests.accept.network import wait_for
 from tests.golden import primaries
 
 ZONE = "example.net."
-AGENT = Path(loopback_iac.agent.__file__).parent
 
 
 @pytest.fixture(scope="module")
@@ -162,29 +158,18 @@ def test_a_broken_zone_is_refused_and_the_old_one_served(travel, wrong, says):
     assert travel.load(ZONE).returncode == 0
 
 
-LOAD = """\
-import sys
-sys.path.insert(0, "/etc/loopback")
-from agent.refusal import RefusedError
-from agent.zones import load_zones
-try:
-    load_zones(sys.argv[1:])
-except RefusedError as refused:
-    sys.exit(refused.what)
-"""
 OTHER = "example.org."
 
 
 @pytest.mark.parametrize("broken", [ZONE, OTHER])
 def test_one_of_several_zones_that_is_broken_leaves_none_changed(travel, broken):
     """The agent's own step: both zones are asked for, one is refused, and both go back."""
-    shutil.copytree(AGENT, travel.primary.ground / "etc/loopback/agent", dirs_exist_ok=True)
     texts = {name: travel.zone_text(name) for name in (ZONE, OTHER)}
-    load = ("python3", "-B", "-c", LOAD, ZONE, OTHER)
+    load = (travel.primary, "zones.load_zones", ZONE, OTHER)
     for name, text in texts.items():
         wrong = "new IN CNAME a\nnew IN CNAME b\n" if name == broken else ""
         travel.put(name, f"{text}new 300 IN TXT new\n{wrong}")
-    refused = travel.primary.run(*load)
+    refused = take_step(*load)
     (whole,) = texts.keys() - {broken}
     assert refused.returncode == 1
     assert f"knot did not load {broken}:" in refused.stderr
@@ -193,7 +178,7 @@ def test_one_of_several_zones_that_is_broken_leaves_none_changed(travel, broken)
     assert not travel.primary.answer(f"new.{broken}", "TXT")
     for name, text in texts.items():
         travel.put(name, text)
-    assert travel.primary.run(*load).returncode == 0
+    assert take_step(*load).returncode == 0
     for name in texts:
         assert not travel.primary.answer(f"new.{name}", "TXT")
         travel.wait_served(name)

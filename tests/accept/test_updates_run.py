@@ -8,7 +8,6 @@ import shutil
 import socket
 import subprocess
 import tarfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dns.dnssec
@@ -19,10 +18,10 @@ import dns.update
 import pytest
 from typer.testing import CliRunner
 
-import loopback_iac.agent
 from loopback_iac.cli import app
 from loopback_iac.lab.names.machine import SECRET, Hosts, Machine, hosts
 from loopback_iac.render.primary import transfer_secret, update_secret
+from tests.accept.agent_step import take_step
 from tests.accept.network import wait_for
 from tests.accept.test_name_servers_run import rrset_of
 from tests.golden import primaries
@@ -33,23 +32,12 @@ if TYPE_CHECKING:
 ZONE = "_acme-challenge.example.net."
 OTHER = "dyn.example."
 PRIMARY = "198.18.250.53"
-AGENT = Path(loopback_iac.agent.__file__).parent
 OWN = ("loopback-update-acme", update_secret(SECRET, "acme"))
-SEED = """\
-import sys
-sys.path.insert(0, "/etc/loopback")
-from agent.refusal import RefusedError
-from agent.updated import seed_zones
-try:
-    seed_zones(sys.argv[1:])
-except RefusedError as refused:
-    sys.exit(refused.what)
-"""
 
 
 def seed(primary: Machine, *zones: str) -> str:
     """The agent's own step; its complaint."""
-    done = primary.run("python3", "-B", "-c", SEED, *zones)
+    done = take_step(primary, "updated.seed_zones", *zones)
     assert bool(done.returncode) == bool(done.stderr.strip())
     return done.stderr
 
@@ -57,7 +45,6 @@ def seed(primary: Machine, *zones: str) -> str:
 @pytest.fixture(scope="module")
 def travel(image, tmp_path_factory):
     with hosts(image, tmp_path_factory.mktemp("dns"), primaries.load("updates")) as made:
-        shutil.copytree(AGENT, made.primary.ground / "etc/loopback/agent")
         for machine in (made.primary, *made.servers.values()):
             machine.start()
         wait_for(lambda: made.primary.serial("example.net.") > 0, 30)
