@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import subprocess
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -26,6 +27,11 @@ def tracked(*patterns: str) -> list[Path]:
     return [ROOT / name for name in listed]
 
 
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
 def test_modules_stay_readable():
     long = {
         str(p.relative_to(ROOT)): n
@@ -43,7 +49,7 @@ def test_every_folder_of_tests_is_run():
 def test_functions_stay_short():
     long = {}
     for path in LIBRARY:
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(parsed(path)):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 lines = (node.end_lineno or 0) - node.lineno + 1
                 if lines > MAX_FUNCTION:
@@ -54,7 +60,7 @@ def test_functions_stay_short():
 def test_component_classes_stay_short():
     long = {}
     for path in sorted((ROOT / "loopback_iac/components").glob("*.py")):
-        for node in ast.parse(path.read_text()).body:
+        for node in parsed(path).body:
             if (
                 isinstance(node, ast.ClassDef)
                 and (node.end_lineno or 0) - node.lineno + 1 > MAX_COMPONENT
@@ -72,7 +78,7 @@ def test_names_say_what_things_are():
             bad.append(str(path))
         bad += [
             f"{path}:{node.name}"
-            for node in ast.walk(ast.parse(path.read_text()))
+            for node in ast.walk(parsed(path))
             if isinstance(node, ast.ClassDef) and REFUSED_NAMES.search(node.name)
         ]
     assert not bad
@@ -92,7 +98,7 @@ def test_nothing_is_left_open():
 def test_every_public_function_says_what_it_does():
     missing = []
     for path in LIBRARY:
-        tree = ast.parse(path.read_text())
+        tree = parsed(path)
         if not ast.get_docstring(tree) and path.read_text().strip():
             missing.append(str(path.relative_to(ROOT)))
         for node in tree.body:
@@ -107,7 +113,7 @@ def test_every_component_arg_is_documented():
         ROOT / "loopback_iac/components" / f"{name}.py"
         for name in ("args", "cloud_args", "host_args")
     ]
-    bodies = [node for path in files for node in ast.parse(path.read_text()).body]
+    bodies = [node for path in files for node in parsed(path).body]
     missing = []
     for cls in (n for n in bodies if isinstance(n, ast.ClassDef)):
         for field, below in zip(cls.body, [*cls.body[1:], None], strict=True):

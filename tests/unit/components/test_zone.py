@@ -11,7 +11,6 @@ import pytest
 
 from loopback_iac.components import DnsZone
 from loopback_iac.components.boundary import RejectedInputs
-from loopback_iac.components.zone_cloudflare import _keyed
 from loopback_iac.components.zone_order import find_transfer
 from tests.unit.components.recording import Cloud
 
@@ -199,6 +198,9 @@ def test_no_record_at_cloudflare_is_proxied_and_names_of_others_are_served(decla
 
 
 def test_a_transfer_to_cloudflare_without_a_key_is_refused():
+    # its SDK takes seconds to load: not in every process that merely collects tests
+    from loopback_iac.components.zone_cloudflare import _keyed  # noqa: PLC0415
+
     with pytest.raises(RejectedInputs) as refused:
         _keyed("net", {"addresses": ["198.51.100.53"]})
     assert "transfer-unsigned" in str(refused.value)
