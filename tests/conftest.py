@@ -5,7 +5,9 @@ HYPOTHESIS_PROFILE=soak asks for the big counts.
 
 from __future__ import annotations
 
+import fcntl
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -21,10 +23,24 @@ PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "default")
 settings.load_profile(PROFILE)
 
 
-# A lab is one process's, from its boot to its end.
-LABS = ("tests/lab/agent/", "tests/lab/")
-LONG = (*LABS, "tests/accept/test_resolver_drills", "tests/accept/", "tests/engine/", "")
+# A lab is one process's, from its boot to its end: who needs which. The longest begins first.
+LABS = {
+    "tests/lab/agent/": "one host",
+    "tests/lab/cloud/": "clouds and racks",
+    "tests/lab/nat/": "clouds and racks",
+    "tests/lab/": "fleet",
+}
+LONG = (
+    *reversed(LABS.values()),
+    "tests/accept/test_resolver_drills",
+    "tests/accept/",
+    "tests/engine/",
+    "",
+)
+# They measure, so nothing else may run; of the fleet's tests they are the last.
+ALONE = tuple(f"tests/lab/test_{name}.py" for name in ("drill", "migrate", "pop_names", "zz_docs"))
 NICE = os.getpriority(os.PRIO_PROCESS, 0)
+RUN = os.open(Path(__file__).parent, os.O_RDONLY)  # a lock on the folder leaves no file
 BESIDE = min(NICE + 5, 19)  # how nice tests without a lab are to those with one
 
 
@@ -32,8 +48,13 @@ class ByPlace(LoadScopeScheduling):
     """Who shares a lab stays together, as everybody else of one file does."""
 
     def _split_scope(self, nodeid):
-        file = nodeid.split("::", 1)[0]
-        return next((lab for lab in LABS if file.startswith(lab)), file)
+        return place_of(nodeid)
+
+
+def place_of(nodeid):
+    """The lab that a test needs, else its file."""
+    file = nodeid.split("::", 1)[0]
+    return next((lab for folder, lab in LABS.items() if file.startswith(folder)), file)
 
 
 def pytest_xdist_make_scheduler(config, log):
@@ -45,20 +66,42 @@ def pytest_xdist_make_scheduler(config, log):
 def pytest_runtest_logstart(nodeid, location):
     """Who waits for hosts is who the run waits for: beside a lab, others take what it leaves."""
     if "PYTEST_XDIST_WORKER" in os.environ:
-        os.setpriority(os.PRIO_PROCESS, 0, NICE if nodeid.startswith(LABS) else BESIDE)
+        os.setpriority(os.PRIO_PROCESS, 0, NICE if nodeid.startswith(tuple(LABS)) else BESIDE)
+
+
+def pytest_sessionstart(session):
+    """A process of several holds the run until it has done its share."""
+    if hasattr(session.config, "workerinput"):
+        fcntl.flock(RUN, fcntl.LOCK_SH)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session):
+    fcntl.flock(RUN, fcntl.LOCK_UN)
+
+
+@pytest.hookimpl(tryfirst=True, wrapper=True)
+def pytest_runtest_protocol(item):
+    """Before any clock of the test runs: who must be alone waits for the other processes."""
+    if hasattr(item.config, "workerinput") and item.nodeid.startswith(ALONE):
+        fcntl.flock(RUN, fcntl.LOCK_EX)
+    return (yield)
+
+
+def order_of(nodeid):
+    """Labs wait more than they work; then the files that one process has for minutes."""
+    place = place_of(nodeid)
+    return next(n for n, w in enumerate(LONG) if place.startswith(w)), nodeid.startswith(ALONE)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config, items):
     """What takes longest begins first: else it is what the run waits for at its end.
 
-    Labs wait more than they work; then the files that one process has for minutes. A soak takes as
-    long as it takes.
+    A soak takes as long as it takes.
     """
     if hasattr(config, "workerinput"):
-        items.sort(
-            key=lambda item: next(n for n, w in enumerate(LONG) if item.nodeid.startswith(w))
-        )
+        items.sort(key=lambda item: order_of(item.nodeid))
     if PROFILE == "soak":
         for item in items:
             item.add_marker(pytest.mark.timeout(0))

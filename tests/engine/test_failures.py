@@ -23,8 +23,8 @@ def messages(result: Any) -> str:
 
 def test_a_failed_create_leaves_siblings_and_starts_no_dependents(stack: Stack) -> None:
     graph = [
-        thing("slow", delay=1.5),
-        thing("bad", fail="create", delay=1),
+        thing("slow", delay=1.5, meet=2),
+        thing("bad", fail="create", meet=2),
         thing("child", "bad"),
         thing("late", "slow"),
     ]

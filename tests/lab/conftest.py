@@ -70,6 +70,12 @@ def lab() -> Iterator[Lab]:
     yield from lab_of_tests(NAME, "demo", HERE)
 
 
+@pytest.fixture(scope="session")
+def spare_lab() -> Iterator[Lab]:
+    """Another one, for clouds and racks whose machines come and go: beside the fleet's tests."""
+    yield from lab_of_tests(f"{NAME}spare", "demo", HERE / "cloud")
+
+
 def lab_of_tests(name: str, topology: str, folder: Path) -> Iterator[Lab]:
     """A lab, freshly booted, for the tests of a folder; gone afterwards.
 

@@ -224,9 +224,6 @@ class Probe(provider_pb2_grpc.ResourceProviderServicer):
         return empty_pb2.Empty()
 
     def _work(self, inputs: dict, what: str, context) -> None:
-        if inputs.get("fail") == what:
-            complain(context, f"{what} told to fail")
-        time.sleep(float(inputs.get("delay", 0)) + JITTER_S * next(DICE))
         if number := int(inputs.get("meet", 0)):
             with GUARD:
                 meeting = MEETINGS.setdefault(number, threading.Barrier(number))
@@ -234,6 +231,9 @@ class Probe(provider_pb2_grpc.ResourceProviderServicer):
                 meeting.wait(MEETING_TIMEOUT_S)
             except threading.BrokenBarrierError:
                 complain(context, f"fewer than {number} operations came together")
+        if inputs.get("fail") == what:
+            complain(context, f"{what} told to fail")
+        time.sleep(float(inputs.get("delay", 0)) + JITTER_S * next(DICE))
 
 
 def faulty(method):

@@ -154,6 +154,12 @@ class Yard:
         return done.stdout.strip()
 
 
+@pytest.fixture(scope="session")
+def lab(spare_lab: Lab) -> Lab:
+    """Not the fleet's."""
+    return spare_lab
+
+
 @pytest.fixture
 def yard(
     request: pytest.FixtureRequest, lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -151,6 +151,12 @@ def until(fact: Callable[[], Any], within_s: float = 60.0) -> Any:
     return answer
 
 
+@pytest.fixture(scope="session")
+def lab(spare_lab: Lab) -> Lab:
+    """Not the fleet's."""
+    return spare_lab
+
+
 @pytest.fixture(scope="module")
 def rack(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rack]:
     """The rack, booted and dark: nothing of ours was ever on its machines."""
