@@ -10,10 +10,10 @@ import os
 import socket
 import subprocess
 import sys
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from loopback_iac.lab.paths import NAMESPACES, InstancePaths, LabError
 from loopback_iac.lab.wiring import (
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 # sched.h
 _CLONE_NEWNET = 0x40000000
+T = TypeVar("T")
 
 
 def run(argv: list[str], text: str | None = None, timeout_s: float = 30) -> str:
@@ -241,7 +242,9 @@ def connect(
     In: address, IPv4 or IPv6.
     Raises: OSError as connect(2) does.
     """
-    return _made_inside(paths, host, lambda: socket.create_connection((address, port), timeout_s))
+    return call_inside(
+        paths.namespace_path(host), lambda: socket.create_connection((address, port), timeout_s)
+    )
 
 
 def listen(paths: InstancePaths, host: str, address: str, port: int) -> socket.socket:
@@ -250,7 +253,7 @@ def listen(paths: InstancePaths, host: str, address: str, port: int) -> socket.s
 
     Raises: OSError as bind(2) does.
     """
-    return _made_inside(paths, host, lambda: socket.create_server((address, port)))
+    return call_inside(paths.namespace_path(host), lambda: socket.create_server((address, port)))
 
 
 def hear_arp(paths: InstancePaths, host: str) -> socket.socket:
@@ -265,28 +268,23 @@ def hear_arp(paths: InstancePaths, host: str) -> socket.socket:
     def make() -> socket.socket:
         return socket.socket(socket.AF_PACKET, kind, socket.htons(arp))
 
-    return _made_inside(paths, host, make)
+    return call_inside(paths.namespace_path(host), make)
 
 
-def _made_inside(
-    paths: InstancePaths, host: str, make: Callable[[], socket.socket]
-) -> socket.socket:
-    result: list[socket.socket | OSError] = []
+def call_inside(namespace: Path, act: Callable[[], T]) -> T:
+    """
+    Call a function in a network namespace; sockets that it makes stay there.
 
-    def enter_and_make() -> None:
-        # a socket stays in the namespace it was made in; the thread that went there ends
-        try:
-            _move_thread(paths.namespace_path(host))
-            result.append(make())
-        except OSError as error:
-            result.append(error)
+    Raises: what it raises; OSError as setns(2) does.
+    """
 
-    thread = threading.Thread(target=enter_and_make, name=f"inside-{host}")
-    thread.start()
-    thread.join()
-    if isinstance(result[0], OSError):
-        raise result[0]
-    return result[0]
+    def enter_and_act() -> T:
+        _move_thread(namespace)
+        return act()
+
+    # of one thread alone, and it ends with the call
+    with ThreadPoolExecutor(1, f"inside-{namespace.name}") as threads:
+        return threads.submit(enter_and_act).result()
 
 
 def _move_thread(namespace: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -45,13 +45,16 @@ class Evidence:
     notes: Mapping[str, str]
 
 
+Seen = TypeVar("Seen")
+
+
 @dataclass(frozen=True)
-class Check:
-    """One thing that must hold: `judge` gives the reason why not, or nothing."""
+class Check(Generic[Seen]):
+    """One thing that must hold of what was seen: `judge` gives the reason why not, or nothing."""
 
     name: str
     says: str
-    judge: Callable[[Evidence], str]
+    judge: Callable[[Seen], str]
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,6 @@ class Drill:
     expects: str
     hold_s: float  # from the end of `begin` to the repair
     stage: Callable[[Ground], Scene]
-    must_hold: tuple[Check, ...]
+    must_hold: tuple[Check[Evidence], ...]
     long_lines: int = 0  # of each long request; 0: they go on as long as the load
     bound_s: float = 180  # the load ends by itself if the drill's own process dies

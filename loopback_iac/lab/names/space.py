@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import signal
 import subprocess
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from loopback_iac.lab.namespaces import call_inside, machine_lock
 from loopback_iac.lab.paths import NAMESPACES, LabError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-LIBC = ctypes.CDLL(None, use_errno=True)
-CLONE_NEWNET = 0x40000000  # sched.h
 PREFIX = "lbnames"  # of namespaces; a process number follows
 LOOK_EVERY_S = 0.02
 T = TypeVar("T")
@@ -70,16 +67,7 @@ class Namespace:
 
     def inside(self, act: Callable[[], T]) -> T:
         """Call a function whose sockets are opened in this namespace."""
-
-        def enter() -> T:
-            with (NAMESPACES / self.name).open() as file:
-                # of this thread alone, and the thread ends with the call
-                if LIBC.setns(file.fileno(), CLONE_NEWNET):
-                    raise OSError(ctypes.get_errno(), "setns")
-            return act()
-
-        with ThreadPoolExecutor(1) as threads:
-            return threads.submit(enter).result()
+        return call_inside(NAMESPACES / self.name, act)
 
 
 def start_logged(log: Path, *words: str) -> subprocess.Popen[str]:
@@ -123,7 +111,9 @@ def namespaces(*names: str) -> Iterator[list[Namespace]]:
     try:
         for name in names:
             full = f"{PREFIX}-{os.getpid()}-{name}"
-            subprocess.run(["ip", "netns", "add", full], check=True)
+            # a lab's last host takes /run/netns away with it
+            with machine_lock():
+                subprocess.run(["ip", "netns", "add", full], check=True)
             made.append(Namespace(full))
             made[-1].ip("link set lo up")
             # link-local addresses would be of no use for their first second

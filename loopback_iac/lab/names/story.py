@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from loopback_iac.lab.drill.drill import Check
 from loopback_iac.lab.names.anycast import Anycast
 from loopback_iac.lab.names.asker import KINDS, LOOK_EVERY_S
 from loopback_iac.lab.names.tree import Hierarchy
@@ -220,15 +221,6 @@ def verdicts(report: Report) -> dict[str, str]:
 
 
 @dataclass(frozen=True)
-class Check:
-    """One thing that must hold: `judge` gives the reason why not, or nothing."""
-
-    name: str
-    says: str
-    judge: Callable[[Story], str]
-
-
-@dataclass(frozen=True)
 class NameDrill:
     """One drill. `expects` is printed beside what was measured, never asserted."""
 
@@ -238,12 +230,12 @@ class NameDrill:
     expects: str
     lost: str  # nobody: empty
     play: Callable[[Story], None]
-    must_hold: tuple[Check, ...]
+    must_hold: tuple[Check[Story], ...]
     of_pops: bool = False
     """Played on PoPs with an anycast address, not under resolvers."""
 
 
-def shown(name: str, says: str) -> Check:
+def shown(name: str, says: str) -> Check[Story]:
     """What the play itself looks at, and proves."""
     return Check(name, says, lambda story: story.proved.get(name, "it was not looked at"))
 
