@@ -36,8 +36,8 @@ _RESTARTED = {kind: DAEMONS[kind] for kind in ("watch", "arbiter", "hold", "logs
     "chrony": "chrony"
 }
 _OWN_STEPS = ("chrony", "sshd", "blackholes")
-# what is read before the swap, and by nobody afterwards
-_STEPLESS = ("ended",)
+# what is read before the swap, and by nobody afterwards; what a timer's next run reads
+_STEPLESS = ("ended", "look")
 # keys and certificates are read at the start
 _TLS = {"knot-tls": "knot-restart", "nsd-tls": "nsd"}
 _LESSER = {

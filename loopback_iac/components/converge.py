@@ -167,6 +167,10 @@ class ConvergedHost(pulumi.ComponentResource):
         )
         return confirm
 
+    def programs(self) -> dict[str, bytes]:
+        """What units of it start beside the agent, by name."""
+        return {}
+
     def _declare_enroll(self, after: Sequence[pulumi.Resource]) -> remote.Command:
         program = agent.build()
         request = {
@@ -178,6 +182,8 @@ class ConvergedHost(pulumi.ComponentResource):
             "agent_sha256": hashlib.sha256(program).hexdigest(),
             "debian": ["13"],
         }
+        if beside := self.programs():
+            request["programs"] = {n: base64.b64encode(p).decode() for n, p in beside.items()}
         stdin = pulumi.Output.all(deploy_public_key(self._host), self.packages).apply(
             lambda got: canonical({**request, "deploy_key": got[0] or None, "packages": got[1]})
         )
