@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from loopback_iac.dns.rdata import parse_rdata
+from loopback_iac.dns.refusal import Refusal
 from loopback_iac.dns.served.check import Expected, Report, check_served
 from loopback_iac.dns.served.signatures import Served, make_ds
 from loopback_iac.dns.served.texts import finding_lines, render_metrics
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from loopback_iac.remote.dns_transfer import Tsig
 
 FORMAT = 1
+DIFFERENT = 3  # 1 is what Python ends with when it fails
 SUFFIX = ".prom"
 
 
@@ -45,7 +47,9 @@ class Look(NamedTuple):
 def main(argv: Sequence[str]) -> int:
     """In: the list of zones and servers, the file with the key, the folder for metrics.
 
-    Out: 0: all servers have what is declared; 1: one has not; 2: a zone could not be looked at.
+    Out: 0: all servers have what is declared; 2: a zone could not be looked at; 3: one server has
+         something else.
+    Raises: Refusal, OSError: nothing could be looked at.
     """
     listed, key, folder = map(Path, argv)
     tree = json.loads(listed.read_text())
@@ -59,27 +63,29 @@ def main(argv: Sequence[str]) -> int:
     for one in tree["servers"]:
         server = Server(one["name"], one["nsid"], one["address"], 53)
         (audited if one["audited"] else foreign).append(server)
-    worst = 0
+    blind = differs = False
     for entry in tree["zones"]:
         try:
             look = read_look(entry)
-        except (OSError, ValueError) as cause:  # an apply is under way, or somebody was there
+        except (OSError, Refusal, ValueError) as cause:
             sys.stderr.write(f"{entry['name']}: {cause}\n")
-            worst = 2
+            blind = True
             continue
         report = look_at(look, audited, foreign, tsig)
         write_whole(folder / f"{entry['name']}{SUFFIX}", render_metrics(report))
         for line in finding_lines(report.findings):
             sys.stderr.write(f"{entry['name']} {line}\n")
-        worst = max(worst, 0 if report.equal else 1)
+        differs |= not report.equal
     drop_others(folder, (entry["name"] for entry in tree["zones"]))
-    return worst
+    if blind:
+        return 2
+    return DIFFERENT if differs else 0
 
 
 def read_look(entry: Mapping[str, str]) -> Look:
     """A zone from the file that its primary has of it.
 
-    Raises: OSError; ValueError, as `InputRejected` is one of.
+    Raises: OSError, Refusal, ValueError (InputRejected is one).
     """
     name, file = entry["name"], Path(entry["file"])
     above = entry.get("parent")

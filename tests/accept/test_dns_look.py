@@ -8,6 +8,7 @@ import pytest
 
 from loopback_iac import agent
 from loopback_iac.lab.names.machine import SECRET, hosts
+from loopback_iac.remote.dns_look import DIFFERENT
 from loopback_iac.remote.dns_program import program_files
 from loopback_iac.render import transfer_secret
 from loopback_iac.render.look import KEY, LISTED, PROGRAM, STATE
@@ -39,6 +40,9 @@ class Looking:
         for zone in (ZONE, "example.org."):
             self.made.wait_served(zone)
         return self.primary.run("/usr/bin/python3", "-IB", PLACE, LISTED, KEY, METRICS)
+
+    def transfer(self, server, key=AUDIT):
+        return self.primary.ask(ZONE, "AXFR", server.address, transfer=True, key=key)
 
     def path(self, name):
         return self.primary.ground / name.lstrip("/")
@@ -77,29 +81,29 @@ def test_servers_that_have_what_is_declared_are_equal(looking):
 
 
 def test_a_record_that_one_server_alters_is_named(looking):
-    knot, zone = looking.servers["fra1"], looking.servers["fra1"].serial(ZONE)
-    for words in (
-        ["zone-begin", ZONE],
-        ["zone-unset", ZONE, "www", "A"],
-        ["zone-set", ZONE, "www", "300", "A", "203.0.113.66"],
-        ["zone-set", ZONE, "@", "3600", "SOA", soa(knot, zone)],
-        ["zone-commit", ZONE],
-    ):
-        done = knot.knotc(*words)
-        assert done.returncode == 0, done.stdout + done.stderr
+    nsd = looking.servers["par1"]
+    conf = nsd.ground / "etc/nsd/nsd.conf"
+    own = conf.read_text()
+    text = "\n".join(looking.transfer(nsd)["answer"])
+    assert "203.0.113.10" in text
+    (nsd.ground / "var/lib/nsd/altered").write_text(text.replace("203.0.113.10", "203.0.113.66"))
+    head, sender = own[: own.index("pattern:")], looking.made.case.hosts["primary"]["ipv4"]
+    nsd.stop()
+    conf.write_text(
+        f'{head}zone:\n  name: "{ZONE}"\n  zonefile: "/var/lib/nsd/altered"\n'
+        f"  provide-xfr: {sender} {AUDIT[0]}\n"
+    )
+    nsd.start()
+    wait_for(lambda: nsd.serial(ZONE) > 0, 30)
     done = looking.primary.run("/usr/bin/python3", "-IB", PLACE, LISTED, KEY, METRICS)
-    assert done.returncode == 1
-    assert looking.verdicts() == ALL_EQUAL | {"fra1": "tampered"}
-    assert re.search(r"example\.net\. fra1/fra1 \S+: www\.example\.net\. A: ", done.stderr)
+    nsd.stop()
+    conf.write_text(own)
+    nsd.start()
+    assert done.returncode == DIFFERENT
+    assert looking.verdicts() == ALL_EQUAL | {"par1": "tampered"}
+    assert re.search(r"example\.net\. par1/par1 \S+: www\.example\.net\. A: ", done.stderr)
     assert AUDIT[1] not in done.stdout + done.stderr
-    knot.knotc("-b", "zone-retransfer", ZONE)
     assert looking.look().returncode == 0
-
-
-def soa(machine, serial):
-    (text,) = machine.answer(ZONE, "SOA")
-    words = text.split(" ")
-    return " ".join([*words[:2], str(serial), *words[3:]])
 
 
 def test_what_is_declared_and_not_signed_yet_diverges_everywhere(looking):
@@ -107,9 +111,9 @@ def test_what_is_declared_and_not_signed_yet_diverges_everywhere(looking):
     looking.made.put(ZONE, before + "later.example.net. 300 A 203.0.113.99\n")
     done = looking.look()
     looking.made.put(ZONE, before)
-    assert done.returncode == 1
+    assert done.returncode == DIFFERENT
     assert set(looking.verdicts().values()) == {"diverged"}
-    assert done.stderr.count("later.example.net. A") == 3
+    assert done.stderr.count("later.example.net. A") == 4  # fra1 by either family
     assert looking.verdicts("example.org.") == ALL_EQUAL
 
 
@@ -133,21 +137,19 @@ def test_without_a_key_nothing_is_looked_at_and_metrics_grow_old(looking):
     looking.path(KEY).write_text("no key")
     done = looking.primary.run("/usr/bin/python3", "-IB", PLACE, LISTED, KEY, METRICS)
     looking.path(KEY).write_text(kept)
-    assert done.returncode not in (0, 1)
+    assert done.returncode not in (0, DIFFERENT)
     assert looking.metrics().read_text() == old
 
 
 def test_the_key_reads_zones_from_the_primary_and_does_nothing_else(looking):
     primary = looking.made.case.hosts["primary"]["ipv4"]
     for name, server in looking.servers.items():
-        told = looking.primary.ask(ZONE, "AXFR", server.address, transfer=True, key=AUDIT)
-        assert len(told["answer"]) > 20, name
+        assert len(looking.transfer(server)["answer"]) > 20, name
         catalog = "catalog.invalid."
         told = looking.primary.ask(catalog, "AXFR", server.address, transfer=True, key=AUDIT)
         assert "error" in told, name
         other = [AUDIT[0], transfer_secret("wrong", "audit")]
-        told = looking.primary.ask(ZONE, "AXFR", server.address, transfer=True, key=other)
-        assert "error" in told, name
+        assert "error" in looking.transfer(server, other), name
         # in the hands of a name server it opens nothing, at the primary nor at another
         others = [primary, *(s.address for n, s in looking.servers.items() if n != name)]
         for address in others:
@@ -171,5 +173,6 @@ def test_systemd_takes_the_units_and_they_are_as_shut_as_those_outside(image):
     text = rendered[f"/{UNIT}"].text
     assert text.endswith(shut)
     assert f"%S/{STATE}" in text
+    assert f"SuccessExitStatus={DIFFERENT}" in text
     user = rendered["/etc/sysusers.d/loopback.conf"].text
     assert user == (OPERATE / "systemd/loopback-dns-check.sysusers").read_text().split("\n", 1)[1]
