@@ -72,7 +72,7 @@ def main(argv: Sequence[str]) -> int:
             blind = True
             continue
         report = look_at(look, audited, foreign, tsig)
-        write_whole(folder / f"{entry['name']}{SUFFIX}", render_metrics(report))
+        write_whole(folder / metrics_name(entry["name"]), render_metrics(report))
         for line in finding_lines(report.findings):
             sys.stderr.write(f"{entry['name']} {line}\n")
         differs |= not report.equal
@@ -125,9 +125,14 @@ def signer_ds(zone: str, view: View) -> tuple[bytes, ...]:
     return ()
 
 
+def metrics_name(zone: str) -> str:
+    """The file that has a zone's metrics."""
+    return f"{zone.removesuffix('.')}{SUFFIX}"
+
+
 def drop_others(folder: Path, zones: Iterable[str]) -> None:
     """Remove metrics of zones that are declared no more: they would grow old, and an alert tell."""
-    known = {f"{zone}{SUFFIX}" for zone in zones}
+    known = set(map(metrics_name, zones))
     for file in folder.glob(f"*{SUFFIX}"):
         if file.name not in known:
             file.unlink(missing_ok=True)

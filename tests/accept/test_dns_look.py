@@ -8,7 +8,7 @@ import pytest
 
 from loopback_iac import agent
 from loopback_iac.lab.names.machine import SECRET, hosts
-from loopback_iac.remote.dns_look import DIFFERENT
+from loopback_iac.remote.dns_look import DIFFERENT, metrics_name
 from loopback_iac.remote.dns_program import program_files
 from loopback_iac.render import transfer_secret
 from loopback_iac.render.look import KEY, LISTED, PROGRAM, STATE
@@ -48,7 +48,7 @@ class Looking:
         return self.primary.ground / name.lstrip("/")
 
     def metrics(self, zone=ZONE):
-        return self.path(f"{METRICS}/{zone}.prom")
+        return self.path(f"{METRICS}/{metrics_name(zone)}")
 
     def verdicts(self, zone=ZONE):
         found = VERDICT.findall(self.metrics(zone).read_text())
