@@ -39,7 +39,7 @@ class Place(NamedTuple):
 
 
 _EXACT = {
-    "/etc/loopback/sysctl.conf": Place("sysctl", BOTH),
+    "/etc/loopback/sysctl.conf": Place("sysctl", (*BOTH, PRIMARY)),
     "/etc/loopback/nftables.conf": Place("nftables", (*BOTH, PRIMARY)),
     "/etc/loopback/routes.json": Place("routes", (POP, MEMBER)),
     "/etc/loopback/watch.json": Place("watch", BOTH),

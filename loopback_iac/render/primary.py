@@ -97,6 +97,8 @@ def render_primary(
         "/etc/knot/knot.conf": File(text, "0640", group="knot"),
         "/etc/loopback/nftables.conf": File(_render_guard(primary, [*peers, *operators])),
         f"{UNITS}/loopback-nftables.service": File(render_text("loopback-nftables.service")),
+        "/etc/loopback/sysctl.conf": File(render_text("sysctl-primary.conf", name=primary.name)),
+        f"{UNITS}/loopback-sysctl.service": File(render_text("loopback-sysctl.service")),
         **{zone_path(name, z): File(zones[name]) for name, z in primary.zones.items()},
         **_render_ended(primary),
         **render_look(
