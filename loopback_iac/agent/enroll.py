@@ -26,7 +26,8 @@ from .refusal import RefusedError
 from .state import AGENT, ENROLLED, LIBRARY
 
 AGENTS = "/usr/local/lib/loopback"
-_PROGRAM = re.compile(r"[a-z]+(-[a-z]+)*")
+# not `agent-...`, which is what agents are called here
+_PROGRAM = re.compile(r"(?!agent\b)[a-z]+(-[a-z]+)*")
 
 _RECOVER = """\
 [Unit]
@@ -184,7 +185,7 @@ def _parse_programs(given: Any) -> dict[str, bytes]:  # noqa: ANN401 - JSON
     """What units of the bundle start beside the agent, by the path it is kept at."""
     found = {}
     for name, text in given.items() if isinstance(given, dict) else [("", given)]:
-        if not _PROGRAM.fullmatch(name) or name == "agent" or not isinstance(text, str):
+        if not _PROGRAM.fullmatch(name) or not isinstance(text, str):
             raise RefusedError(f"the enroll request has a program {name!r} that cannot be kept")
         try:
             found[f"{AGENTS}/{name}.pyz"] = base64.b64decode(text, validate=True)
