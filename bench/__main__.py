@@ -24,6 +24,7 @@ from bench import (
     served,
     ten,
     throughput,
+    transfers,
     zone,
 )
 
@@ -40,6 +41,7 @@ MEASUREMENTS = {
     "zone": zone.main,
     "propagation": propagation.main,
     "prove": prove.main,
+    "transfers": transfers.main,
     "names": names.main,
     "rollovers": rollovers.main,
     "served": served.main,

@@ -2,6 +2,6 @@
 shipped as one file.
 """
 
-from .packing import BOOT, agent_sha256, build, join_program
+from .packing import BOOT, agent_sha256, build, join_program, pack
 
-__all__ = ["BOOT", "agent_sha256", "build", "join_program"]
+__all__ = ["BOOT", "agent_sha256", "build", "join_program", "pack"]

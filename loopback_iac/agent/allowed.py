@@ -39,7 +39,7 @@ class Place(NamedTuple):
 
 
 _EXACT = {
-    "/etc/loopback/sysctl.conf": Place("sysctl", BOTH),
+    "/etc/loopback/sysctl.conf": Place("sysctl", (*BOTH, PRIMARY)),
     "/etc/loopback/nftables.conf": Place("nftables", (*BOTH, PRIMARY)),
     "/etc/loopback/routes.json": Place("routes", (POP, MEMBER)),
     "/etc/loopback/watch.json": Place("watch", BOTH),
@@ -65,10 +65,12 @@ _EXACT = {
     "/etc/loopback/backup.json": Place("backup", (PRIMARY,)),
     "/etc/loopback/backup-reader.pem": Place("backup", (PRIMARY,)),
     "/etc/loopback/backup-key": Place("backup", (PRIMARY,), 0o600),
+    "/etc/loopback/dns-check.json": Place("look", (PRIMARY,)),
+    "/etc/loopback/dns-check-key": Place("look", (PRIMARY,), 0o600),
     "/etc/ssh/sshd_config.d/10-loopback.conf": Place("sshd", (POP,), 0o600),
     "/etc/tmpfiles.d/loopback.conf": Place("tmpfiles", BOTH),
-    "/etc/sysusers.d/loopback.conf": Place("sysusers", BOTH),
-    "/etc/default/prometheus-node-exporter": Place("exporter", (POP,)),
+    "/etc/sysusers.d/loopback.conf": Place("sysusers", (*BOTH, PRIMARY)),
+    "/etc/default/prometheus-node-exporter": Place("exporter", (POP, PRIMARY)),
     "/etc/default/prometheus-bird-exporter": Place("exporter", (POP,)),
 }
 _TUNNEL = re.compile(r"/etc/wireguard/((?:l[bc]|up)-[a-z0-9][a-z0-9-]{0,11})\.conf")
@@ -99,7 +101,7 @@ def parse_place(path: str, role: str) -> Place:
     if place is None and unit and unit.group(1) not in OWN_UNITS:
         place = Place("unit", ROLES)
     if place is None and _DROP_IN.fullmatch(path):
-        place = Place("drop-in", (*BOTH, NAMESERVER))
+        place = Place("drop-in", (*BOTH, PRIMARY, NAMESERVER))
     if place is None:
         raise RefusedError(
             f"{path} is not a path this agent writes",

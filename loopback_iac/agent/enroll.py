@@ -4,10 +4,13 @@ restrict the deploy key.
 
 from __future__ import annotations
 
+import base64
+import binascii
 import contextlib
 import hashlib
 import os
 import platform
+import re
 import sys
 from typing import Any
 
@@ -23,6 +26,8 @@ from .refusal import RefusedError
 from .state import AGENT, ENROLLED, LIBRARY
 
 AGENTS = "/usr/local/lib/loopback"
+# not `agent-...`, which is what agents are called here
+_PROGRAM = re.compile(r"(?!agent\b)[a-z]+(-[a-z]+)*")
 
 _RECOVER = """\
 [Unit]
@@ -86,6 +91,7 @@ def enroll(content: bytes, agent: bytes) -> dict[str, Any]:
             "enroll needs root", fix="log in as root, or let the login user be root for this host"
         )
     packages = parse_packages(request.get("packages") or [])
+    programs = _parse_programs(request.get("programs") or {})
     epochs = [int(epoch) for epoch in request.get("key_epochs") or []]
     try:
         # first, because it fetches before it changes anything: refused, the host is as it was
@@ -93,6 +99,7 @@ def enroll(content: bytes, agent: bytes) -> dict[str, Any]:
         if installed:
             sys.stderr.write(f"loopback-agent enroll: installed {' '.join(installed)}\n")
         install_agent(agent)
+        _install_programs(programs)
         _make_folders()
         keys = {str(epoch): wireguard_key(epoch) for epoch in sorted(epochs)}
         forget_keys({*epochs, *epochs_kept()})  # of a rotation that was given up
@@ -172,6 +179,31 @@ def install_agent(agent: bytes) -> None:
     # the watch adopts its gates, the arbiter its ruling: nothing is withdrawn, nothing moved
     for unit in sorted(active_units("loopback-arbiter", "loopback-hold", "loopback-watch")):
         must("systemctl", "restart", unit)
+
+
+def _parse_programs(given: Any) -> dict[str, bytes]:  # noqa: ANN401 - JSON
+    """What units of the bundle start beside the agent, by the path it is kept at."""
+    found = {}
+    for name, text in given.items() if isinstance(given, dict) else [("", given)]:
+        if not _PROGRAM.fullmatch(name) or not isinstance(text, str):
+            raise RefusedError(f"the enroll request has a program {name!r} that cannot be kept")
+        try:
+            found[f"{AGENTS}/{name}.pyz"] = base64.b64decode(text, validate=True)
+        except binascii.Error as broken:
+            raise RefusedError(f"the program {name} in the request is cut: {broken}") from broken
+    return found
+
+
+def _install_programs(programs: dict[str, bytes]) -> None:
+    """Each whole, in place of the one before; what the request no longer has goes."""
+    for path, content in programs.items():
+        found = read_on_disk(path)
+        if found is None or found.content != content:
+            replace(path, content, 0o755)
+    for name in os.listdir(AGENTS):
+        path = f"{AGENTS}/{name}"
+        if _PROGRAM.fullmatch(name.removesuffix(".pyz")) and path not in programs:
+            os.unlink(path)
 
 
 def _keep_compiled(agent: bytes, path: str) -> None:

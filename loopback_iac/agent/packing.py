@@ -68,9 +68,6 @@ def build() -> bytes:
 
     Out: an executable zipapp; equal sources give equal bytes.
     """
-    import io
-    import zipfile
-
     folder = os.path.dirname(os.path.abspath(__file__))
     names = sorted(
         name for name in os.listdir(folder) if name.endswith(".py") and name not in NOT_PACKED
@@ -79,6 +76,14 @@ def build() -> bytes:
     for name in names:
         with open(os.path.join(folder, name), "rb") as stream:
             texts[f"loopback_agent/{name}"] = stream.read()
+    return pack(texts)
+
+
+def pack(texts: dict[str, bytes]) -> bytes:
+    """A program as shipped, from its files by name; equal files give equal bytes."""
+    import io
+    import zipfile
+
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:
         for name, content in sorted(texts.items()):

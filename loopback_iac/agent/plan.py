@@ -35,9 +35,10 @@ CARRYING = ("haproxy.service", "bird.service")
 _RESTARTED = {kind: DAEMONS[kind] for kind in ("watch", "arbiter", "hold", "logs")} | {
     "chrony": "chrony"
 }
+_COUNTING = ("loopback-metrics.service", "loopback-names.service")
 _OWN_STEPS = ("chrony", "sshd", "blackholes")
-# what is read before the swap, and by nobody afterwards
-_STEPLESS = ("ended",)
+# what is read before the swap, and by nobody afterwards; what a timer's next run reads
+_STEPLESS = ("ended", "look")
 # keys and certificates are read at the start
 _TLS = {"knot-tls": "knot-restart", "nsd-tls": "nsd"}
 _LESSER = {
@@ -132,7 +133,7 @@ def _unit_steps(path: str, unit: str, new: Mapping[str, SetFile]) -> set[Step]:
     for kind, service in {**ONE_SHOTS, **_RESTARTED}.items():
         if unit == f"{service}.service":
             return {Step(kind)}
-    if unit.startswith("prometheus-") or unit == "loopback-metrics.service":
+    if unit.startswith("prometheus-") or unit in _COUNTING:
         return {Step("exporter", unit.removesuffix(".service"))}
     return set()
 

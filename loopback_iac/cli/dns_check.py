@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from pathlib import Path
@@ -57,7 +56,6 @@ TextFile = Annotated[
     Path | None, typer.Option("--textfile", help="Write metrics for Prometheus there.")
 ]
 Timeout = Annotated[float, typer.Option("--timeout-s", min=0.1, max=60, help="For one answer.")]
-SHOWN = 20
 
 
 @app.command("check")
@@ -163,11 +161,10 @@ def _tsig(file: str | None) -> Tsig | None:
 
 
 def _write(path: Path, text: str) -> None:
-    """Whole or not at all: a collector reads it at any moment."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    from loopback_iac.remote.dns_look import write_whole  # noqa: PLC0415  # loads slowly
+
     try:
-        beside.write_text(text)
-        beside.replace(path)
+        write_whole(path, text)
     except OSError as cause:
         refuse(f"--textfile {path}: {cause}\n  fix: name a file in a folder that exists", 2)
 
@@ -187,19 +184,10 @@ def _show(report: Report) -> None:
 
 
 def _say(findings: tuple[Finding, ...]) -> None:
-    """Findings by server and rule; of a rule that many break, the first."""
-    groups: dict[tuple[str, str, str], list[Finding]] = {}
-    for one in findings:
-        groups.setdefault((one.server, one.address, one.rule), []).append(one)
-    for (server, address, rule), found in groups.items():
-        for one in found[:SHOWN]:
-            by = f" by {', '.join(one.by)}" if any(one.by) else ""
-            text = f"{server or 'parent'} {address}: {one.owner} {one.type}: {one.got}"
-            line = f"{text}; expected {one.need}{by}   rule: {rule}"
-            STDERR.print(line, style="bold red", markup=False, soft_wrap=True)
-        if len(found) > SHOWN:
-            more = f"{server} {address}: {len(found) - SHOWN} more of rule {rule}"
-            STDERR.print(more, style="bold red", markup=False, soft_wrap=True)
+    from loopback_iac.dns.served.texts import finding_lines  # noqa: PLC0415  # loads slowly
+
+    for line in finding_lines(findings):
+        STDERR.print(line, style="bold red", markup=False, soft_wrap=True)
 
 
 def _finding_tree(one: Finding) -> dict[str, str]:

@@ -37,6 +37,7 @@ def register(app: typer.Typer) -> None:
     state = typer.Typer(help="The stored state.", no_args_is_help=True)
     state.command("export")(state_verbs.export)
     state.command("forget")(state_verbs.forget)
+    state.command("degraded")(state_verbs.degraded)
     state.command("adopt")(state_verbs.adopt)
     app.add_typer(state, name="state")
 

@@ -62,6 +62,32 @@ def export(cwd: Directory = HERE, stack: StackName = STACK, state_dir: StateDir 
     sys.stdout.write(guarded(lambda: export_state(options)))
 
 
+def degraded(
+    cwd: Directory = HERE,
+    stack: StackName = STACK,
+    state_dir: StateDir = None,
+    *,
+    as_json: Json = False,
+) -> None:
+    """Say what the last run left undone, by zone and operator; exit 1 when there is any."""
+    from loopback_iac.cli.degraded import render_degraded  # noqa: PLC0415  # loads slowly
+    from loopback_iac.engine import read_undone  # noqa: PLC0415  # pulumi and gRPC load slowly
+
+    options = make_options(cwd, stack, state_dir)
+    found = guarded(lambda: read_undone(options))
+    at, result = found or ("", None)
+    lines = render_degraded(result) if result else []
+    undone = [item.render_json() for item in result.undone] if result else []
+    if as_json:
+        document = {"since": at or None, "degraded": lines, "undone": undone}
+        sys.stdout.write(json.dumps(document, indent=2) + "\n")
+    elif result:
+        sys.stdout.write(f"{result.verb} of {at} left {len(undone)} undone\n")
+        rest = [f"{item['state']}: {item['urn']}" for item in undone]
+        sys.stdout.write("".join(f"{line}\n" for line in (*lines, *rest)))
+    raise typer.Exit(1 if result else 0)
+
+
 def forget(
     urns: Annotated[list[str], typer.Argument(help="URNs to take out of the state.")],
     cwd: Directory = HERE,

@@ -167,17 +167,13 @@ class ConvergedHost(pulumi.ComponentResource):
         )
         return confirm
 
+    def programs(self) -> dict[str, bytes]:
+        """What units of it start beside the agent, by name."""
+        return {}
+
     def _declare_enroll(self, after: Sequence[pulumi.Resource]) -> remote.Command:
-        program = agent.build()
-        request = {
-            "format": 1,
-            "host": self.host_name,
-            "role": self.kind,
-            "key_epochs": self._key_epochs,
-            "agent": base64.b64encode(program).decode(),
-            "agent_sha256": hashlib.sha256(program).hexdigest(),
-            "debian": ["13"],
-        }
+        request = {"host": self.host_name, "role": self.kind, "key_epochs": self._key_epochs}
+        request |= _programs(self.programs())
         stdin = pulumi.Output.all(deploy_public_key(self._host), self.packages).apply(
             lambda got: canonical({**request, "deploy_key": got[0] or None, "packages": got[1]})
         )
@@ -217,6 +213,20 @@ class ConvergedHost(pulumi.ComponentResource):
                 parent=self, depends_on=list(after), retain_on_delete=self._way.left_behind
             ),
         )
+
+
+def _programs(beside: Mapping[str, bytes]) -> dict[str, Any]:
+    """What `enroll` puts on a host, whoever it is: the agent, and programs that units start."""
+    program = agent.build()
+    found: dict[str, Any] = {
+        "format": 1,
+        "agent": base64.b64encode(program).decode(),
+        "agent_sha256": hashlib.sha256(program).hexdigest(),
+        "debian": ["13"],
+    }
+    if beside:
+        found["programs"] = {n: base64.b64encode(p).decode() for n, p in beside.items()}
+    return found
 
 
 def _with_baseline(

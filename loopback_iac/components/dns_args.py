@@ -50,6 +50,8 @@ class TransferOperatorArgs(TypedDict):
     """What the operator calls the TSIG key. Default: `loopback-NAME`."""
     tsig_waived_because: NotRequired[str]
     """Why transfers to it are not signed, where it cannot. Default: they are."""
+    answers: NotRequired[Sequence[str]]
+    """Where its name servers answer; the primary then compares what they serve as well."""
 
 
 class ParentArgs(TypedDict):
@@ -127,5 +129,7 @@ class HiddenPrimaryArgs(TypedDict):
     """What every host keeps beside its work: output `baseline` of a HostBaseline."""
     updaters: NotRequired[Mapping[str, UpdaterArgs]]
     """Who changes zones by dynamic update, by name. Keys are made here: output `updates`."""
+    metrics_sources: NotRequired[Sequence[str]]
+    """Networks that may read the primary's metrics, beside `admin_sources`."""
     ended_zones: NotRequired[Sequence[str]]
     """Zones of updates that may go, with what they hold: nothing declared brings it back."""

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import pulumi
 
+from loopback_iac import agent
 from loopback_iac.components.boundary import refuse_as_pulumi
 from loopback_iac.components.converge import ConvergedHost, Delivery, Values, describe_host, seal
 from loopback_iac.components.dns_args import HiddenPrimaryArgs, UpdateRef
@@ -19,8 +20,9 @@ from loopback_iac.components.zone_keys import (
 )
 from loopback_iac.dns import parse_primary_zones, render_primary_zones
 from loopback_iac.model import Host, Primary, parse_hosts, parse_primary
-from loopback_iac.model.name_server import TLS, update_key
+from loopback_iac.model.name_server import AUDIT, TLS, update_key
 from loopback_iac.model.primary import PRIMARY
+from loopback_iac.remote.dns_program import program_files
 from loopback_iac.render import (
     HostFiles,
     offered,
@@ -28,6 +30,7 @@ from loopback_iac.render import (
     render_primary,
     transfer_secret,
 )
+from loopback_iac.render.look import PROGRAM as LOOK
 from loopback_iac.render.primary import DS_KEY, addresses_of, update_secret
 
 
@@ -35,6 +38,10 @@ class PrimaryHost(ConvergedHost):
     """The host that signs: Knot, with the declared zones and the keys it made."""
 
     kind = PRIMARY
+
+    def programs(self) -> dict[str, bytes]:
+        """The comparer, which a timer starts."""
+        return {LOOK: agent.pack(program_files())}
 
 
 class NameServerHost(ConvergedHost):
@@ -122,13 +129,16 @@ class HiddenPrimary(pulumi.ComponentResource):
         own = update_keys(secret, *primary.updaters)
         own |= transport_keys(secret, PRIMARY) if tls else {}
         signed = self.primary.converge(
-            _delivery(primary, files, seal(transfer_keys(secret, *primary.keyed) | ds | own)), []
+            _delivery(
+                primary, files, seal(transfer_keys(secret, *primary.keyed, AUDIT) | ds | own)
+            ),
+            [],
         )
         before: list[pulumi.Resource] = [signed]
         for name, server in self.server.items():
             files = known.apply(partial(render_name_server, primary, name))
             own = transport_keys(secret, server.software) if tls else {}
-            values = seal(transfer_keys(secret, name) | own)
+            values = seal(transfer_keys(secret, name, AUDIT) | own)
             before = [server.converge(_delivery(primary, files, values), before)]
         # nobody is sent to a primary that would not let him in yet
         ready = pulumi.Output.all(known, secret, signed.id)

@@ -10,7 +10,7 @@ from loopback_iac.components.boundary import refuse_as_pulumi
 from loopback_iac.components.converge import Values, seal
 from loopback_iac.components.host_args import HostRef
 from loopback_iac.model import Fleet, InputRejected, Problem
-from loopback_iac.model.name_server import TLS, transfer_mark, update_mark
+from loopback_iac.model.name_server import AUDIT, TLS, transfer_mark, update_mark
 from loopback_iac.render import ZONES_FROM, transfer_secret
 from loopback_iac.render.primary import update_secret
 from loopback_iac.render.transport import NEEDED, transport_values
@@ -41,7 +41,7 @@ def zone_keys(fleet: Fleet, args: AnycastEdgeArgs, pop: str) -> Values:
         return seal({})
     secret = given_secret(args["name_service"]["transfer_secret"])
     own = transport_keys(secret, software) if service.transport == TLS else {}
-    return seal(transfer_keys(secret, pop) | own)
+    return seal(transfer_keys(secret, pop, AUDIT) | own)
 
 
 def zones_from(fleet: Fleet, args: AnycastEdgeArgs) -> dict[str, pulumi.Input[HostRef]]:

@@ -16,29 +16,11 @@ from typing import Annotated, Any
 from pydantic import AfterValidator
 
 from loopback_iac.dns import names, rdata
-from loopback_iac.dns.refusal import Refusal, shown
-from loopback_iac.dns.zone import Key, Zone, make_zone
+from loopback_iac.dns.refusal import Refusal
+from loopback_iac.dns.zone import DEFAULT_TTL_S, Key, Zone, check_ttl, make_zone
 from loopback_iac.model.fields import Int, Value, described, refuse
 from loopback_iac.model.problem import InputRejected, Problem
 from loopback_iac.model.structure import collect, plain
-
-DEFAULT_TTL_S = 3600
-MAX_TTL_S = 2**31 - 1  # RFC 2181 8
-
-
-def check_ttl(ttl_s: int) -> int:
-    """A TTL within its range.
-
-    Raises: Refusal.
-    """
-    if not 0 <= ttl_s <= MAX_TTL_S:
-        raise Refusal(
-            "ttl-range",
-            f"{ttl_s} is no TTL",
-            f"0 to {MAX_TTL_S} seconds (RFC 2181 8)",
-            "write seconds in that range",
-        )
-    return ttl_s
 
 
 def _ttl_field(ttl_s: int) -> int:
@@ -77,7 +59,7 @@ class _Reading:
         """All records of one name; `written` has the path of each name seen."""
         path = f"records.{owner}"
         try:
-            name = owner_name(owner, self.origin)
+            name = names.owner_name(owner, self.origin)
         except Refusal as cause:
             self.problems.append(cause.at(path))
             return
@@ -168,22 +150,6 @@ def parse_value(kind: str, text: str, origin: str) -> bytes:
     if kind == "TXT" and not text.startswith('"'):
         return rdata.text_rdata(text)
     return rdata.parse_rdata(kind, text, origin)
-
-
-def owner_name(text: str, origin: str) -> str:
-    """The owner of records, which has to lie within the zone.
-
-    Raises: Refusal.
-    """
-    name = names.parse_name(text, origin)
-    if text[-1] == "." and not names.is_within(name, origin):
-        raise Refusal(
-            "name-out-of-zone",
-            f"{shown(name)} is not in {origin}",
-            f"{origin} or a name below it",
-            "leave out the final dot if it was meant relative, or move it to its own zone",
-        )
-    return name
 
 
 def _head(tree: Mapping[str, object]) -> dict[str, object]:

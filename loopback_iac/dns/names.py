@@ -171,3 +171,19 @@ def is_bad_a_label(label: str) -> bool:
         return dns.name.IDNA_2008_Strict.encode(u_label) != label.encode()
     except (dns.exception.DNSException, UnicodeError):
         return True
+
+
+def owner_name(text: str, origin: str) -> str:
+    """The owner of records, which has to lie within the zone.
+
+    Raises: Refusal.
+    """
+    name = parse_name(text, origin)
+    if text[-1] == "." and not is_within(name, origin):
+        raise Refusal(
+            "name-out-of-zone",
+            f"{shown(name)} is not in {origin}",
+            f"{origin} or a name below it",
+            "leave out the final dot if it was meant relative, or move it to its own zone",
+        )
+    return name

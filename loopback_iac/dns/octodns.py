@@ -10,10 +10,9 @@ from dataclasses import dataclass, field
 import yaml
 
 from loopback_iac.dns import names, rdata
-from loopback_iac.dns.declare import DEFAULT_TTL_S, check_ttl, owner_name
 from loopback_iac.dns.octodns_shapes import holds, read_value, write_value
 from loopback_iac.dns.refusal import Refusal
-from loopback_iac.dns.zone import Key, Zone, make_zone
+from loopback_iac.dns.zone import DEFAULT_TTL_S, Key, Zone, check_ttl, make_zone
 from loopback_iac.dns.zonefile import ReadZone
 from loopback_iac.model.fields import described
 from loopback_iac.model.problem import InputRejected, Problem
@@ -108,7 +107,7 @@ class _Reading:
         """One record of octoDNS, which is an RRset."""
         place = f"{self.title}:{line}"
         try:
-            name = owner_name(owner or "@", self.origin)
+            name = names.owner_name(owner or "@", self.origin)
             if not isinstance(record, dict):
                 fix = "write type, ttl and values"
                 raise Refusal("field-type", described(record), "a map", fix)  # noqa: TRY301  # below

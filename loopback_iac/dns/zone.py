@@ -12,11 +12,14 @@ from typing import NamedTuple
 
 from loopback_iac.dns import names
 from loopback_iac.dns.rdata import render_rdata
+from loopback_iac.dns.refusal import Refusal
 
 Key = tuple[str, str]
 """Owner and type."""
 Found = Mapping[Key, tuple[int, Iterable[bytes]]]
 """TTL and data by owner and type, in any order."""
+DEFAULT_TTL_S = 3600
+MAX_TTL_S = 2**31 - 1  # RFC 2181 8
 
 
 class RRset(NamedTuple):
@@ -113,3 +116,18 @@ def make_zone(name: str, default_ttl_s: int, found: Found) -> Zone:
 def _place(entry: tuple[tuple[str, ...], str, str, object]) -> tuple[tuple[str, ...], bool, str]:
     """SOA first among the types of a name: zone files begin with it."""
     return entry[0], entry[1] != "SOA", entry[1]
+
+
+def check_ttl(ttl_s: int) -> int:
+    """A TTL within its range.
+
+    Raises: Refusal.
+    """
+    if not 0 <= ttl_s <= MAX_TTL_S:
+        raise Refusal(
+            "ttl-range",
+            f"{ttl_s} is no TTL",
+            f"0 to {MAX_TTL_S} seconds (RFC 2181 8)",
+            "write seconds in that range",
+        )
+    return ttl_s

@@ -12,10 +12,9 @@ from typing import NamedTuple
 import dns.ttl
 
 from loopback_iac.dns import names, rdata
-from loopback_iac.dns.declare import DEFAULT_TTL_S, check_ttl, owner_name
 from loopback_iac.dns.entries import Entry, Unread, read_entries
 from loopback_iac.dns.refusal import Refusal, shown
-from loopback_iac.dns.zone import Key, Zone, make_zone
+from loopback_iac.dns.zone import DEFAULT_TTL_S, Key, Zone, check_ttl, make_zone
 from loopback_iac.model.problem import InputRejected, Problem
 
 Include = Callable[[str], str]
@@ -206,7 +205,7 @@ class _Reading:
         """One record; the owner that the next line may leave out."""
         words = entry.words
         if entry.owned:
-            owner = owner_name(words[0], origin)
+            owner = names.owner_name(words[0], origin)
             words = words[1:]
         if owner is None:
             got, need = "the first record names no owner", "a name, or @ for the zone itself"

@@ -10,7 +10,13 @@ if TYPE_CHECKING:
     from loopback_iac.engine.adoption import adopt
     from loopback_iac.engine.api import Options, destroy, plan, up
     from loopback_iac.engine.errors import EngineError, UsageError
-    from loopback_iac.engine.inspect import export_state, forget, read_outputs, read_resources
+    from loopback_iac.engine.inspect import (
+        export_state,
+        forget,
+        read_outputs,
+        read_resources,
+        read_undone,
+    )
     from loopback_iac.engine.results import Change, Diagnostic, Op, Result, Violation
 
 # Read when grpc is first imported; at shutdown it would otherwise print about cancelled calls.
@@ -32,13 +38,14 @@ __all__ = [
     "plan",
     "read_outputs",
     "read_resources",
+    "read_undone",
     "up",
 ]
 _HOMES = {
     "adoption": ("adopt",),
     "api": ("Options", "destroy", "plan", "up"),
     "errors": ("EngineError", "UsageError"),
-    "inspect": ("export_state", "forget", "read_outputs", "read_resources"),
+    "inspect": ("export_state", "forget", "read_outputs", "read_resources", "read_undone"),
     "results": ("Change", "Diagnostic", "Op", "Result", "Violation"),
 }
 

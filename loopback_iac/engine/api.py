@@ -37,7 +37,7 @@ from loopback_iac.engine.stackconfig import (
 from loopback_iac.engine.state import Codec, list_resources
 from loopback_iac.engine.steps import Registrar
 from loopback_iac.engine.store import Checkpoint, Store
-from loopback_iac.engine.undone import keep_known
+from loopback_iac.engine.undone import keep_known, render_undone
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -142,7 +142,7 @@ class Session:
             policies.start(options.policy_packs, options.policy_configs, address)
             with self._journaled(run, ledger, salt), interruptible(run, providers):
                 self._run_program(run, Program(run, address, gate), registrar, providers)
-            return self._result(run)
+            return self._ended(run)
 
     def destroy(self) -> Result:
         with ExitStack() as stack:
@@ -152,7 +152,7 @@ class Session:
             with self._journaled(run, ledger, salt), interruptible(run, providers):
                 Deleter(run, providers).delete_leftovers()
                 say_cancelled(run, self._verb)
-            return self._result(run)
+            return self._ended(run)
 
     def start_providers(self, run: Run, stack: ExitStack) -> Providers:
         """The providers of a run without a program."""
@@ -271,6 +271,13 @@ class Session:
             run.journal = None
             pending = ledger.pending()
             self.store.save(Checkpoint(ledger.rows(), pending, salt), journal)
+
+    def _ended(self, run: Run) -> Result:
+        """The result, noted beside the state; a run that failed otherwise heals nothing."""
+        result = self._result(run)
+        if not self._dry_run and (result.undone or result.ok):
+            self.store.save_undone(render_undone(result))
+        return result
 
     def _result(self, run: Run) -> Result:
         outputs: Values = {}

@@ -9,8 +9,10 @@ from loopback_iac.engine.errors import UsageError
 from loopback_iac.engine.passphrase import open_crypter
 from loopback_iac.engine.stackconfig import read_passphrase
 from loopback_iac.engine.state import Codec, decode_outputs, list_resources
+from loopback_iac.engine.undone import parse_undone
 
 if TYPE_CHECKING:
+    from loopback_iac.engine.results import Result
     from loopback_iac.engine.values import Values
 
 
@@ -35,6 +37,18 @@ def read_resources(options: Options) -> tuple[dict[str, Any], ...]:
     codec = Codec(None)
     rows = [codec.decode(row) for row in find_store(options).load().rows]
     return list_resources(rows)
+
+
+def read_undone(options: Options) -> tuple[str, Result] | None:
+    """
+    What the last run that came to an end left undone, and when that was; None when nothing.
+
+    Out: the result as far as it is kept: what was undone, its errors, and what the stack has.
+    """
+    told = find_store(options).load_undone()
+    if told is None:
+        return None
+    return told["at"], parse_undone(told, options.stack, read_resources(options))
 
 
 def export_state(options: Options) -> str:

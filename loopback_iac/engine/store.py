@@ -71,6 +71,7 @@ class Store:
         self.folder = folder
         self.state = folder / "state.json"
         self.journal = folder / "journal.jsonl"
+        self._undone = folder / "undone.json"
         self._lock = folder / "lock"
 
     def load(self) -> Checkpoint:
@@ -126,15 +127,29 @@ class Store:
         if journal is not None:
             journal.close(_digest(text))
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        temporary = self.folder / "state.json.new"
-        descriptor = os.open(temporary, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(self.state)
-        _sync_folder(self.folder)
+        _replace(self.state, text)
         self.journal.unlink(missing_ok=True)
+
+    def save_undone(self, told: dict[str, Any] | None) -> None:
+        """Keep what a run left undone beside the checkpoint, which has no place for it."""
+        if told is None:
+            self._undone.unlink(missing_ok=True)
+        else:
+            _replace(self._undone, json.dumps(told, indent=1) + "\n")
+
+    def load_undone(self) -> dict[str, Any] | None:
+        """
+        Read it; None when nothing is left undone.
+
+        Raises: StateError when the file is damaged.
+        """
+        try:
+            told: dict[str, Any] = json.loads(self._undone.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except ValueError as error:
+            raise StateError(f"{self._undone}: damaged ({error}); run `up` again") from error
+        return told
 
     def start_journal(self, ledger: Ledger, salt: str) -> Journal:
         """
@@ -176,6 +191,18 @@ class Store:
                 os.ftruncate(descriptor, 0)
         finally:
             os.close(descriptor)
+
+
+def _replace(path: Path, text: str) -> None:
+    """Whole or not at all, and on disk."""
+    temporary = path.with_name(f"{path.name}.new")
+    descriptor = os.open(temporary, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    _sync_folder(path.parent)
 
 
 def _digest(text: str) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NoReturn
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from loopback_iac.engine.errors import EngineError, UndoneError
-from loopback_iac.engine.results import Undone
+from loopback_iac.engine.results import Diagnostic, Result, Severity, Undone
 from loopback_iac.engine.values import Values, has_unknown
 
 if TYPE_CHECKING:
@@ -90,3 +91,34 @@ def keep_known(outputs: Values, former: Values) -> Values:
         for key, value in outputs.items()
         if not has_unknown(value) or key in former
     }
+
+
+def render_undone(result: Result) -> dict[str, Any] | None:
+    """What a run left undone, to be kept with the state; None when it left nothing."""
+    if not result.undone:
+        return None
+    errors = [item for item in result.diagnostics if item.severity is Severity.ERROR]
+    return {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "verb": result.verb,
+        "undone": [item.render_json() for item in result.undone],
+        "errors": [item.render_json() for item in errors],
+    }
+
+
+def parse_undone(told: dict[str, Any], stack: str, resources: tuple[dict[str, Any], ...]) -> Result:
+    """The result that `render_undone` wrote, with what the stack has."""
+    return Result(
+        verb=told["verb"],
+        stack=stack,
+        ok=False,
+        diagnostics=tuple(
+            Diagnostic(Severity.ERROR, item["message"], item.get("urn", ""))
+            for item in told["errors"]
+        ),
+        undone=tuple(
+            Undone(item["urn"], item["type"], item["name"], item["parent"], item.get("because", ""))
+            for item in told["undone"]
+        ),
+        resources=resources,
+    )

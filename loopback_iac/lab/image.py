@@ -49,6 +49,8 @@ PACKAGES = (
     "prometheus-node-exporter",
     "prometheus-bird-exporter",
     "python3",
+    "python3-cryptography",
+    "python3-dnspython",
     "stayrtr",
     "rsyslog",
     "rsyslog-openssl",

@@ -96,6 +96,8 @@ class TransferOperator(Value):
     """What it calls the TSIG key; empty: `loopback-NAME`."""
     tsig_waived_because: Line = ""
     """Why transfers to it are not signed; empty: they are."""
+    answers: AddressList = ()
+    """Where its name servers answer: the primary holds them to the zones as well."""
 
     @property
     def told(self) -> AddressList:
@@ -122,6 +124,10 @@ def update_key(updater: str) -> str:
 def update_mark(updater: str) -> str:
     """The mark that stands for that key's secret."""
     return f"update-{updater}"
+
+
+AUDIT = "audit"
+"""Whoever holds what name servers have to what is declared; may transfer, and nothing else."""
 
 
 def transfer_key(server: str) -> str:

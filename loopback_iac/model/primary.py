@@ -11,10 +11,12 @@ from loopback_iac.model.fields import (
     Given,
     Int,
     LineList,
+    MetricsSources,
     Several,
     Value,
 )
 from loopback_iac.model.name_server import (
+    AUDIT,
     CATALOG,
     TLS,
     NameServer,
@@ -100,6 +102,8 @@ class Primary(Value):
     updaters: dict[str, Updater] = Field(default_factory=dict)
     ended_zones: EndedZones = ()
     """Zones of updates that may go with what they hold, which nothing else has."""
+    metrics_sources: MetricsSources = ()
+    """Networks that may read metrics, beside `admin_sources`."""
 
     def key_of(self, name: str) -> str:
         """What the TSIG key of a name server or operator is called."""
@@ -130,6 +134,7 @@ class _Rest(Value):
     baseline: Given = False
     transport: Transport = TLS
     ended_zones: EndedZones = ()
+    metrics_sources: MetricsSources = ()
 
 
 _MAPS: dict[str, type[Value]] = {
@@ -256,7 +261,7 @@ def _check_servers(parts: Mapping[str, Mapping[str, Any]]) -> list[Problem]:
     ]
     # what the primary calls a parent's key and its two ends
     taken = {f"{word}-{name}" for name in parents for word in ("ds", "parent", "look")}
-    taken |= {f"update-{name}" for name in parts["updaters"]}
+    taken |= {f"update-{name}" for name in parts["updaters"]} | {AUDIT}
     for section, names in (("servers", servers), ("operators", operators)):
         for name in sorted(taken & names.keys()):
             fix = "give it another name"

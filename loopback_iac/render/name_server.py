@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from loopback_iac.model import Fleet, Host, InputRejected, Primary
 from loopback_iac.model.fields import Address
 from loopback_iac.model.name_server import (
+    AUDIT,
     TLS,
     Software,
     Transport,
@@ -108,6 +109,7 @@ def _render(told: _Told) -> dict[str, File]:
         "state": STATE[software],
         "key": transfer_key(told.name),
         "secret": secret_mark(transfer_mark(told.name)),
+        "audit": {"key": transfer_key(AUDIT), "secret": secret_mark(transfer_mark(AUDIT))},
         "primary": theirs,
         "catalog": told.catalog,
         "responses_per_s": told.responses_per_s,

@@ -27,7 +27,16 @@ PACKAGES = {
         "rsyslog-relp",
     ),
     "updates": ("python3", "unattended-upgrades"),
-    "primary": ("iproute2", "knot", "nftables", "openssl", "python3"),
+    "primary": (
+        "iproute2",
+        "knot",
+        "nftables",
+        "openssl",
+        "prometheus-node-exporter",
+        "python3",
+        "python3-cryptography",
+        "python3-dnspython",
+    ),
 }
 
 HELD = frozenset({"bird2", "chrony", "haproxy", "nftables", "wireguard-go", "wireguard-tools"})

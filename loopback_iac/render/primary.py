@@ -3,13 +3,14 @@
 import base64
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses
 from typing import NamedTuple
 
 from loopback_iac.model import Host, InputRejected, Problem
 from loopback_iac.model.fields import Address, Network
 from loopback_iac.model.name_server import (
+    AUDIT,
     TLS,
     TransferOperator,
     transfer_key,
@@ -18,7 +19,9 @@ from loopback_iac.model.name_server import (
     update_mark,
 )
 from loopback_iac.model.primary import PRIMARY, Primary, ZoneSource
+from loopback_iac.render.exporters import NODE_EXPORTER_PORT
 from loopback_iac.render.files import File, HostFiles, secret_mark
+from loopback_iac.render.look import render_look
 from loopback_iac.render.packages import packages_of
 from loopback_iac.render.text import render_text
 from loopback_iac.render.transport import CERTIFICATE_PATH, KEY_PATH, PORT, render_transport_key
@@ -94,8 +97,16 @@ def render_primary(
         "/etc/knot/knot.conf": File(text, "0640", group="knot"),
         "/etc/loopback/nftables.conf": File(_render_guard(primary, [*peers, *operators])),
         f"{UNITS}/loopback-nftables.service": File(render_text("loopback-nftables.service")),
+        "/etc/loopback/sysctl.conf": File(render_text("sysctl-primary.conf", name=primary.name)),
+        f"{UNITS}/loopback-sysctl.service": File(render_text("loopback-sysctl.service")),
         **{zone_path(name, z): File(zones[name]) for name, z in primary.zones.items()},
         **_render_ended(primary),
+        **render_look(
+            primary,
+            hosts,
+            {name: zone_path(name, source) for name, source in primary.zones.items()},
+            transfer_key(AUDIT),
+        ),
         **(render_transport_key() if primary.transport == TLS else {}),
     }
     return HostFiles(files=dict(sorted(files.items())), packages=packages_of("primary"))
@@ -119,6 +130,7 @@ def _render_knot(
         "knot-primary.conf",
         name=primary.name,
         listen=addresses_of(hosts[PRIMARY]),
+        audit={"key": transfer_key(AUDIT), "secret": secret_mark(transfer_mark(AUDIT))},
         tls_port=PORT if primary.transport == TLS else 0,
         key_file=KEY_PATH,
         certificate_file=CERTIFICATE_PATH["knot"],
@@ -175,21 +187,20 @@ def _render_guard(primary: Primary, peers: list[Peer]) -> str:
             if (found := _sources(peers, family, port))
         ],
         ports=sorted({53} | {p.port for p in peers}),
-        updaters=[
-            {"ip": "ip" if family == 4 else "ip6", "sources": networks}
-            for family, networks in _networks(primary).items()
-            if networks
-        ],
+        updaters=_by_family(n for updater in primary.updaters.values() for n in updater.sources),
+        scrapers=_by_family((*primary.admin_sources, *primary.metrics_sources)),
+        exporter=NODE_EXPORTER_PORT,
     )
 
 
-def _networks(primary: Primary) -> dict[int, list[Network]]:
-    """Where updates come from, by family; nft takes no network twice."""
-    given = [n for updater in primary.updaters.values() for n in updater.sources]
-    return {
-        4: [*collapse_addresses(n for n in given if isinstance(n, IPv4Network))],
-        6: [*collapse_addresses(n for n in given if isinstance(n, IPv6Network))],
+def _by_family(given: Iterable[Network]) -> list[dict[str, object]]:
+    """Networks, IPv4 first; nft takes no network twice."""
+    networks = [*given]
+    found = {
+        "ip": [*collapse_addresses(n for n in networks if isinstance(n, IPv4Network))],
+        "ip6": [*collapse_addresses(n for n in networks if isinstance(n, IPv6Network))],
     }
+    return [{"ip": ip, "sources": sources} for ip, sources in found.items() if sources]
 
 
 def _sources(peers: list[Peer], family: int, port: int) -> list[Address]:

@@ -13,7 +13,7 @@ import yaml
 
 from loopback_iac.cli.degraded import render_degraded
 from loopback_iac.dns import parse_primary_zones, render_primary_zones
-from loopback_iac.engine import Options, Result, destroy, up
+from loopback_iac.engine import Options, Result, destroy, read_undone, up
 from loopback_iac.engine.passphrase import Crypter
 from loopback_iac.lab.cloud.book import Shelf
 from loopback_iac.lab.cloud.switches import Fault, Switches, set_switches
@@ -161,6 +161,8 @@ def outage(two: Clouds, folder: Path, zone: dict[str, Any]) -> None:
     assert failed == {"net-hetzner-www-A", "net-hetzner-svc-HTTPS"}
     said = render_degraded(half)
     assert said[0] == "degraded: zone held.example"
+    kept = read_undone(Options(directory=folder, passphrase=PASSPHRASE))
+    assert render_degraded(kept[1]) == said  # from the state alone
     assert said[1].startswith("  hetzner has not taken all of it: 2 failed (net-hetzner-")
     assert said[2] == "  cloudflare, ionos: all of it was done there"
     # nothing else of the zone changes: what the operators have is what was declared
@@ -174,6 +176,7 @@ def outage(two: Clouds, folder: Path, zone: dict[str, Any]) -> None:
     set_switches(Shelf(two.paths), Switches())
     healed = deploy(folder, up, {**zone, "records": changed})
     assert healed.ok, healed.diagnostics
+    assert read_undone(Options(directory=folder, passphrase=PASSPHRASE)) is None
     wait_for(lambda: two.answer("hcloud", www, "A") == ["192.0.2.99"], 30)
     wait_for(lambda: not two.answer("hcloud", svc, "HTTPS"), 30)
 

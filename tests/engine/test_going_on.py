@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -9,7 +10,12 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from loopback_iac.engine import up
+import pytest
+from typer.testing import CliRunner
+
+from loopback_iac.cli import app
+from loopback_iac.engine import destroy, plan, read_undone, up
+from loopback_iac.engine.errors import StateError
 from tests.engine.conftest import PASSPHRASE
 
 if TYPE_CHECKING:
@@ -61,6 +67,40 @@ def test_what_fails_is_told_apart_from_what_is_skipped(stack: Stack) -> None:
     states = [item["state"] for item in result.render_json()["undone"]]
     assert (states.count("failed"), states.count("skipped")) == (2, 7)
     assert stack.world() == ["e"]
+
+
+def test_what_was_left_undone_is_told_until_a_run_has_done_all(stack: Stack) -> None:
+    def degraded() -> tuple[int, dict[str, Any]]:
+        place = ["-C", str(stack.folder), "--json"]
+        done = CliRunner().invoke(app, ["state", "degraded", *place])
+        return done.exit_code, json.loads(done.stdout)
+
+    graph: Graph = [thing("a"), thing("bad", fail="create"), thing("late", of="${bad.out}")]
+    stack.write(graph)
+    assert read_undone(stack.options) is None
+    assert not stack.run(plan).undone
+    half = stack.run(up, continue_on_error=True)
+    at, kept = read_undone(stack.options)
+    assert (at[:2], kept.undone) == ("20", half.undone)
+    assert [d.message for d in kept.diagnostics] == ["create told to fail"]
+    code, told = degraded()
+    assert (code, told["since"], [one["name"] for one in told["undone"]]) == (
+        1,
+        at,
+        ["bad", "late"],
+    )
+    # a plan is no run, and one that stops at its first error has brought nothing about
+    stack.run(plan)
+    assert not stack.run(up).ok
+    assert read_undone(stack.options)[0] == at
+    stack.write([thing("a"), thing("bad"), thing("late", of="${bad.out}")])
+    stack.up()
+    assert degraded() == (0, {"since": None, "degraded": [], "undone": []})
+    (stack.state_dir / "undone.json").write_text("{")
+    with pytest.raises(StateError, match="run `up` again"):
+        read_undone(stack.options)
+    stack.run(destroy)
+    assert read_undone(stack.options) is None
 
 
 def test_removals_wait_where_they_rest_on_what_failed(stack: Stack) -> None:

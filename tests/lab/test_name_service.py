@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import re
 import subprocess
 import tarfile
 import time
@@ -97,6 +98,45 @@ def test_a_zone_that_knot_refuses_changes_nothing(service):
     assert service.report()["active"] == standing
     assert service.report()["pending"] is None
     until(service.served("svc2", "www.example.net.", "203.0.113.12"))
+
+
+LOOK = "loopback-dns-check"
+
+
+def test_the_primary_holds_name_servers_to_what_is_declared(service):
+    """By the unit that its timer starts, on the host's own Python, told by the host's exporter."""
+    assert service.says("svc1", "systemctl", "is-active", f"{LOOK}.timer") == "active"
+    service.says("svc1", "systemctl", "start", f"{LOOK}.service")
+    metrics = f"/var/lib/{LOOK}/example.net.prom"
+    assert service.says("svc1", "stat", "-c", "%U %a", metrics) == "loopback-audit 644"
+    url = f"http://{service.address('svc1')}:9100/metrics"
+    verdicts = {
+        server
+        for line in curl(service, url).splitlines()
+        if line.startswith("loopback_dns_server_verdict") and 'verdict="equal"' in line
+        for server in re.findall(r'server="([^"]+)"', line)
+        if line.endswith(" 1")
+    }
+    assert verdicts == {"primary", "fra1/fra1", "par1/par1"}
+    refused = service.lab.exec("c-fra", ["curl", "--silent", "--max-time", "1", url])
+    assert refused.returncode == 28
+    # one that has something else is named, and the unit did what it is there for
+    path = "/etc/loopback/zones/example.net.zone"
+    service.says("svc1", "sed", "-i", "s/203.0.113.12/203.0.113.66/", path)
+    service.says("svc1", "systemctl", "start", f"{LOOK}.service")
+    service.says("svc1", "sed", "-i", "s/203.0.113.66/203.0.113.12/", path)
+    said = service.says("svc1", "journalctl", "-u", LOOK, "-n", "20", "-o", "cat")
+    assert "www.example.net. A" in said
+    # blind is another matter
+    service.says("svc1", "mv", path, f"{path}.away")
+    blind = service.lab.exec("svc1", ["systemctl", "start", f"{LOOK}.service"])
+    service.says("svc1", "mv", f"{path}.away", path)
+    assert blind.returncode != 0
+    service.says("svc1", "systemctl", "start", f"{LOOK}.service")
+
+
+def curl(service: NameService, url: str) -> str:
+    return service.says("ops", "curl", "--silent", url)
 
 
 def test_drift_names_a_zone_that_somebody_altered(service):

@@ -48,6 +48,8 @@ class Expected(NamedTuple):
     """States that the zone had, each with its title."""
     updated: tuple[str, ...] = ()
     """Types that dynamic updates bring; of them servers are held to each other."""
+    signer_ds: tuple[bytes, ...] = ()
+    """Of keys that the signer has: trusted as well, and not held to what a parent has."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,9 @@ def check_served(
         theirs, silent = parent_ds(parent, zone.name)
         ds = tuple(sorted({*ds, *theirs}))
         found += [silent] if silent else check_parent(zone, parent)
-    trust, unproven = find_trust(zone.name, views, ds, signed=expected.signed, now=now)
+    trust, unproven = find_trust(
+        zone.name, views, (*ds, *expected.signer_ds), signed=expected.signed, now=now
+    )
     found += unproven
     found += check_ds(zone.name, ds, parent, trust)
     sightings = []

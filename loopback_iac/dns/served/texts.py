@@ -1,11 +1,13 @@
 """A report as JSON and as metrics: the same bytes for the same state of the servers."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from loopback_iac.dns.served.check import Report, Verdict
 from loopback_iac.dns.served.rules import RULES, VERDICTS
+from loopback_iac.dns.served.view import Finding
 
+SHOWN = 20
 PREFIX = "loopback_dns"
 FORMAT = 1
 _HELP = {
@@ -43,6 +45,20 @@ def report_tree(report: Report) -> dict[str, Any]:
         ],
         "unknown": list(report.unknown),
     }
+
+
+def finding_lines(findings: Iterable[Finding]) -> Iterator[str]:
+    """Findings as people read them, by server and rule; of a rule that many break, the first."""
+    groups: dict[tuple[str, str, str], list[Finding]] = {}
+    for one in findings:
+        groups.setdefault((one.server, one.address, one.rule), []).append(one)
+    for (server, address, rule), found in groups.items():
+        for one in found[:SHOWN]:
+            by = f" by {', '.join(one.by)}" if any(one.by) else ""
+            text = f"{server or 'parent'} {address}: {one.owner} {one.type}: {one.got}"
+            yield f"{text}; expected {one.need}{by}   rule: {rule}"
+        if len(found) > SHOWN:
+            yield f"{server} {address}: {len(found) - SHOWN} more of rule {rule}"
 
 
 def _server_tree(one: Verdict) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 In   {"server", "name", "type"} and, when wanted, "tcp": true,
      "transfer": true with "key": [name, secret], or no key at all; over TLS with "tls": true
-Out  {"rcode", "aa", "nsid", "answer": [text of each record], "authority": [...]}
+Out  {"rcode", "aa", "ad", "nsid", "answer": [text of each record], "authority": [...]}
      or {"error": kind}; a transfer gives "answer" only
 """
 
@@ -39,6 +39,7 @@ def ask(wanted: dict[str, Any]) -> dict[str, Any]:
     return {
         "rcode": dns.rcode.to_text(told.rcode()),
         "aa": bool(told.flags & 0x0400),
+        "ad": bool(told.flags & 0x0020),
         "nsid": nsid[0] if nsid else "",
         "answer": records(told.answer),
         "authority": records(told.authority),

@@ -1,13 +1,14 @@
 """Small pure parts: the packed file, listeners, rules, HAProxy's table, the peer's address."""
 
 import ast
+import base64
 import io
 import sys
 import zipfile
 
 import pytest
 
-from loopback_iac.agent import BOOT, agent_sha256, build
+from loopback_iac.agent import BOOT, agent_sha256, build, enroll
 from loopback_iac.agent.converge import allows
 from loopback_iac.agent.echo import _request, peer_address
 from loopback_iac.agent.haproxy import parse_denied, parse_workers
@@ -165,3 +166,31 @@ def test_an_echo_request_carries_a_right_checksum():
 def test_what_is_no_number_of_seconds_is_refused_before_anything_happens(capsys, verb, words):
     assert main([verb, words]) == 2
     assert f"{words!r} is no number of seconds\n  host: unchanged\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "programs",
+    [
+        {"agent": "aaaa"},
+        {"agent-ab": "aaaa"},
+        {"../x": "aaaa"},
+        {"a-b": 1},
+        {"a-b": "no base64!"},
+        ["a-b"],
+        {"A": ""},
+    ],
+)
+def test_a_program_that_cannot_be_kept_is_refused_before_anything_changes(programs):
+    with pytest.raises(RefusedError, match="program"):
+        enroll._parse_programs(programs)
+
+
+def test_programs_are_kept_whole_and_go_with_the_request_that_had_them(tmp_path, monkeypatch):
+    monkeypatch.setattr(enroll, "AGENTS", str(tmp_path))
+    for name in ("agent-0123456789ab.pyz", "agent-abcdefabcdef.pyz"):
+        (tmp_path / name).write_bytes(b"the agent's own")
+    for given in ({"dns-check": "b25l"}, {"dns-check": "dHdv"}, {"other": "b25l"}, {}):
+        enroll._install_programs(enroll._parse_programs(given))
+        found = {p.name: p.read_bytes() for p in tmp_path.iterdir() if "agent" not in p.name}
+        assert found == {f"{n}.pyz": base64.b64decode(text) for n, text in given.items()}
+    assert len(list(tmp_path.iterdir())) == 2

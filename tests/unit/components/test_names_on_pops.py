@@ -67,6 +67,6 @@ def test_the_primary_does_nothing_on_a_pop(declare):
     steps = {f"dns-primary-{step}" for step in ("enroll", "apply", "confirm")}
     assert set(cloud.made) == {"dns", "dns-primary", *steps}
     bundle = json.loads(cloud.made["dns-primary-apply"].inputs["stdin"]["value"])
-    keys = {f"tsig-{n}": transfer_secret(SECRET, n) for n in servers}
+    keys = {f"tsig-{n}": transfer_secret(SECRET, n) for n in (*servers, "audit")}
     assert bundle["secrets"] == keys | transport_values(SECRET, "primary")
     assert "198.18.32.12" in bundle["files"]["/etc/knot/knot.conf"]["text"]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
+import zipfile
 from typing import Any
 
 import pulumi
@@ -87,14 +89,28 @@ def test_each_host_installs_what_it_runs_and_no_more(cloud):
 
 def test_a_name_server_has_its_own_key_and_the_primary_all_of_them(cloud):
     own = {f"tsig-{name}": transfer_secret(SECRET, name) for name in ("fra1", "par1")}
+    audit = {"tsig-audit": transfer_secret(SECRET, "audit")}
     tls = {who: transport_values(SECRET, who) for who in ("primary", "knot", "nsd")}
-    assert bundle(cloud, "primary")["secrets"] == own | tls["primary"]
-    assert bundle(cloud, "fra1")["secrets"] == {"tsig-fra1": own["tsig-fra1"]} | tls["knot"]
-    assert bundle(cloud, "par1")["secrets"] == {"tsig-par1": own["tsig-par1"]} | tls["nsd"]
+    assert bundle(cloud, "primary")["secrets"] == own | audit | tls["primary"]
+    for name, software in (("fra1", "knot"), ("par1", "nsd")):
+        one = {f"tsig-{name}": own[f"tsig-{name}"]}
+        assert bundle(cloud, name)["secrets"] == one | audit | tls[software]
     # whoever takes a name server's host has nothing to speak for the primary with
     assert KEY in tls["primary"]
     assert all(KEY not in tls[who] for who in ("knot", "nsd"))
     assert len(base64.b64decode(own["tsig-fra1"])) == 32
+
+
+def test_the_primary_gets_the_comparer_as_a_program_and_nobody_else_does(cloud):
+    enrolled = json.loads(cloud.made["dns-primary-enroll"].inputs["stdin"])
+    packed = base64.b64decode(enrolled["programs"]["dns-check"])
+    with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+        names = set(archive.namelist())
+    assert {"__main__.py", "loopback_iac/remote/dns_look.py"} <= names
+    assert not [name for name in names if "/components/" in name or "/agent/" in name]
+    assert "programs" not in json.loads(cloud.made["dns-fra1-enroll"].inputs["stdin"])
+    needs = {"python3-dnspython", "python3-cryptography", "prometheus-node-exporter"}
+    assert needs <= set(enrolled["packages"])
 
 
 def test_the_key_of_transfers_is_the_same_each_time_and_follows_from_the_secret():
@@ -135,7 +151,7 @@ def test_an_updater_gets_a_key_of_its_own_and_the_primary_alone_has_it(declare, 
         }
     }
     assert bundle(cloud, "primary")["secrets"]["update-acme"] == secret
-    assert set(bundle(cloud, "par1")["secrets"]) == {"tsig-par1"}
+    assert set(bundle(cloud, "par1")["secrets"]) == {"tsig-audit", "tsig-par1"}
     files = bundle(cloud, "primary")["files"]
     assert files["/etc/loopback/zones/ended"]["text"] == "old.example.\n"
     assert "/etc/loopback/zones/dyn.example.zone" not in files

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from loopback_iac.lab.cloud.book import Book
+from loopback_iac.lab.cloud.cloudflare import transfers
 from loopback_iac.lab.cloud.hetzner.rrsets import check_rrset, find_zone
 from loopback_iac.lab.cloud.hetzner.vendor import Hetzner
 from loopback_iac.lab.cloud.ionos.vendor import Ionos
@@ -98,3 +100,24 @@ def test_two_keys_of_one_name_are_refused(tmp_path, monkeypatch):
     ]
     with pytest.raises(LabError, match="one TSIG key of a name"):
         server.serve(held)
+
+
+def test_two_creates_of_one_transfer_at_cloudflare_leave_one(monkeypatch):
+    """Each is one call: between the look and what is written nobody else comes."""
+    book, calls = Book(), []
+    book.of("zone")["z"] = {"type": "secondary"}
+
+    class Account:
+        @contextmanager
+        def call(self, verb, kind, name):
+            calls.append((verb, kind, name))
+            yield book
+
+    monkeypatch.setattr(transfers, "serve_zones", lambda *_: None)
+    transfer = transfers.Incomings(Account())
+    wanted = {"zoneId": "z", "name": "first", "autoRefreshSeconds": 300, "peers": []}
+    assert transfer.create(wanted) == ("z", {"soaSerial": 0})
+    with pytest.raises(ApiError, match="already"):
+        transfer.create({**wanted, "name": "second"})
+    assert book.of("incoming")["z"]["name"] == "first"
+    assert calls == [("create", "incoming", "first"), ("create", "incoming", "second")]

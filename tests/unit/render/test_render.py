@@ -30,7 +30,7 @@ def test_marks_are_the_declared_secrets(drawn):
     announced = {network.version for network in fleet.networks}
     for name, files in pops.items():
         software = fleet.name_server_at(name)
-        of_transfers = {f"tsig-{name}", *NEEDED[software]} if software else set()
+        of_transfers = {"tsig-audit", f"tsig-{name}", *NEEDED[software]} if software else set()
         of_sessions = {
             f"md5-{name}-{up}"
             for up, facts in fleet.pops[name].upstreams.items()

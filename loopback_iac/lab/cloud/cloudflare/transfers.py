@@ -11,6 +11,7 @@ from loopback_iac.lab.cloud.kinds import Kind, parse_fields
 if TYPE_CHECKING:
     from loopback_iac.engine.values import Values
     from loopback_iac.lab.cloud.account import Account
+    from loopback_iac.lab.cloud.book import Book
     from loopback_iac.lab.cloud.kinds import Failures
 
 # Cloudflare API, secondary DNS: the least interval
@@ -119,7 +120,7 @@ class Incomings:
         with self._account.call("create", "incoming", news["name"]) as book:
             if news["zoneId"] in book.of("incoming"):
                 raise refuse(1004, "the zone has its transfer already", 409)
-        self._put("create", news)
+            self._put(book, news)
         return news["zoneId"], {"soaSerial": 0}
 
     def read(self, ident: str, olds: Values) -> Values | None:
@@ -128,7 +129,8 @@ class Incomings:
 
     def update(self, ident: str, olds: Values, news: Values) -> Values:
         del ident, olds
-        self._put("update", news)
+        with self._account.call("update", "incoming", news["name"]) as book:
+            self._put(book, news)
         return {}
 
     def delete(self, ident: str, olds: Values) -> None:
@@ -137,13 +139,12 @@ class Incomings:
             del book.of("incoming")[ident]
             serve_zones(self._account, book)
 
-    def _put(self, verb: str, news: Values) -> None:
-        with self._account.call(verb, "incoming", news["name"]) as book:
-            if find(book, "zone", news["zoneId"])["type"] != "secondary":
-                raise refuse(1004, "the zone is no secondary zone")
-            if news["autoRefreshSeconds"] < _MIN_REFRESH_S:
-                raise refuse(1004, f"auto_refresh_seconds is {_MIN_REFRESH_S} or more")
-            for peer in news["peers"]:
-                find(book, "peer", peer)
-            book.of("incoming")[news["zoneId"]] = dict(news)
-            serve_zones(self._account, book)
+    def _put(self, book: Book, news: Values) -> None:
+        if find(book, "zone", news["zoneId"])["type"] != "secondary":
+            raise refuse(1004, "the zone is no secondary zone")
+        if news["autoRefreshSeconds"] < _MIN_REFRESH_S:
+            raise refuse(1004, f"auto_refresh_seconds is {_MIN_REFRESH_S} or more")
+        for peer in news["peers"]:
+            find(book, "peer", peer)
+        book.of("incoming")[news["zoneId"]] = dict(news)
+        serve_zones(self._account, book)
