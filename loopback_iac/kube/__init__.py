@@ -1,18 +1,23 @@
-"""Kubernetes' end of egress: policies declared, checked, rendered, and audited. Pure."""
+"""Kubernetes at both ends: ingress and egress declared, checked, rendered, audited. Pure."""
 
 from loopback_iac.kube.backends import backends, fit
 from loopback_iac.kube.cegp import check_manifests
+from loopback_iac.kube.check_ingress import parse_behind, parse_ingress
 from loopback_iac.kube.helm_values import render_values
+from loopback_iac.kube.ingress import Behind, Ingress
 from loopback_iac.kube.manifests import render_yaml
 from loopback_iac.kube.parse import load_yaml, parse_egress
 from loopback_iac.kube.policy import Egress, EgressPolicy, Pool
 from loopback_iac.kube.pool import allocation_rows, free_addresses, free_text
 from loopback_iac.kube.render_cilium import render_cilium
 from loopback_iac.kube.render_kube_vip import render_kube_vip
+from loopback_iac.kube.render_traefik import render_traefik
 
 __all__ = [
+    "Behind",
     "Egress",
     "EgressPolicy",
+    "Ingress",
     "Pool",
     "allocation_rows",
     "backends",
@@ -21,9 +26,12 @@ __all__ = [
     "free_addresses",
     "free_text",
     "load_yaml",
+    "parse_behind",
     "parse_egress",
+    "parse_ingress",
     "render_cilium",
     "render_kube_vip",
+    "render_traefik",
     "render_values",
     "render_yaml",
 ]
