@@ -77,7 +77,9 @@ def _ports(behind: Behind) -> dict[str, Any]:
         found["traefik"]["hostPort"] = ports.ping
     for scheme, name in NAMES.items():
         if scheme not in inside:
-            found[name] = {"port": INSIDE[scheme], "expose": {"default": False}}
+            # the chart listens there all the same: nothing is routed from a port nobody declared
+            unused = {"port": INSIDE[scheme], "asDefault": False, "expose": {"default": False}}
+            found[name] = unused
             continue
         life = accept | {"graceTimeOut": f"{behind.ingress.drain_s}s"}
         found[name] = {
