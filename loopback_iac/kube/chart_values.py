@@ -49,7 +49,7 @@ def traefik_values(behind: Behind) -> dict[str, Any]:
             "name": ingress.class_name,
         },
         "providers": {
-            "kubernetesCRD": {"enabled": False},
+            "kubernetesCRD": {"enabled": ingress.own_kinds},
             "kubernetesIngress": {
                 "enabled": True,
                 "ingressClass": ingress.class_name,

@@ -162,6 +162,8 @@ class Ingress(Value):
     vip: str | None = None
     drain_s: Int = Field(30, ge=0, le=3600)
     access_log: bool = True
+    own_kinds: bool = False
+    """Whether Traefik's own kinds count as well: middlewares, for one."""
 
     @property
     def space(self) -> str:
