@@ -140,7 +140,7 @@ def _clashes(ingress: Ingress, ports: Mapping[str, int | None]) -> Iterator[Prob
 
 
 def _check_edge(ingress: Ingress, edge: Edge) -> Iterator[Problem]:
-    if not edge.pops or not any(edge.workers.values()):
+    if not edge.pops or not edge.workers or not all(edge.workers.values()):
         got, need = f"pool {edge.pool} of {edge.fleet} is reached by no PoP", "a PoP and a worker"
         fix = "declare them at the edge: without them nobody's PROXY header can be believed"
         yield Problem("edge", got, need, fix, "edge-without-pop")

@@ -227,7 +227,7 @@ class Edge(Value):
     vips: dict[str, AddressList]
     services: dict[str, EdgeService]
     workers: dict[str, Several[Annotated[IPv4Address, BeforeValidator(_end)]]]
-    noticed_after_ms: Int = Field(ge=0)
+    noticed_after_ms: Int = Field(ge=0, le=3_600_000)
     ready_port: Port | None = None
     ready_path: str = "/ping"
 
