@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from loopback_iac.lab import boot, cgroups, faults, namespaces
 from loopback_iac.lab.cloud.ground import Ground
 from loopback_iac.lab.cloud.growth import grow
+from loopback_iac.lab.cluster import sysctls
 from loopback_iac.lab.entering import execute
 from loopback_iac.lab.image import BARE, FULL, NODE, VARIANTS, ensure_image, image_path, pool_path
 from loopback_iac.lab.keys import ensure_keys
@@ -174,6 +175,8 @@ def bring_up(name: str, topology: str = "demo", report: Report = _silent) -> tup
             publish(paths, sorted(pool_path(BARE).iterdir()))
         written = ensure_stack_config(paths, plan, keys)
         booted = [host for host in plan.hosts if host.booted]
+        if any(host.node for host in booted):
+            sysctls.borrow(f"lab-{name}", sysctls.ROOM)
         deployed_to = {h.name for h in booted if h.role in MACHINES and paths.host(h.name).exists()}
         made = [
             host.name
@@ -207,6 +210,7 @@ def take_down(name: str) -> bool:
         cgroups.remove(paths)
         if paths.root.exists():
             shutil.rmtree(paths.root)
+        sysctls.give_back(f"lab-{name}")
         paths.lock.unlink()
     # the directories above belong to all instances; the last one takes them along
     with contextlib.suppress(OSError):
@@ -227,6 +231,8 @@ def leftovers(name: str) -> list[str]:
     ]
     mounts = Path("/proc/self/mounts").read_text().split()
     found += [f"mount {m}" for m in mounts if m.startswith(f"{paths.root}/")]
+    if f"lab-{name}" in sysctls.borrowers():
+        found.append("settings of the machine, raised for its nodes")
     return found + [f"file {p}" for p in (paths.root, paths.lock) if p.exists()]
 
 
