@@ -1,0 +1,39 @@
+"""What `go build` says when it fails, as an error that can be acted upon."""
+
+from __future__ import annotations
+
+import re
+
+# `go: example.org/m@v1.2.3: ...` or `main.go:3:2: example.org/m@v1.2.3: ...`
+_MODULE = re.compile(r"(?P<module>[\w.~/-]+@v[\w.+-]+): (?P<said>.*)")
+_FETCHING = (
+    "reading ",
+    "Get ",
+    "verifying ",
+    "module lookup disabled",
+    "checksum",
+    "missing go.sum",
+)
+_PASSWORD = re.compile(r"(\w+://)[^/@\s\"]+@")
+_LINES = 8
+
+
+def told(name: str, stderr: str) -> str:
+    """
+    The text of an error.
+
+    In: program that was being built, and what `go` wrote; a proxy's password in it is left out.
+    """
+    stderr = _PASSWORD.sub(r"\1...@", stderr)
+    for found in _MODULE.finditer(stderr):
+        if any(word in found["said"] for word in _FETCHING):
+            rest = stderr[found.end() :].strip().splitlines()
+            # what the proxy answered stands indented below
+            answer = "".join(f"\n    {line.strip()}" for line in rest[:1] if "response" in line)
+            return (
+                f"{name}: module {found['module']} cannot be had\n  {found['said']}{answer}"
+                "\n  fix: let this machine reach a Go module proxy that serves it (go env -w"
+                " GOPROXY=...), or copy $LOOPBACK_CACHE/cluster from a machine where it is built"
+            )
+    said = "\n".join(stderr.strip().splitlines()[-_LINES:])
+    return f"{name}: go build failed\n{said}"
