@@ -1,1 +1,1 @@
-"""The lab's Kubernetes: real programs, built from their modules, started without containers."""
+"""A real Kubernetes cluster in the lab."""
