@@ -62,13 +62,15 @@ def binaries(
 
     with _errors_told(), _progress() as report:
         done = build(names or PRODUCTS, report)
-    table = Table("program", "MB", "built in s", "CPU s", "path", box=None)
+    table = Table("program", "MB", "built in s", "CPU s", box=None)
     for built in done:
         spent = (
             (f"{built.seconds:.0f}", f"{built.processor:.0f}") if built.seconds else ("cached", "")
         )
-        table.add_row(built.name, f"{built.size / 1e6:.0f}", *spent, str(built.path))
-    Console(soft_wrap=True).print(table)
+        table.add_row(built.name, f"{built.size / 1e6:.0f}", *spent)
+    _talk.print(table)
+    for built in done:
+        typer.echo(built.path)
 
 
 @app.command()

@@ -104,6 +104,7 @@ PRODUCTS: dict[str, Program | Files] = {
         Program("labkube", "kas", ".", _KUBERNETES),
         Program("kubectl", "kas", "k8s.io/kubernetes/cmd/kubectl", _KUBERNETES),
         Program("kubelet", "kas", "k8s.io/kubernetes/cmd/kubelet", _KUBERNETES),
+        Program("labapp", "app", "."),
         Program("cilium-agent", "cilium", f"{_CILIUM_MODULE}/daemon", _CILIUM),
         Program("cilium-cni", "cilium", f"{_CILIUM_MODULE}/plugins/cilium-cni", _CILIUM),
         Program("cilium-dbg", "cilium", f"{_CILIUM_MODULE}/cilium-dbg", _CILIUM),
@@ -141,8 +142,8 @@ def binary(name: str) -> Path:
     path = place(_product(name))
     if not path.exists():
         raise LabError(
-            f"{name} of the lab's cluster is not built for these modules: no {path}"
-            f"\n  fix: loopback lab binaries {name}"
+            f"{name} of the lab's cluster is not built as its modules say now: no {path}"
+            "\n  fix: loopback lab binaries"
         )
     return path
 
