@@ -1,4 +1,4 @@
-"""Requests through VIP, PoP, tunnel and Traefik to a pod: whom the pod sees, and who notices what."""
+"""Requests through VIP, PoP, tunnel and Traefik to a pod: whom it sees, and who notices what."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ AGENT = "/usr/local/sbin/loopback-agent"
 FORGED = "192.0.2.66"
 SPACE = f"--namespace=ingress-{CLASS}"
 # Speaks PROXY protocol version 1 to whatever address it is given, and prints the answer.
+ASKED = r"GET / HTTP/1.1\r\nHost: www.example.net\r\nConnection: close\r\n\r\n"
 LIAR = (
     "import socket, sys\n"
     "with socket.create_connection((sys.argv[1], int(sys.argv[2])), 3) as s:\n"
     f"    s.sendall(b'PROXY TCP4 {FORGED} 203.0.113.10 4711 80\\r\\n')\n"
-    "    s.sendall(b'GET / HTTP/1.1\\r\\nHost: www.example.net\\r\\nConnection: close\\r\\n\\r\\n')\n"
+    f"    s.sendall(b'{ASKED}')\n"
     "    s.settimeout(3)\n"
     "    while chunk := s.recv(4096): print(chunk.decode(), end='')\n"
 )
