@@ -10,6 +10,7 @@ import sys
 
 from bench import (
     bare,
+    cluster,
     controls,
     drills,
     engine,
@@ -44,6 +45,7 @@ MEASUREMENTS = {
     "rollovers": rollovers.main,
     "served": served.main,
     "evidence": evidence.main,
+    "cluster": cluster.main,
 }
 
 # whoever is told to end takes the lab down first
