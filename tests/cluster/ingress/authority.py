@@ -29,6 +29,13 @@ SITE, BY_DNS = "www.example.net", "dns.example.net"
 CHALLENGES, KEY, NAMES_HOST = "acme.example.net", "challenges", "svc2"
 PORT, MANAGEMENT = 14000, 15000
 PATIENCE_S = 240
+_MADE = {
+    "default": (
+        *("certificate/site-acme", "certificate/dns-acme"),
+        *("secret/site-acme", "secret/dns-acme"),
+    ),
+    "cert-manager": ("clusterissuer/lab", "secret/lab-account", "secret/lab-updates"),
+}
 _KNOT = """\
 server:
   listen: 0.0.0.0@53
@@ -143,7 +150,13 @@ def running_authority(cluster: Cluster, folder: Path) -> Iterator[Authority]:
         stack.enter_context(_cert_manager(cluster, folder, solver))
         manifests = render_yaml(_issuer(cluster, address, secret))
         cluster.kubectl("apply", "--server-side", "-f", "-", text=manifests)
-        yield Authority(cluster, address)
+        try:
+            yield Authority(cluster, address)
+        finally:
+            # the authority forgets its accounts when it ends; what it knew of them goes with it
+            for space, kinds in _MADE.items():
+                words = ("delete", *kinds, f"--namespace={space}", "--ignore-not-found")
+                cluster.kubectl(*words, "--wait=false")
 
 
 def render_namespace() -> str:
