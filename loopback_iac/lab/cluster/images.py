@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import tarfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from loopback_iac.lab.cluster.binaries import binary
-from loopback_iac.lab.paths import cluster_root
+from loopback_iac.lab.paths import cluster_root, write_private
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 # A name with a registry's host in it would be looked up there when it were missing.
 _PREFIX = "loopback.invalid/lab/"
 _OCI = "application/vnd.oci.image"
+_NAMED = "io.containerd.image.name"
 
 
 @dataclass(frozen=True)
@@ -30,8 +32,9 @@ class ContainerImage:
 
     @property
     def reference(self) -> str:
-        """What a pod says in `image`; the tag is the binary's digest, so it is never stale."""
-        return f"{_PREFIX}{self.name}:{self._digest()[:12]}"
+        """What a pod says in `image`: the image by the digest of its manifest."""
+        archive = self.archive()
+        return f"{_PREFIX}{self.name}@{archive.with_suffix('.digest').read_text()}"
 
     def archive(self) -> Path:
         """
@@ -43,8 +46,8 @@ class ContainerImage:
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{self.name}-{self._digest()[:12]}.tar"
         if not path.exists():
-            draft = path.with_suffix(".new")
-            self._write(draft)
+            draft = path.with_suffix(f".{os.getpid()}")
+            write_private(path.with_suffix(".digest"), self._write(draft), 0o644)
             draft.rename(path)
         return path
 
@@ -53,7 +56,8 @@ class ContainerImage:
         told = [str(self.binary), there.st_size, there.st_mtime_ns, self.arguments]
         return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
-    def _write(self, path: Path) -> None:
+    def _write(self, path: Path) -> str:
+        """Out: digest of the manifest."""
         layer = _layer(self.name, self.binary)
         config = _text(
             {
@@ -77,13 +81,14 @@ class ContainerImage:
             }
         )
         listed = _described(f"{_OCI}.manifest.v1+json", manifest) | {
-            "annotations": {"io.containerd.image.name": self.reference},
+            "annotations": {_NAMED: f"{_PREFIX}{self.name}@{_sha256(manifest)}"},
         }
         with tarfile.open(path, "w") as tar:
             _add(tar, "oci-layout", _text({"imageLayoutVersion": "1.0.0"}))
             _add(tar, "index.json", _text({"schemaVersion": 2, "manifests": [listed]}))
             for blob in (layer, config, manifest):
                 _add(tar, f"blobs/sha256/{_sha256(blob).removeprefix('sha256:')}", blob)
+        return _sha256(manifest)
 
 
 def app_image() -> ContainerImage:
