@@ -100,11 +100,9 @@ MISTAKES = (
         "selector-values",
     ),
     Mistake("no-gateway", {"egressGateway": GONE}, "cegp-gateway", BOTH),
-    Mistake("no-gateway-nodes", {"egressGateway": _way(nodeSelector=GONE)}, "cegp-gateway", BOTH),
+    Mistake("no-gateway-nodes", {"egressGateway": _way(nodeSelector=GONE)}, "cegp-gateway", SERVER),
     Mistake("every-node", {"egressGateway": _way(nodeSelector={})}, "cegp-every-node"),
-    Mistake(
-        "no-address", {"egressGateway": _way(egressIP="192.0.2.300")}, "address-syntax", SERVER
-    ),
+    Mistake("no-address", {"egressGateway": _way(egressIP="192.0.2.300")}, "address-syntax", BOTH),
     Mistake("neither", {"egressGateway": _way(egressIP=GONE)}, "cegp-address-missing"),
     Mistake("both", {"egressGateway": _way(interface="eth0")}, "interface-and-address", AGENT),
     Mistake("other-family", {"egressGateway": _way(egressIP="2001:db8::1")}, "cegp-family-mixed"),

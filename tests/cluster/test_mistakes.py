@@ -31,7 +31,7 @@ def refused_by_server(made: Ground, tree: object) -> bool:
         made.kubectl(*argv, text=json.dumps(tree))
     except LabError as error:
         # for what it says, and not because nobody answered
-        if "invalid" in str(error).lower() or "unknown field" in str(error):
+        if "is invalid:" in str(error) or "not declared in schema" in str(error):
             return True
         raise
     return False

@@ -264,23 +264,17 @@ class Ground:
             self.kubectl("apply", "--server-side", "-f", str(folder))
         conditions = [f"crd/{kind.lower().removesuffix('y')}ies.cilium.io" for kind in _CRDS]
         self.kubectl("wait", "--for=condition=Established", "--timeout=60s", *conditions)
-        nodes = [_node(agent) for agent in self.agents.values()]
-        # created, not applied: status counts at creation only
-        self.kubectl(
-            "create",
-            "-f",
-            "-",
-            text=json.dumps({"apiVersion": "v1", "kind": "List", "items": nodes}),
-        )
-        kubeconfig = self.plane.pki.kubeconfig("cilium", ("system:masters",))
         for agent in self.agents.values():
-            agent.start(kubeconfig)
+            # created, not applied: a status counts at creation only
+            self.kubectl("create", "-f", "-", text=json.dumps(_node(agent)))
+        for agent in self.agents.values():
+            agent.start(self._kubeconfig())
         for agent in self.agents.values():
             agent.await_ready()
 
     def restart(self, name: str) -> None:
         """Start a killed agent again and wait for it."""
-        self.agents[name].start(self.plane.pki.kubeconfig("cilium", ("system:masters",)))
+        self.agents[name].start(self._kubeconfig())
         self.agents[name].await_ready()
 
     def learn(self, address: str) -> None:
@@ -288,6 +282,9 @@ class Ground:
         # no entry is no error: whoever was never asked for is not known
         with contextlib.suppress(LabError):
             ip_batch(self.paths.namespace(OUTSIDE), [f"neighbour delete {address} dev eth0"])
+
+    def _kubeconfig(self) -> Path:
+        return self.plane.pki.kubeconfig("cilium", ("system:masters",))
 
     def _wire(self) -> None:
         for host in (CONTROL_PLANE, OUTSIDE, *self.agents):
