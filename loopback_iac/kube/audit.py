@@ -156,10 +156,12 @@ class Audit:
         """Why a flow says nothing of egress."""
         if flow.reply:
             return "replies"
+        if flow.tunnelled:
+            # the same packet is recorded before it goes in and after it comes out
+            return "in a tunnel between nodes"
         to = flow.destination
-        if flow.inside or to in self.own or _in(to, self.egress.pod_cidrs):
-            return "within the cluster"
-        if _in(to, self.egress.service_cidrs):
+        inside = (*self.egress.pod_cidrs, *self.egress.service_cidrs)
+        if flow.inside or to in self.own or _in(to, inside):
             return "within the cluster"
         if to.is_multicast or to.is_link_local:
             return "link-local and multicast"

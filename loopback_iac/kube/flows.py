@@ -53,6 +53,8 @@ class Flow:
     drop_reason: str
     inside: bool
     """Whether Cilium knows the destination as something in the cluster."""
+    tunnelled: bool
+    """Whether it was seen in a tunnel between nodes: there it goes by the name of a node."""
     node: str
 
 
@@ -176,6 +178,7 @@ def parse_flow(tree: Tree, time: str = "") -> Flow | str:
         reply=tree.get("is_reply") if isinstance(tree.get("is_reply"), bool) else None,
         drop_reason=_text(tree.get("drop_reason_desc")),
         inside=_inside(where),
+        tunnelled=bool(tree.get("tunnel")),
         node=_text(tree.get("node_name")),
     )
 

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +14,14 @@ import pytest
 
 from loopback_iac.kube import parse_egress, render_cilium
 from loopback_iac.lab.cluster.cilium import Ground, ground
-from loopback_iac.lab.cluster.pods import PORT, Pod, add_pod, sending, serve
+from loopback_iac.lab.cluster.pods import PORT, Pod, Server, add_pod, sending, serve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 DECLARED = Path(__file__).parent / "egress.yaml"
 MANIFESTS = render_cilium(parse_egress(str(DECLARED), DECLARED.read_text()))
+DENIALS = [each for each in MANIFESTS if each["kind"] == "CiliumNetworkPolicy"]
 GATEWAY_POLICY = "ciliumegressgatewaypolicy/web-to-partner-v4"
 ADDRESS, NODE, OTHER_PORT = "192.0.2.10", "172.31.0.1", 9090
 OWNER = "team-web@example.net"
@@ -47,19 +49,27 @@ def pods(agents: Ground) -> tuple[Pod, Pod]:
     )
 
 
+@pytest.fixture(scope="module")
+def outside(agents: Ground) -> Iterator[Server]:
+    """Who is asked, and notes by whom."""
+    with serve(agents, (PORT, OTHER_PORT)) as server:
+        yield server
+
+
 @pytest.fixture
-def declared(agents: Ground, pods: tuple[Pod, Pod]) -> Iterator[Ground]:
-    """The gateway has the address and the label, then the policies come; all gone after."""
-    agents.agents["c2"].carry(ADDRESS)
-    agents.kubectl("label", "node", "c2", "egress=a", "--overwrite")
-    agents.apply(*MANIFESTS)
-    until(lambda: pods[0].sees() == ADDRESS, agents)
+def server(outside: Server) -> Server:
+    """The same, without what it noted before."""
+    outside.forget()
+    return outside
+
+
+@pytest.fixture
+def undeclared(agents: Ground, pods: tuple[Pod, Pod], server: Server) -> Iterator[Ground]:
+    """Nothing is declared yet, and everything is gone after."""
+    # a pod is attached a moment before its programs are in place
+    until(lambda: [pod.sees() for pod in pods] == [NODE, NODE], agents)
+    server.forget()
     yield agents
-    withdraw(agents)
-
-
-def withdraw(agents: Ground) -> None:
-    """As before anything was declared."""
     listed = {"apiVersion": "v1", "kind": "List", "items": MANIFESTS}
     agents.kubectl("delete", "--ignore-not-found", "-f", "-", text=json.dumps(listed))
     for name, agent in agents.agents.items():
@@ -67,6 +77,20 @@ def withdraw(agents: Ground) -> None:
         if ADDRESS in agent.addresses():
             agent.drop(ADDRESS)
     until(lambda: not agents.agents["c1"].egress_map(), agents)
+
+
+@pytest.fixture
+def declared(undeclared: Ground, pods: tuple[Pod, Pod], server: Server) -> Ground:
+    """What denies is in force, the gateway has address and label, then comes the gateway policy."""
+    web, _ = pods
+    undeclared.apply(*DENIALS)
+    until(lambda: web.sees(OTHER_PORT, timeout_s=2) == "", undeclared)
+    undeclared.agents["c2"].carry(ADDRESS)
+    undeclared.kubectl("label", "node", "c2", "egress=a")
+    undeclared.apply(*MANIFESTS)
+    until(lambda: web.sees() == ADDRESS, undeclared)
+    server.forget()
+    return undeclared
 
 
 def until(true: Callable[[], bool], agents: Ground) -> None:
@@ -82,93 +106,106 @@ def touch(agents: Ground) -> None:
     agents.kubectl("annotate", "--overwrite", GATEWAY_POLICY, f"touched={time.monotonic_ns()}")
 
 
-def test_named_pods_leave_by_the_declared_address_and_others_by_their_nodes(agents, pods):
+def test_named_pods_leave_by_the_declared_address_and_others_by_their_nodes(declared, pods, server):
     web, other = pods
-    with serve(agents, (PORT, OTHER_PORT)) as server:
-        assert (web.sees(), other.sees()) == (NODE, NODE)
-        agents.agents["c2"].carry(ADDRESS)
-        agents.kubectl("label", "node", "c2", "egress=a")
-        agents.apply(*MANIFESTS)
-        until(lambda: web.sees() == ADDRESS, agents)
-        server.asked_from.clear()
-        # what is not declared is denied to the named pod, and to it alone
-        assert [web.sees(), web.sees(OTHER_PORT)] == [ADDRESS, ""]
-        assert [other.sees(), other.sees(OTHER_PORT)] == [NODE, NODE]
-        assert server.asked_from == [(PORT, ADDRESS), (PORT, NODE), (OTHER_PORT, NODE)]
-    withdraw(agents)
+    # what is not declared is denied to the named pod, and to it alone
+    assert [web.sees(), web.sees(OTHER_PORT)] == [ADDRESS, ""]
+    assert [other.sees(), other.sees(OTHER_PORT)] == [NODE, NODE]
+    assert server.asked_from == [(PORT, ADDRESS), (PORT, NODE), (OTHER_PORT, NODE)]
 
 
-def test_a_policy_before_its_address_drops_until_it_is_touched(agents, pods):
+def test_a_policy_before_its_address_drops_until_it_is_touched(undeclared, pods, server):
     web = pods[0]
-    with serve(agents) as server:
-        agents.kubectl("label", "node", "c2", "egress=a")
-        agents.apply(*MANIFESTS)
-        until(lambda: bool(agents.agents["c1"].egress_map()), agents)
-        server.asked_from.clear()
-        assert web.sees() == ""
-        agents.agents["c2"].carry(ADDRESS)
-        assert [web.sees() for _ in range(3)] == ["", "", ""]
-        touch(agents)
-        until(lambda: web.sees() == ADDRESS, agents)
-        assert server.addresses() == {ADDRESS}
-    withdraw(agents)
-
-
-def test_of_two_gateways_the_first_by_name_is_taken_though_it_lacks_the_address(declared, pods):
-    web = pods[0]
-    with serve(declared) as server:
-        declared.kubectl("label", "node", "c1", "egress=a")
-        until(lambda: web.sees() == "", declared)
-        server.asked_from.clear()
-        assert [web.sees() for _ in range(3)] == ["", "", ""]
-        declared.kubectl("label", "node", "c1", "egress-")
-        until(lambda: web.sees() == ADDRESS, declared)
-        # closed all the while: never a node's own address
-        assert server.addresses() == {ADDRESS}
-
-
-def test_a_gateway_whose_agent_died_goes_on(declared, pods):
-    web = pods[0]
-    with serve(declared) as server:
-        declared.agents["c2"].kill()
-        assert [web.sees() for _ in range(3)] == [ADDRESS] * 3
-        declared.restart("c2")
-        until(lambda: web.sees() == ADDRESS, declared)
-        assert server.addresses() == {ADDRESS}
-
-
-def test_an_ordered_move_of_the_gateway_never_shows_another_address(declared, pods):
-    web = pods[0]
-    old, new = declared.agents["c2"], declared.agents["c1"]
-    with serve(declared) as server, sending(web):
-        until(lambda: len(server.packets) > 100, declared)
-        old.drop(ADDRESS)
-        new.carry(ADDRESS)
-        declared.kubectl("label", "node", "c1", "egress=a")
-        declared.kubectl("label", "node", "c2", "egress-")
-        touch(declared)
-        moved = len(server.packets)
-        until(lambda: len(server.packets) > moved + 200, declared)
-        declared.learn(ADDRESS)
-        until(lambda: web.sees() == ADDRESS, declared)
+    undeclared.kubectl("label", "node", "c2", "egress=a")
+    undeclared.apply(*MANIFESTS)
+    until(lambda: bool(undeclared.agents["c1"].egress_map()) and web.sees() == "", undeclared)
+    server.forget()
+    undeclared.agents["c2"].carry(ADDRESS)
+    assert [web.sees() for _ in range(2)] == ["", ""]
+    touch(undeclared)
+    until(lambda: web.sees() == ADDRESS, undeclared)
     assert server.addresses() == {ADDRESS}
 
 
-def test_the_audit_of_what_hubble_recorded(declared, pods, exports):
+def test_of_two_gateways_the_first_by_name_is_taken_though_it_lacks_the_address(
+    declared, pods, server
+):
+    web = pods[0]
+    declared.kubectl("label", "node", "c1", "egress=a")
+    until(lambda: web.sees() == "", declared)
+    answered = len(server.asked_from)
+    assert [web.sees() for _ in range(2)] == ["", ""]
+    assert len(server.asked_from) == answered
+    declared.kubectl("label", "node", "c1", "egress-")
+    until(lambda: web.sees() == ADDRESS, declared)
+    # closed all the while: never a node's own address
+    assert server.addresses() == {ADDRESS}
+
+
+def test_a_gateway_whose_agent_died_goes_on(declared, pods, server):
+    web = pods[0]
+    declared.agents["c2"].kill()
+    assert [web.sees() for _ in range(3)] == [ADDRESS] * 3
+    declared.restart("c2")
+    until(lambda: web.sees() == ADDRESS, declared)
+    assert server.addresses() == {ADDRESS}
+
+
+def test_an_ordered_move_of_the_gateway_never_shows_another_address(declared, pods, server):
+    web = pods[0]
+    with sending(web):
+        until(lambda: len(server.packets) > 100, declared)
+        move(declared, "c2", "c1")
+        moved = len(server.packets)
+        until(lambda: len(server.packets) > moved + 200, declared)
+    declared.learn(ADDRESS)
+    until(lambda: web.sees() == ADDRESS, declared)
+    assert server.addresses() == {ADDRESS}
+    print(f"\ngateway moved in order: longest gap {server.longest_gap_s() * 1000:.0f} ms")  # noqa: T201
+
+
+def move(agents: Ground, old: str, new: str) -> None:
+    """The address first, then the label, then the policy is touched; never two nodes match."""
+    agents.agents[old].drop(ADDRESS)
+    agents.agents[new].carry(ADDRESS)
+    agents.kubectl("label", "node", old, "egress-")
+    agents.kubectl("label", "node", new, "egress=a")
+    touch(agents)
+
+
+def test_the_audit_of_what_hubble_recorded(declared, pods, exports, tmp_path):
     web, other = pods
-    with serve(declared, (PORT, OTHER_PORT)):
-        assert [web.sees(), web.sees(OTHER_PORT), other.sees()] == [ADDRESS, "", NODE]
-        rows: list[dict[str, Any]] = []
+    begun = datetime.now(UTC).isoformat()
+    assert [web.sees(), web.sees(OTHER_PORT), other.sees()] == [ADDRESS, "", NODE]
+    expected = {
+        ("web", f"tcp:{PORT}"): "as declared",
+        ("web", f"tcp:{OTHER_PORT}"): "dropped",
+        ("other", f"tcp:{PORT}"): "undeclared",
+    }
+    rows: list[dict[str, Any]] = []
 
-        def recorded() -> bool:
-            rows[:] = audit(exports)["rows"]
-            return {"as declared", "undeclared"} <= {row["verdict"] for row in rows}
+    def recorded() -> bool:
+        rows[:] = audit(since(begun, exports, tmp_path))["rows"]
+        return len(rows) == len(expected)
 
-        until(recorded, declared)
-    by_app = {(dict(row["labels"]).get("app"), row["service"], row["verdict"]): row for row in rows}
-    assert ADDRESS in by_app["web", "tcp:8080", "as declared"]["left_by"]
-    assert by_app["other", "tcp:8080", "undeclared"]["left_by"] == [NODE]
-    assert ("web", "tcp:9090", "dropped") in by_app
+    until(recorded, declared)
+    found = {(row["labels"].get("app"), row["service"]): row for row in rows}
+    assert {key: row["verdict"] for key, row in found.items()} == expected
+    left = found["web", f"tcp:{PORT}"]
+    assert set(left["via"]) == {ADDRESS}
+    assert (left["policy"], left["owner"]) == ("web-to-partner", OWNER)
+    assert found["other", f"tcp:{PORT}"]["finding"]
+
+
+def since(moment: str, exports: Path, folder: Path) -> Path:
+    """Every node's records of later than a moment."""
+    for file in exports.glob("*/flows.log"):
+        lines = file.read_text().splitlines(keepends=True)
+        # the last may be under way
+        whole = [line for line in lines if line.endswith("\n")]
+        later = [line for line in whole if json.loads(line).get("time", "") > moment]
+        (folder / f"{file.parent.name}.log").write_text("".join(later))
+    return folder
 
 
 def audit(exports: Path) -> dict[str, Any]:
@@ -179,6 +216,5 @@ def audit(exports: Path) -> dict[str, Any]:
         text=True,
         check=False,
     )
-    assert done.returncode in {0, 1}, done.stderr
     tree: dict[str, Any] = json.loads(done.stdout)
     return tree

@@ -45,6 +45,24 @@ def test_a_leak_beside_declared_flows_is_found_with_its_time():
     assert "node w3" in row["because"]
 
 
+def test_a_packet_in_a_tunnel_is_no_egress_of_somebody_without_a_name():
+    # as the gateway of a live cluster records it (Cilium 1.20.1), shortened
+    outer = {
+        "verdict": "FORWARDED",
+        "IP": {"source": "10.244.1.5", "destination": "192.0.2.9", "ipVersion": "IPv4"},
+        "l4": {"TCP": {"source_port": 53152, "destination_port": 443, "flags": {"SYN": True}}},
+        "tunnel": {"protocol": "VXLAN", "vni": 25566},
+        "source": {"identity": 6, "namespace": "billing", "labels": ["reserved:remote-node"]},
+        "destination": {"identity": 16777217, "labels": ["cidr:192.0.2.0/24", "reserved:world"]},
+        "trace_observation_point": "FROM_NETWORK",
+    }
+    line = json.dumps({"flow": outer, "time": "2026-11-20T10:00:00Z"}).encode() + b"\n"
+    audit, _ = audited(golden.export([DECLARED]), line)
+    (row,) = audit_rows(audit)
+    assert (row["verdict"], row["flows"]) == ("as declared", 1)
+    assert audit.skipped == {"in a tunnel between nodes": 1}
+
+
 @pytest.mark.parametrize(
     "line",
     [
