@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from loopback_iac.kube import parse_egress, render_cilium
-from loopback_iac.lab.cluster.cilium import Ground, ground
+from loopback_iac.lab.cluster.cilium import Ground, ground, touched
 from loopback_iac.lab.cluster.pods import PORT, Pod, Server, add_pod, sending, serve
 
 if TYPE_CHECKING:
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 DECLARED = Path(__file__).parent / "egress.yaml"
 MANIFESTS = render_cilium(parse_egress(str(DECLARED), DECLARED.read_text()))
 DENIALS = [each for each in MANIFESTS if each["kind"] == "CiliumNetworkPolicy"]
-GATEWAY_POLICY = "ciliumegressgatewaypolicy/web-to-partner-v4"
+(GATEWAY_POLICY,) = (each for each in MANIFESTS if each not in DENIALS)
+LABELS = {"egress": "a"}
 ADDRESS, NODE, OTHER_PORT = "192.0.2.10", "172.31.0.1", 9090
 OWNER = "team-web@example.net"
 PATIENCE_S = 120
@@ -73,7 +74,7 @@ def undeclared(agents: Ground, pods: tuple[Pod, Pod], server: Server) -> Iterato
     listed = {"apiVersion": "v1", "kind": "List", "items": MANIFESTS}
     agents.kubectl("delete", "--ignore-not-found", "-f", "-", text=json.dumps(listed))
     for name, agent in agents.agents.items():
-        agents.kubectl("label", "node", name, "egress-")
+        agents.label(name, {})
         if ADDRESS in agent.addresses():
             agent.drop(ADDRESS)
     until(lambda: not agents.agents["c1"].egress_map(), agents)
@@ -86,7 +87,7 @@ def declared(undeclared: Ground, pods: tuple[Pod, Pod], server: Server) -> Groun
     undeclared.apply(*DENIALS)
     until(lambda: web.sees(OTHER_PORT, timeout_s=2) == "", undeclared)
     undeclared.agents["c2"].carry(ADDRESS)
-    undeclared.kubectl("label", "node", "c2", "egress=a")
+    undeclared.label("c2", LABELS)
     undeclared.apply(*MANIFESTS)
     until(lambda: web.sees() == ADDRESS, undeclared)
     server.forget()
@@ -101,11 +102,6 @@ def until(true: Callable[[], bool], agents: Ground) -> None:
         time.sleep(0.1)
 
 
-def touch(agents: Ground) -> None:
-    """Have the agents look at the policy again."""
-    agents.kubectl("annotate", "--overwrite", GATEWAY_POLICY, f"touched={time.monotonic_ns()}")
-
-
 def test_named_pods_leave_by_the_declared_address_and_others_by_their_nodes(declared, pods, server):
     web, other = pods
     # what is not declared is denied to the named pod, and to it alone
@@ -116,13 +112,13 @@ def test_named_pods_leave_by_the_declared_address_and_others_by_their_nodes(decl
 
 def test_a_policy_before_its_address_drops_until_it_is_touched(undeclared, pods, server):
     web = pods[0]
-    undeclared.kubectl("label", "node", "c2", "egress=a")
+    undeclared.label("c2", LABELS)
     undeclared.apply(*MANIFESTS)
     until(lambda: bool(undeclared.agents["c1"].egress_map()) and web.sees() == "", undeclared)
     server.forget()
     undeclared.agents["c2"].carry(ADDRESS)
     assert [web.sees() for _ in range(2)] == ["", ""]
-    touch(undeclared)
+    undeclared.apply(touched(GATEWAY_POLICY))
     until(lambda: web.sees() == ADDRESS, undeclared)
     assert server.addresses() == {ADDRESS}
 
@@ -131,12 +127,12 @@ def test_of_two_gateways_the_first_by_name_is_taken_though_it_lacks_the_address(
     declared, pods, server
 ):
     web = pods[0]
-    declared.kubectl("label", "node", "c1", "egress=a")
+    declared.label("c1", LABELS)
     until(lambda: web.sees() == "", declared)
     answered = len(server.asked_from)
     assert [web.sees() for _ in range(2)] == ["", ""]
     assert len(server.asked_from) == answered
-    declared.kubectl("label", "node", "c1", "egress-")
+    declared.label("c1", {})
     until(lambda: web.sees() == ADDRESS, declared)
     # closed all the while: never a node's own address
     assert server.addresses() == {ADDRESS}
@@ -155,22 +151,13 @@ def test_an_ordered_move_of_the_gateway_never_shows_another_address(declared, po
     web = pods[0]
     with sending(web):
         until(lambda: len(server.packets) > 100, declared)
-        move(declared, "c2", "c1")
+        declared.hand_over(GATEWAY_POLICY, LABELS, "c2", "c1")
         moved = len(server.packets)
         until(lambda: len(server.packets) > moved + 200, declared)
     declared.learn(ADDRESS)
     until(lambda: web.sees() == ADDRESS, declared)
     assert server.addresses() == {ADDRESS}
     print(f"\ngateway moved in order: longest gap {server.longest_gap_s() * 1000:.0f} ms")  # noqa: T201
-
-
-def move(agents: Ground, old: str, new: str) -> None:
-    """The address first, then the label, then the policy is touched; never two nodes match."""
-    agents.agents[old].drop(ADDRESS)
-    agents.agents[new].carry(ADDRESS)
-    agents.kubectl("label", "node", old, "egress-")
-    agents.kubectl("label", "node", new, "egress=a")
-    touch(agents)
 
 
 def test_the_audit_of_what_hubble_recorded(declared, pods, exports, tmp_path):

@@ -21,7 +21,8 @@ from loopback_iac.lab.paths import LabError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from loopback_iac.lab.cluster.cilium import Agent, Ground
+    from loopback_iac.lab.cluster.cilium import Ground
+    from loopback_iac.lab.cluster.cilium_agent import Agent
 
 PORT = 8080
 _PATIENCE_S = 10.0
