@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Literal, NamedTuple
 
-from loopback_iac.kube.flows import LEFT, Flow
+from loopback_iac.kube.flows import ASKED, LEFT, Flow
 from loopback_iac.kube.policy import Accepted, Egress
 from loopback_iac.kube.selectors import NAMESPACE, Audience, matches
 from loopback_iac.model.fields import Address, Network
@@ -76,10 +76,17 @@ class Row:
     dropped: Counter[str] = field(default_factory=Counter)
     passed: int = 0
     """Records that do not say by which address."""
+    asked: int = 0
+    """Those of them that were made before a policy was asked."""
     pods: set[str] = field(default_factory=set)
     workloads: set[str] = field(default_factory=set)
     names: set[str] = field(default_factory=set)
     nodes: set[str] = field(default_factory=set)
+
+    @property
+    def went_nowhere(self) -> bool:
+        """Whether it was dropped, and no record has it further than out of its pod."""
+        return bool(self.dropped) and not self.via and self.passed == self.asked
 
     def add(self, flow: Flow, via: Address | None) -> None:
         """Count one record."""
@@ -89,6 +96,7 @@ class Row:
             self.dropped[reason if len(self.dropped) < KINDS else OTHER] += 1
         elif via is None:
             self.passed += 1
+            self.asked += flow.point == ASKED
         else:
             text = str(via)
             known = text in self.via or len(self.via) < KINDS

@@ -23,6 +23,8 @@ OUTSIDE = ("world", "unknown")
 """Reserved identities of what is in no cluster, or of nobody knows whom."""
 LEFT = "TO_NETWORK"
 """Where Cilium saw a packet go out of a device of the node, after translation."""
+ASKED = "FROM_ENDPOINT"
+"""Where it saw a packet come out of a pod, before any policy was asked."""
 MOMENT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?Z")
 NO_RECORD = "no record of Hubble's"
 Tree = dict[str, Any]

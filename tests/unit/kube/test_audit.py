@@ -63,6 +63,24 @@ def test_a_packet_in_a_tunnel_is_no_egress_of_somebody_without_a_name():
     assert audit.skipped == {"in a tunnel between nodes": 1}
 
 
+def test_what_is_dropped_was_seen_to_come_out_of_its_pod_first():
+    tried = {**DECLARED, "via": "", "point": "FROM_ENDPOINT", "service": "tcp:80"}
+    denied = {**tried, "verdict": "DROPPED", "because": "POLICY_DENIED", "point": ""}
+    (row,) = audit_rows(audited(golden.export([tried, denied, tried, denied]))[0])
+    assert (row["verdict"], row["finding"], row["dropped"]) == (
+        "dropped",
+        False,
+        {"POLICY_DENIED": 2},
+    )
+    # one that went on, beside them, is told
+    further = {**tried, "point": "TO_OVERLAY"}
+    (row,) = audit_rows(audited(golden.export([tried, denied, tried, further]))[0])
+    assert (row["verdict"], row["finding"]) == ("not denied", True)
+    # and so is one of which nothing more is known
+    (row,) = audit_rows(audited(golden.export([tried]))[0])
+    assert (row["verdict"], row["finding"]) == ("not denied", True)
+
+
 @pytest.mark.parametrize(
     "line",
     [

@@ -19,7 +19,7 @@ from loopback_iac.lab.cluster.pods import PORT, Pod, Server, add_pod, sending, s
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-DECLARED = Path(__file__).parent / "egress.yaml"
+DECLARED = Path(__file__).parent / "egress_agents.yaml"
 MANIFESTS = render_cilium(parse_egress(str(DECLARED), DECLARED.read_text()))
 DENIALS = [each for each in MANIFESTS if each["kind"] == "CiliumNetworkPolicy"]
 (GATEWAY_POLICY,) = (each for each in MANIFESTS if each not in DENIALS)
