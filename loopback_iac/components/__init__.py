@@ -12,6 +12,9 @@ from loopback_iac.components.converge import EdgePop, Worker
 from loopback_iac.components.dns_args import HiddenPrimaryArgs
 from loopback_iac.components.dns_zone_args import DnsZoneArgs
 from loopback_iac.components.edge import AnycastEdge
+from loopback_iac.components.egress import EgressPolicy
+from loopback_iac.components.egress_args import EgressIpPoolArgs, EgressPolicyArgs
+from loopback_iac.components.egress_pool import EgressIpPool
 from loopback_iac.components.failover import FailoverArbiter, FailoverMember, ProviderFailoverVip
 from loopback_iac.components.hetzner import HetznerHost
 from loopback_iac.components.host_args import HostRef
@@ -28,6 +31,10 @@ __all__ = [
     "DnsZone",
     "DnsZoneArgs",
     "EdgePop",
+    "EgressIpPool",
+    "EgressIpPoolArgs",
+    "EgressPolicy",
+    "EgressPolicyArgs",
     "FailoverArbiter",
     "FailoverMember",
     "HetznerHost",

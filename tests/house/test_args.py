@@ -12,8 +12,10 @@ from loopback_iac.components import (
     cloud_args,
     dns_args,
     dns_zone_args,
+    egress_args,
     host_args,
 )
+from loopback_iac.kube import policy, pool_order
 from loopback_iac.model import (
     baseline,
     bgp,
@@ -77,6 +79,16 @@ PAIRS = [
     (baseline_args.BackupTargetArgs, baseline.BackupTarget),
     (baseline_args.BackupsArgs, baseline.Backups),
     (baseline_args.HostBaselineArgs, baseline.Baseline),
+    (egress_args.EgressNodeArgs, policy.Node),
+    (egress_args.EgressGatewayNodesArgs, policy.Gateway),
+    (egress_args.EgressExpressionArgs, policy.Expression),
+    (egress_args.EgressPoolArgs, policy.Pool),
+    (egress_args.EgressRuleArgs, policy.EgressPolicy),
+    (egress_args.EgressAcceptedArgs, policy.Accepted),
+    (egress_args.CiliumArgs, policy.Cilium),
+    (egress_args.KubeVipArgs, policy.KubeVip),
+    (egress_args.AddressOrderArgs, pool_order.AddressOrder),
+    (egress_args.EgressIpPoolArgs, pool_order.KeptPool),
     (dns_zone_args.DnsZoneArgs, dns_zone.DnsZone),
     (dns_zone_args.ZoneOperatorArgs, dns_zone.ZoneOperator),
     (dns_zone_args.ZoneParentArgs, dns_zone.ZoneParent),
@@ -107,13 +119,21 @@ def test_the_primary_has_the_args_of_its_component():
     assert dns_args.HiddenPrimaryArgs.__required_keys__ == required
 
 
+def test_egress_has_the_keys_of_its_file():
+    fields = policy.Egress.model_fields
+    typed = egress_args.EgressPolicyArgs
+    assert set(typed.__annotations__) == set(fields) | {"standing"}
+    assert typed.__required_keys__ == {n for n, field in fields.items() if field.is_required()}
+
+
 def test_every_args_class_is_paired():
-    rooms = (args, baseline_args, cloud_args, dns_args, dns_zone_args, host_args)
+    rooms = (args, baseline_args, cloud_args, dns_args, dns_zone_args, egress_args, host_args)
     modules = {name: value for room in rooms for name, value in vars(room).items()}
     classes = {v for v in modules.values() if typing.is_typeddict(v)}
     assert classes == {typed for typed, _ in PAIRS} | {
         args.AnycastEdgeArgs,
         dns_args.HiddenPrimaryArgs,
+        egress_args.EgressPolicyArgs,
         dns_args.UpdateRef,  # made here, read by whoever updates
         dns_zone_args.TransferRef,  # made by one component, read by another
     }

@@ -19,6 +19,8 @@ from loopback_iac.components import (
     AnycastEdge,
     BareMetalHost,
     DnsZone,
+    EgressIpPool,
+    EgressPolicy,
     HetznerHost,
     HiddenPrimary,
     HostBaseline,
@@ -29,6 +31,7 @@ from loopback_iac.components import (
     cloud_args,
     dns_args,
     dns_zone_args,
+    egress_args,
 )
 
 DOOR = Path(__file__).parents[2] / "components"
@@ -37,6 +40,8 @@ HOSTED = [
     AnycastEdge,
     BareMetalHost,
     DnsZone,
+    EgressIpPool,
+    EgressPolicy,
     HetznerHost,
     HiddenPrimary,
     HostBaseline,
@@ -76,7 +81,7 @@ def camel(name: str) -> str:
 # the way back is not unique (`ipv4`, `local_v4`), so the names are looked up where they are written
 PYTHON_NAMES = {
     camel(name): name
-    for room in (args, baseline_args, cloud_args, dns_args, dns_zone_args)
+    for room in (args, baseline_args, cloud_args, dns_args, dns_zone_args, egress_args)
     for kind in vars(room).values()
     if typing.is_typeddict(kind)
     for name in kind.__annotations__
@@ -88,8 +93,11 @@ PYTHON_NAMES = {
         "baseline",
         "bgp_tunnels",
         "card",
+        "free",
         "host",
         "hosts",
+        "manifests",
+        "ordered",
         "pops",
         "transfers",
         "updates",
