@@ -25,6 +25,7 @@ def kept(image):
     near |= {"client_certificate": signed.certificate, "client_key": signed.key}
     far |= {"protocol": "syslog", "address": "2001:db8::62", "server_name": "far.example.net"}
     near["ca_certificate"] = far["ca_certificate"] = authority.certificate
+    declared["logs"]["files"] = ["/var/run/cilium/hubble/events.log"]
     declared["time"]["servers"]["t1"]["nts_waived_because"] = "it offers none"
     base = parse_baseline("base", declared)
     secrets = baseline_secrets(base, declared, "primary")
@@ -62,6 +63,7 @@ def test_every_daemon_takes_its_file(image, kept):
         ('type="omrelp"', 'type="omrelq"'),
         ("tls.caCert", "tls.caCerts"),
         ("near-ca.pem", "none-ca.pem"),
+        ('type="imfile"', 'type="imfiles"'),
     ],
 )
 def test_a_file_that_rsyslog_would_not_run_is_noticed(image, kept, right, wrong):
