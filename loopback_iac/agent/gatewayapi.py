@@ -18,9 +18,12 @@ import ssl
 import tempfile
 import urllib.parse
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .api import ApiError
+
+if TYPE_CHECKING:
+    from .gatewayfile import Gateway, Group
 
 _MOST_BYTES = 4_000_000
 PREFIX = "loopback-iac/"
@@ -31,6 +34,7 @@ _PATHS = {
     TWIN: "/apis/cilium.io/v2/ciliumnodes/",
     "policies": "/apis/cilium.io/v2/ciliumegressgatewaypolicies/",
 }
+_LEASES = "/apis/coordination.k8s.io/v1/namespaces"
 _MERGE = "application/merge-patch+json"
 
 
@@ -61,17 +65,15 @@ class Marked(NamedTuple):
 class Cluster:
     """One group's view of the API, over one connection that is kept."""
 
-    def __init__(
-        self, server: str, authority: str, credential: str, namespace: str, group: str, label: str
-    ) -> None:
+    def __init__(self, kept: Gateway, group: Group, credential: str) -> None:
         """In: credential, a bearer token, or certificate and key as one PEM."""
-        parts = urllib.parse.urlsplit(server)
+        parts = urllib.parse.urlsplit(kept.server)
         self._host, self._port = parts.hostname or "", parts.port or 443
-        self._path, self._label = parts.path.rstrip("/"), label
-        self._lease = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/" + lease(group)
-        self._epoch = f"{PREFIX}egress-epoch.{group}"
-        self._touched = f"{PREFIX}egress-gateway.{group}"
-        self._tls = ssl.create_default_context(cadata=authority)
+        self._path, self._label = parts.path.rstrip("/"), group.key
+        self._lease = f"{_LEASES}/{kept.namespace}/leases/loopback-egress-{group.name}"
+        self._epoch = f"{PREFIX}egress-epoch.{group.name}"
+        self._touched = f"{PREFIX}egress-gateway.{group.name}"
+        self._tls = ssl.create_default_context(cadata=kept.authority)
         self._headers = {"User-Agent": "loopback-gateway", "Accept": "application/json"}
         if "-----BEGIN" in credential:
             # OpenSSL reads keys from files only; this one has no name but in /proc
@@ -114,9 +116,7 @@ class Cluster:
             str(meta.get("resourceVersion", "")), value, int(epoch) if epoch.isdecimal() else 0
         )
 
-    def mark_node(
-        self, kind: str, name: str, marked: Marked, timeout_s: float
-    ) -> None:
+    def mark_node(self, kind: str, name: str, marked: Marked, timeout_s: float) -> None:
         """Write label and epoch; with a version, only when the node is still at that.
 
         Raises: ConflictError, MissingError, ApiError.
@@ -165,7 +165,8 @@ class Cluster:
         if line.sock is not None:
             line.sock.settimeout(timeout_s)
         headers = self._headers | ({"Content-Type": _MERGE} if body is not None else {})
-        line.request(verb, self._path + path, json.dumps(body) if body is not None else None, headers)
+        text = json.dumps(body) if body is not None else None
+        line.request(verb, self._path + path, text, headers)
         with line.getresponse() as answer:
             told = json.loads(answer.read(_MOST_BYTES) or b"{}")
             closing = answer.will_close
@@ -178,11 +179,6 @@ class Cluster:
             if self._line is not None:
                 self._line.close()
         self._line = None
-
-
-def lease(group: str) -> str:
-    """Name of a group's Lease."""
-    return f"loopback-egress-{group}"
 
 
 def _lease(told: dict[str, Any]) -> Lease:

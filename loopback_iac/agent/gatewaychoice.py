@@ -76,7 +76,7 @@ def choose(node: str, names: tuple[str, ...], sight: Sight, timing: Timing) -> C
         return Choice(STAND_BY, "the API does not answer")
     if not sight.ready:
         return Choice(STAND_BY, "the Cilium agent of this node does not answer")
-    return _other(node, names, sight, timing)
+    return _other(node, names, known, sight, timing)
 
 
 def _own(node: str, names: tuple[str, ...], sight: Sight, timing: Timing) -> Choice:
@@ -95,9 +95,10 @@ def _own(node: str, names: tuple[str, ...], sight: Sight, timing: Timing) -> Cho
     return Choice(LET_GO, "the lease cannot be renewed, and another node may see the API")
 
 
-def _other(node: str, names: tuple[str, ...], sight: Sight, timing: Timing) -> Choice:
-    known = sight.known
-    assert known is not None and sight.api_since_s is not None  # noqa: S101, PT018 - for the reader
+def _other(node: str, names: tuple[str, ...], known: Known, sight: Sight, timing: Timing) -> Choice:
+    if known.holder and known.holder not in names:
+        # nobody here would take its label off
+        return Choice(STAND_BY, f"{known.holder} holds it, which is no node of this group")
     said = sight.said.get(known.holder)
     left = (
         said is not None
@@ -109,7 +110,8 @@ def _other(node: str, names: tuple[str, ...], sight: Sight, timing: Timing) -> C
     wait_s = 0.0 if left or not known.holder else timing.lease_s
     # the preferred ones first; should two begin at once, the API takes one
     wait_s += [name for name in names if name != known.holder].index(node) * timing.interval_s
-    if sight.at_s - max(known.seen_s, sight.api_since_s) < wait_s:
+    since_s = max(known.seen_s, sight.api_since_s or known.seen_s)
+    if sight.at_s - since_s < wait_s:
         return Choice(STAND_BY, f"{known.holder or 'nobody'} holds it")
     if not known.holder:
         return Choice(TAKE, "nobody holds it")

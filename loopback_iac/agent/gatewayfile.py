@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import urllib.parse
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ CREDENTIAL = "/etc/loopback/gateway-credential"
 LAYER_2, ROUTED = "layer-2", "routed"
 ANNOUNCED = (LAYER_2, ROUTED)
 SHORTEST_S = 0.5
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{1,8192}")
 
 
 class Timing(NamedTuple):
@@ -124,6 +126,16 @@ def parse_gateway(content: bytes) -> Gateway:
     if len({group.name for group in found.groups}) < max(len(found.groups), 1):
         raise RefusedError("gateway.json: it needs a group, and each a name of its own")
     return found
+
+
+def check_credential(content: bytes) -> None:
+    """Raises: RefusedError for what is neither a token nor a certificate with its key."""
+    text = content.decode("ascii", "replace").strip()
+    if "-----BEGIN" in text:
+        if "-----BEGIN CERTIFICATE-----" not in text or "PRIVATE KEY-----" not in text:
+            raise RefusedError("gateway-credential needs a certificate and its key, as one PEM")
+    elif not _TOKEN.fullmatch(text):
+        raise RefusedError("gateway-credential: a token is letters, digits and -._~+/=")
 
 
 def _group(entry: dict[str, Any]) -> Group:

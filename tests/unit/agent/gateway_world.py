@@ -1,4 +1,4 @@
-"""Gateways of one group in a world that is simulated: an API, cards, a clock, and cuts between them.
+"""Gateways of one group in a world that is simulated: an API, cards, a clock, and cuts.
 
 The keepers are the real ones. What is not: time passes when told, a node that stands still is not
 stepped, and a call that was given up may come through later.
@@ -7,12 +7,15 @@ stepped, and a call that was given up may come through later.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from loopback_iac.agent.api import ApiError
 from loopback_iac.agent.gatewayapi import KINDS, ConflictError, Lease, Marked
-from loopback_iac.agent.gatewaychoice import Said
 from loopback_iac.agent.gatewayfile import LAYER_2, Group, Node, Timing
 from loopback_iac.agent.gatewaykeeper import Keeper
+
+if TYPE_CHECKING:
+    from loopback_iac.agent.gatewaychoice import Said
 
 LEASE_S = 6.0
 TICK_S = 0.25

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from tests.unit.agent.gateway_world import LEASE_S, World
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from loopback_iac.agent.gatewayapi import KINDS, NODE, TWIN
+from tests.unit.agent.gateway_world import LEASE_S, World
 
 LONG_S = 3 * LEASE_S
 
