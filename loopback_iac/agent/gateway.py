@@ -106,7 +106,7 @@ def _start(act: Callable[[], None]) -> None:
     def run() -> None:
         try:
             act()
-        except BaseException:  # whatever it was
+        except Exception:  # noqa: BLE001 - whatever it was
             traceback.print_exc()
         os._exit(1)
 

@@ -12,6 +12,7 @@ from .allowed import parse_place, tunnel_of
 from .gates import BirdError, tell_bird
 from .handover import read_ruling
 from .listeners import listening
+from .plan import DAEMONS
 from .programs import run, unit_properties
 from .refusal import RefusedError
 from .routes import check_routes, parse_routes
