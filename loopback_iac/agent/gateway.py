@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING
 
 from .gatewayapi import Cluster
 from .gatewaycard import GroupCard, drop_strays
-from .gatewayfile import Gateway, Group, read_gateway
+from .gatewayfile import GATEWAY, Gateway, Group, read_gateway
 from .gatewaykeeper import Keeper
 from .gatewaypeers import Ear, Peers, Ready, derive_key
-from .gatewaystatus import FOLDER, Status, read_wish, status_of, write_status
+from .gatewaystatus import FOLDER, WISHES, Status, read_wish, status_of, write_status
 from .programs import boottime_s
 from .refusal import RefusedError
 
@@ -37,8 +37,8 @@ FIXED_EVERY_S = 1.0
 class _Around:
     """One group's neighbourhood."""
 
-    def __init__(self, group: Group, peers: Peers, ready: Ready) -> None:
-        self._group, self._peers, self._ready = group, peers, ready
+    def __init__(self, group: Group, peers: Peers, ready: Ready, wishes: str) -> None:
+        self._group, self._peers, self._ready, self._wishes = group, peers, ready, wishes
 
     @property
     def said(self) -> Mapping[str, Said]:
@@ -49,20 +49,21 @@ class _Around:
         return bool(self._ready)
 
     def wish(self) -> str | None:
-        return read_wish(self._group.name)
+        return read_wish(self._group.name, self._wishes)
 
 
-def gateway() -> None:
+def gateway(path: str = GATEWAY, wishes: str = WISHES) -> None:
     """Keep for ever.
 
+    In:  gateway.json, and where operators' wishes are left.
     Raises: RefusedError when there is no gateway.json or no credential.
     """
-    kept = read_gateway()
+    kept = read_gateway(path)
     if kept is None:
-        raise RefusedError("there is no /etc/loopback/gateway.json", fix="apply a bundle first")
+        raise RefusedError(f"there is no {path}", fix="apply a bundle first")
     drop_strays(kept.groups)
     moving = [group for group in kept.groups if not group.fixed]
-    keepers = _start_moving(kept, moving) if moving else {}
+    keepers = _start_moving(kept, moving, wishes) if moving else {}
     for group in kept.groups:
         if group.fixed:
             card = GroupCard(group, kept.node)
@@ -76,7 +77,7 @@ def gateway() -> None:
         time.sleep(STATUS_EVERY_S)
 
 
-def _start_moving(kept: Gateway, groups: list[Group]) -> dict[str, Keeper]:
+def _start_moving(kept: Gateway, groups: list[Group], wishes: str) -> dict[str, Keeper]:
     credential = _credential()
     ready = Ready(kept.agent)
     ready.start()
@@ -88,7 +89,7 @@ def _start_moving(kept: Gateway, groups: list[Group]) -> dict[str, Keeper]:
         parts = (
             Cluster(kept, group, credential),
             GroupCard(group, kept.node),
-            _Around(group, peers, ready),
+            _Around(group, peers, ready, wishes),
         )
         keeper = Keeper(group, kept.node, parts, boottime_s)
         keepers[group.name] = keeper

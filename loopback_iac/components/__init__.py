@@ -13,6 +13,8 @@ from loopback_iac.components.dns_args import HiddenPrimaryArgs
 from loopback_iac.components.dns_zone_args import DnsZoneArgs
 from loopback_iac.components.edge import AnycastEdge
 from loopback_iac.components.failover import FailoverArbiter, FailoverMember, ProviderFailoverVip
+from loopback_iac.components.gateway import EgressGateway, GatewayHost
+from loopback_iac.components.gateway_args import EgressGatewayArgs
 from loopback_iac.components.hetzner import HetznerHost
 from loopback_iac.components.host_args import HostRef
 from loopback_iac.components.hosts import BareMetalHost
@@ -28,8 +30,11 @@ __all__ = [
     "DnsZone",
     "DnsZoneArgs",
     "EdgePop",
+    "EgressGateway",
+    "EgressGatewayArgs",
     "FailoverArbiter",
     "FailoverMember",
+    "GatewayHost",
     "HetznerHost",
     "HetznerHostArgs",
     "HiddenPrimary",
