@@ -3,20 +3,20 @@
 Addresses that move carry a lifetime: a program that is stopped, or dead for good, has them taken
 off by the kernel. Those of a group with a single node stand for ever.
 
-Sources: ip-address(8), valid_lft; RFC 4861 7.2.6 (unsolicited neighbor advertisements).
+Sources: RFC 4861 7.2.6 (unsolicited neighbor advertisements).
 """
 
 from __future__ import annotations
 
 import ipaddress
-import json
 import socket
 import struct
 
+from .addresses import FOR_EVER, put_address, read_addresses, take_address
 from .gatewayfile import LAYER_2, Group
-from .hold import announce, find_own
-from .programs import must
-from .routes import OURS, PROTOCOL
+from .hold import announce
+from .refusal import RefusedError
+from .routes import PROTOCOL
 
 _ALL_NODES = "ff02::1"
 _ADVERTISEMENT, _OVERRIDE, _TARGET_LINK_ADDRESS = 136, 0x20000000, 2
@@ -30,38 +30,30 @@ class GroupCard:
 
     def is_on(self) -> bool:
         """Whether any of them is there already, of an earlier run."""
-        return bool(self._there().intersection(self._group.addresses))
+        there = {held.address for held in read_addresses()}
+        return bool(there.intersection(self._group.addresses))
 
     def keep(self) -> bool:
         """Put them on, or give them time again.
 
         Out: whether one had been missing.
-        Raises: RefusedError with ip's own complaint.
+        Raises: RefusedError without such a card; OSError.
         """
-        device, there = self._device(), self._there()
+        device, found = self._device(), read_addresses()
+        lifetime_s = FOR_EVER if self._group.fixed else self._group.timing.lifetime_s
         for address in self._group.addresses:
-            must("ip", "address", "replace", *self._words(address), "dev", device)
+            put_address(device, address, PROTOCOL, lifetime_s)
+        there = {held.address for held in found if held.device == device}
         return not there.issuperset(self._group.addresses)
 
-    def _words(self, address: str) -> tuple[str, ...]:
-        version = ipaddress.ip_address(address).version
-        # it is asked for with the lease in hand: nobody waits for a collision; and nothing of this
-        # host leaves by it unasked
-        given = (_prefix(address), "proto", str(PROTOCOL), *(("nodad",) if version == 6 else ()))
-        if self._group.fixed:
-            return given
-        left = str(self._group.timing.lifetime_s)
-        return (*given, "valid_lft", left, "preferred_lft", "0" if version == 6 else left)
-
     def drop(self) -> None:
-        """Take them off.
+        """Take them off, wherever they are.
 
-        Raises: RefusedError with ip's own complaint.
+        Raises: OSError.
         """
-        found = self._there()
-        for address in self._group.addresses:
-            if address in found:
-                must("ip", "address", "del", _prefix(address), "dev", self._device())
+        for held in read_addresses():
+            if held.address in self._group.addresses:
+                take_address(held.device, held.address)
 
     def announce(self) -> None:
         """Tell the LAN, where that is what moves traffic."""
@@ -75,18 +67,12 @@ class GroupCard:
                 advertise(device, address)
 
     def _device(self) -> str:
-        return self._group.interface or find_own(self._own)[0]
-
-    def _there(self) -> set[str]:
-        return {
-            str(entry["local"])
-            for link in json.loads(must("ip", "-j", "address", "show", "dev", self._device()))
-            for entry in link.get("addr_info", [])
-        }
-
-
-def _prefix(address: str) -> str:
-    return f"{address}/{ipaddress.ip_address(address).max_prefixlen}"
+        if self._group.interface:
+            return self._group.interface
+        for held in read_addresses():
+            if held.address == self._own:
+                return held.device
+        raise RefusedError(f"no card has this host's own address {self._own}")
 
 
 def render_advertisement(mac: bytes, address: str) -> bytes:
@@ -111,11 +97,11 @@ def advertise(device: str, address: str) -> None:
 
 
 def drop_strays(groups: tuple[Group, ...]) -> None:
-    """Take addresses of ours off that belong to no group now."""
+    """Take addresses of ours off that belong to no group now.
+
+    Raises: OSError.
+    """
     wanted = {address for group in groups for address in group.addresses}
-    for link in json.loads(must("ip", "-j", "address", "show") or "[]"):
-        for entry in link.get("addr_info", []):
-            ours = str(entry.get("protocol", "")) in OURS
-            if ours and entry["local"] not in wanted:
-                prefix = _prefix(str(entry["local"]))
-                must("ip", "address", "del", prefix, "dev", str(link["ifname"]))
+    for held in read_addresses():
+        if held.protocol == PROTOCOL and held.address not in wanted:
+            take_address(held.device, held.address)

@@ -225,8 +225,8 @@ class Keeper:
         except ConflictError:
             self.looked_s = NEVER_S  # somebody wrote: read at once
             self.lease = None  # our own write may have come through unseen
-        except ApiError as refused:
-            self.api_errors += 1
+        except (ApiError, RefusedError, OSError) as refused:
+            self.api_errors += isinstance(refused, ApiError)
             self.again_s = self.clock() + self.timing.interval_s / 2
             self._complain(str(refused))
             return False

@@ -125,20 +125,11 @@ def find_card(kept: Hold) -> tuple[str, bool]:
 
     Raises: RefusedError when there is no such card.
     """
-    device, there = find_own(kept.own)
-    return device, kept.address in there
-
-
-def find_own(own: str) -> tuple[str, set[str]]:
-    """Out: the card with a host's own address, and all addresses on it.
-
-    Raises: RefusedError when there is no such card.
-    """
-    for link in json.loads(must("ip", "-j", "address", "show") or "[]"):
-        there = {str(entry.get("local")) for entry in link.get("addr_info", [])}
-        if own in there:
-            return str(link["ifname"]), there
-    raise RefusedError(f"no card has this host's own address {own}")
+    for link in json.loads(must("ip", "-j", "-4", "address", "show") or "[]"):
+        there = {entry.get("local") for entry in link.get("addr_info", [])}
+        if kept.own in there:
+            return str(link["ifname"]), kept.address in there
+    raise RefusedError(f"no card has this host's own address {kept.own}")
 
 
 def announce(device: str, address: str) -> None:

@@ -160,6 +160,7 @@ class World:
         self.cuts: set[frozenset[str]] = set()
         self.unready: set[str] = set()
         self.frozen: set[str] = set()
+        self.waking: set[str] = set()  # it took no step yet since it stood still
         self.wish: str | None = None
         self.hears: dict[str, Hears] = {}
         self.keepers: dict[str, Keeper] = {}
@@ -188,6 +189,7 @@ class World:
             return
         self.hears[name].listen()
         self.keepers[name].step()
+        self.waking.discard(name)
         self.check_holders()
 
     def labelled(self, kind: str) -> list[str]:
@@ -199,12 +201,18 @@ class World:
         assert len(there) <= 1, (there, self.objects.log[-20:])
 
     def check_holders(self) -> None:
-        """Of the nodes that are awake, one holds the addresses; both ends of a handing over may."""
+        """Of the nodes that are awake, one holds the addresses; both ends of a handing over may.
+
+        A new process that found them on the card, and was not told yet whose they are, does not
+        keep them alive.
+        """
+        self.waking |= self.frozen
         awake = [
             name
             for name, keeper in self.keepers.items()
             if name in self.on
-            and name not in self.frozen
+            and name not in self.waking
+            and keeper.known is not None
             and keeper.prepared_epoch < 0
             and not keeper.leaving
         ]
