@@ -16,6 +16,8 @@ from loopback_iac.components.egress import EgressPolicy
 from loopback_iac.components.egress_args import EgressIpPoolArgs, EgressPolicyArgs
 from loopback_iac.components.egress_pool import EgressIpPool
 from loopback_iac.components.failover import FailoverArbiter, FailoverMember, ProviderFailoverVip
+from loopback_iac.components.gateway import EgressGateway, GatewayHost
+from loopback_iac.components.gateway_args import EgressGatewayArgs
 from loopback_iac.components.hetzner import HetznerHost
 from loopback_iac.components.host_args import HostRef
 from loopback_iac.components.hosts import BareMetalHost
@@ -38,12 +40,15 @@ __all__ = [
     "DnsZoneArgs",
     "EdgePoolRef",
     "EdgePop",
+    "EgressGateway",
+    "EgressGatewayArgs",
     "EgressIpPool",
     "EgressIpPoolArgs",
     "EgressPolicy",
     "EgressPolicyArgs",
     "FailoverArbiter",
     "FailoverMember",
+    "GatewayHost",
     "HetznerHost",
     "HetznerHostArgs",
     "HiddenPrimary",
