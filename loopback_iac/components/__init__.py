@@ -12,7 +12,7 @@ from loopback_iac.components.converge import EdgePop, Worker
 from loopback_iac.components.dns_args import HiddenPrimaryArgs
 from loopback_iac.components.dns_zone_args import DnsZoneArgs
 from loopback_iac.components.edge import AnycastEdge
-from loopback_iac.components.egress import EgressPolicy
+from loopback_iac.components.egress import EgressPolicy, egress_groups
 from loopback_iac.components.egress_args import EgressIpPoolArgs, EgressPolicyArgs
 from loopback_iac.components.egress_pool import EgressIpPool
 from loopback_iac.components.failover import FailoverArbiter, FailoverMember, ProviderFailoverVip
@@ -66,4 +66,5 @@ __all__ = [
     "ProviderFailoverVip",
     "ProviderFailoverVipArgs",
     "Worker",
+    "egress_groups",
 ]

@@ -15,6 +15,7 @@ from loopback_iac.components.manifests import Applied, child_name, declare_manif
 from loopback_iac.kube import (
     Egress,
     allocation_rows,
+    gateway_groups,
     parse_egress_tree,
     render_cilium,
     render_kube_vip,
@@ -45,8 +46,7 @@ class EgressPolicy(pulumi.ComponentResource):
         self, name: str, args: EgressPolicyArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         """Check everything at once, then declare it."""
-        plain = {key: value for key, value in args.items() if key != "standing"}
-        egress = refuse_as_pulumi(lambda: parse_egress_tree(name, plain))
+        egress = refuse_as_pulumi(lambda: parse_egress_tree(name, _plain(args)))
         facts = {"egress": egress_facts(egress)}
         super().__init__("loopback-iac:index:EgressPolicy", name, facts, opts)
         self._standing = _standing(name, egress, args)
@@ -103,6 +103,28 @@ class EgressPolicy(pulumi.ComponentResource):
 
     def _options(self, after: Sequence[pulumi.Resource]) -> pulumi.ResourceOptions:
         return pulumi.ResourceOptions(parent=self, depends_on=list(after))
+
+
+def egress_groups(name: str, args: EgressPolicyArgs) -> dict[str, dict[str, Any]]:
+    """Groups for an EgressGateway, as the gateways of these policies need them.
+
+    In: `name`, for messages; args as EgressPolicy takes them.
+    Raises: RejectedInputs with every problem at once.
+    """
+    egress = refuse_as_pulumi(lambda: parse_egress_tree(name, _plain(args)))
+    return {
+        gateway: {
+            "addresses": [str(address) for address in group.addresses],
+            "nodes": list(group.nodes),
+            "labels": dict(group.labels),
+            "policies": list(group.policies),
+        }
+        for gateway, group in gateway_groups(egress).items()
+    }
+
+
+def _plain(args: EgressPolicyArgs) -> dict[str, object]:
+    return {key: value for key, value in args.items() if key != "standing"}
 
 
 def _labelled(egress: Egress, gateway: str) -> Iterator[tuple[str, str]]:

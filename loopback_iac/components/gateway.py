@@ -10,6 +10,7 @@ from loopback_iac.components.boundary import refuse_as_pulumi
 from loopback_iac.components.converge import ConvergedHost, Delivery, describe_host, seal
 from loopback_iac.components.gateway_args import EgressGatewayArgs
 from loopback_iac.components.hosts import public_facts
+from loopback_iac.components.manifests import child_name, declare_manifest
 from loopback_iac.kube.gateway import render_gateway_access
 from loopback_iac.model.egress_gateway import (
     EgressGateways,
@@ -32,7 +33,7 @@ class EgressGateway(pulumi.ComponentResource):
     standing: pulumi.Output[Mapping[str, Sequence[str]]]
     """By group: addresses that its nodes hold; known once they do. EgressPolicy takes it."""
     manifests: pulumi.Output[Sequence[Mapping[str, Any]]]
-    """A Lease per group that moves, and what its keeper may write: to be applied before."""
+    """A Lease per group that moves, and what its keeper may write; they are made here."""
     hosts: pulumi.Output[Mapping[str, Any]]
     """By node: role, address, SSH port, user and host key, and the digest it was converged to."""
 
@@ -50,15 +51,23 @@ class EgressGateway(pulumi.ComponentResource):
             )
             for node in found.nodes
         }
-        done = self._converge(name, found, args)
+        access = render_gateway_access(found)
+        may = [declare_manifest(child_name(name, each), each, child) for each in access]
+        done = self._converge(name, found, args, may)
         held = {group: [str(a) for a in each.addresses] for group, each in found.groups.items()}
         self.standing = pulumi.Output.all(*(each.stdout for each in done)).apply(lambda _: held)
-        self.manifests = pulumi.Output.from_input(render_gateway_access(found))
+        self.manifests = pulumi.Output.from_input(access)
         self.hosts = pulumi.Output.all(**{n: describe_host(h) for n, h in self.node.items()})
         outputs = ("standing", "manifests", "hosts")
         self.register_outputs({output: getattr(self, output) for output in outputs})
 
-    def _converge(self, name: str, found: EgressGateways, args: EgressGatewayArgs) -> list[Any]:
+    def _converge(
+        self,
+        name: str,
+        found: EgressGateways,
+        args: EgressGatewayArgs,
+        may: Sequence[pulumi.Resource],
+    ) -> list[Any]:
         """One node after the other: a change restarts the keeper, and two at once would be seen."""
         late = {node: public_facts(each["host"]) for node, each in args["nodes"].items()}
 
@@ -78,7 +87,7 @@ class EgressGateway(pulumi.ComponentResource):
                 "admin_sources": [str(network) for network in found.admin_sources],
                 "drain_s": 0,
             }
-            done.append(host.converge(delivery, done[-1:]))
+            done.append(host.converge(delivery, done[-1:] or may))
         return done
 
 
