@@ -45,9 +45,9 @@ def test_a_wrong_egress_file_is_refused_whole_before_anything(tmp_path):
     )
     file = folder / "egress.yaml"
     text = file.read_text().replace("partners: [203.0.113.130]", "partners: [203.0.113.99]")
-    file.write_text(text.replace("pod_labels: {app: invoicer}", "pod_labels: {app: true}"))
+    file.write_text(text.replace("default_deny: everything", "default_deny: all"))
     result = planned(folder, tmp_path / "state")
     assert not result.ok
     said = "".join(entry.message for entry in result.diagnostics)
     assert "address-not-owned" in said
-    assert "pod_labels" in said
+    assert "policies.reports-out.default_deny" in said
