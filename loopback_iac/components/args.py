@@ -257,6 +257,11 @@ class HealthArgs(TypedDict):
 
     interval_ms: NotRequired[int]
     """Time between two checks. Default follows from rtt_ms."""
+    ready_port: NotRequired[int]
+    """Port of the workers that says over HTTP, without PROXY protocol, whether they are ready: 200
+    or not. It answers tunnels alone. Default: none, the check is a TCP connect to `worker_port`."""
+    ready_path: NotRequired[str]
+    """What is asked for there. Default /ping."""
 
 
 class RateArgs(TypedDict):

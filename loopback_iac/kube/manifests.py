@@ -20,6 +20,15 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
+def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+    """A text of several lines, such as a file in a ConfigMap, as it reads."""
+    style = "|" if "\n" in value else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+
+_Dumper.add_representer(str, _text)
+
+
 def render_yaml(documents: Iterable[Mapping[str, Any]]) -> str:
     """Text of manifests or values."""
     texts = [

@@ -24,6 +24,7 @@ from loopback_iac.model.machines import parse_hosts
 from loopback_iac.model.name_server import NameServer
 from loopback_iac.model.openings import Opening, openings
 from loopback_iac.model.parse import parse_fleet
+from loopback_iac.model.pool_facts import pool_facts
 from loopback_iac.model.primary import Primary, parse_primary
 from loopback_iac.model.problem import InputRejected, Problem, problems_text
 from loopback_iac.model.traffic import Pool, Prefix, Service, Vip, Worker
@@ -69,6 +70,7 @@ __all__ = [
     "parse_hosts",
     "parse_ionos_host",
     "parse_primary",
+    "pool_facts",
     "problems_text",
     "tunnel",
     "tunnels",

@@ -11,7 +11,13 @@ RESERVED_PORTS = {SSH_PORT: "sshd", 179: "BGP"}  # they listen on every address 
 
 def check_services(draft: Draft) -> list[Problem]:
     """Findings on services."""
-    return [*_references(draft), *_ports(draft), *_checked_once(draft), *_gates(draft)]
+    return [
+        *_references(draft),
+        *_ports(draft),
+        *_readiness(draft),
+        *_checked_once(draft),
+        *_gates(draft),
+    ]
 
 
 def _references(draft: Draft) -> list[Problem]:
@@ -65,6 +71,35 @@ def _ports(draft: Draft) -> list[Problem]:
                 )
             )
         seen.setdefault(key, f"services.{name}")
+    return problems
+
+
+def _readiness(draft: Draft) -> list[Problem]:
+    """Whether a worker is ready is asked at a port of its own, which expects no PROXY header."""
+    problems = []
+    for name, service in sorted(draft.services.items()):
+        health, path = service.health, f"services.{name}.health"
+        if health is None:
+            continue
+        if health.ready_port is None:
+            if "ready_path" in health.model_fields_set:
+                got, fix = "nobody asks for it", "add ready_port, or leave ready_path out"
+                problems.append(Problem(f"{path}.ready_path", got, "", fix, "ready-port-missing"))
+            continue
+        if health.ready_port == SSH_PORT:
+            got, need = f"{SSH_PORT} is where workers answer SSH", "a port of its own"
+            fix = "write the port where the ingress says whether it is ready, for example 8082"
+            problems.append(Problem(f"{path}.ready_port", got, need, fix, "port-reserved"))
+        taken = [
+            f"services.{n}"
+            for n, s in sorted(draft.services.items())
+            if s.pool == service.pool and s.worker_port == health.ready_port
+        ]
+        if taken:
+            got = f"{health.ready_port} is the worker_port of {', '.join(taken)}"
+            fix = "let the ingress answer on another port, for example 8082"
+            need = "a port without PROXY protocol"
+            problems.append(Problem(f"{path}.ready_port", got, need, fix, "ready-port-apart"))
     return problems
 
 

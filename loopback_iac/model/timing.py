@@ -14,6 +14,10 @@ from loopback_iac.model.traffic import Pool, Service, Worker
 INTERVAL_FLOOR_MS = 20
 CONNECT_FLOOR_MS = 30
 DOWN_FLOOR_MS = 100
+FALL = 3
+"""Checks in a row that must fail."""
+ANSWER_MS = 500
+"""How long a worker that is asked whether it is ready may think: it collects garbage at times."""
 
 
 class Timing(Value):
@@ -52,6 +56,18 @@ def pool_interval_ms(services: dict[str, Service], pool: str) -> int | None:
     """The interval that the checked service of a pool asks for."""
     health = services[checked_service(services, pool)].health
     return health.interval_ms if health else None
+
+
+def noticed_after_ms(
+    services: dict[str, Service], pool: Pool, named: str, pops: Iterable[str]
+) -> int:
+    """How long the slowest pair of PoP and worker takes to see that a worker leaves.
+
+    In: a pool that a service names, and its name. A check that begins as it leaves still passes.
+    """
+    interval_ms = pool_interval_ms(services, named)
+    pairs = [timing(interval_ms, w, pop) for w in pool.workers.values() for pop in pops]
+    return max(((FALL + 1) * t.inter_ms + t.connect_ms for t in pairs), default=0)
 
 
 def checks_at_worker_per_s(interval_ms: int | None, worker: Worker, pops: Iterable[str]) -> float:

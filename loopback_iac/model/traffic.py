@@ -1,9 +1,10 @@
 """What is announced and where it goes: prefixes, VIPs, services, pools, workers."""
 
+import re
 from ipaddress import IPv4Network
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from loopback_iac.model.fields import (
     AddressList,
@@ -24,6 +25,7 @@ from loopback_iac.model.origin import Origin
 
 LAST_WORKER_ID = 1023  # ten bits of a tunnel's address plan
 FASTEST_PER_S = 1_000_000  # far above what one PoP opens; nft itself takes more
+PATH = re.compile(r"/[A-Za-z0-9._~/-]{0,200}")
 LONGEST_V4, LONGEST_V6 = 24, 48  # longer prefixes are filtered by most networks (RFC 7454 6.1.3)
 
 
@@ -77,10 +79,26 @@ class Vip(Value):
     allocate_from: LineList = ()
 
 
+def _path(value: object) -> object:
+    if isinstance(value, str) and not PATH.fullmatch(value):
+        refuse(
+            "ready-path-syntax",
+            f"{value!r} is no path of a URL",
+            "/ and letters, digits, '.', '_', '~', '-', '/'",
+            "write the path alone, for example /ping",
+        )
+    return value
+
+
 class Health(Value):
-    """How a PoP checks the worker's port: a TCP connect that carries a PROXY header."""
+    """How a PoP checks a worker: a TCP connect to its port that carries a PROXY header.
+
+    With `ready_port` it asks for a page instead: who leaves says so there while he still serves.
+    """
 
     interval_ms: Int | None = Field(None, ge=1, le=60_000)
+    ready_port: Port | None = None
+    ready_path: Annotated[str, BeforeValidator(_path)] = "/ping"
 
 
 class Rate(Value):

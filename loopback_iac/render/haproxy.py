@@ -11,13 +11,22 @@ from dataclasses import dataclass
 
 from loopback_iac.model import Fleet, Host, Service, Worker, tunnel
 from loopback_iac.model.fields import Address
-from loopback_iac.model.timing import checked_service, pool_interval_ms, timing
+from loopback_iac.model.timing import (
+    ANSWER_MS,
+    FALL,
+    checked_service,
+    pool_interval_ms,
+    timing,
+)
+from loopback_iac.model.traffic import Health
 from loopback_iac.render.exporters import HAPROXY_EXPORTER_PORT, listen_address
 from loopback_iac.render.text import render_text
 
 RESERVE_FILES = 2048  # listeners, checks, sockets between processes
 SMALLEST_LIMIT = 65536
 LAST_RESORT_FACTOR = 10
+BACK_AFTER_MS = 3000
+"""How long a worker must say that it is ready: Traefik answers before it has read its Ingresses."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +41,11 @@ class Server:
     downinter_ms: int
     connect_ms: int
 
+    @property
+    def rise(self) -> int:
+        """Answers in a row that say it is ready again."""
+        return max(FALL, -(-BACK_AFTER_MS // self.downinter_ms))
+
 
 @dataclass(frozen=True)
 class Forwarding:
@@ -43,6 +57,7 @@ class Forwarding:
     max_connections: int
     concurrent_per_client: int | None
     checked_in: str
+    health: Health
     connect_ms: int
     servers: tuple[Server, ...]
 
@@ -55,6 +70,11 @@ class Forwarding:
     def tracks(self) -> bool:
         """Whether another backend carries the check of these workers."""
         return self.checked_in != self.backend
+
+    @property
+    def check_ms(self) -> int:
+        """How long a check's answer may take once it is connected."""
+        return self.connect_ms if self.health.ready_port is None else ANSWER_MS
 
     @property
     def taking(self) -> tuple[Server, ...]:
@@ -107,6 +127,7 @@ def _forwarding(fleet: Fleet, pop: str, name: str, service: Service) -> Forwardi
         max_connections=service.max_connections,
         concurrent_per_client=service.limits.concurrent_per_client if service.limits else None,
         checked_in=backend_name(fleet.services[checked], checked),
+        health=fleet.services[checked].health or Health(),
         connect_ms=max(server.connect_ms for server in servers),
         servers=servers,
     )

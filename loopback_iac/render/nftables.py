@@ -4,12 +4,12 @@ The SSH rule stands before `ct state established`: a connection that the new rul
 refused at once, so the agent's confirmation proves what it says.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from ipaddress import collapse_addresses
 
 from loopback_iac.model import Fleet, Host
 from loopback_iac.model.fields import Network
-from loopback_iac.model.traffic import ServiceLimits
+from loopback_iac.model.traffic import Service, ServiceLimits
 from loopback_iac.render.exporters import EXPORTER_PORTS
 from loopback_iac.render.haproxy import listeners
 from loopback_iac.render.name_server import ZONES_FROM, names_at
@@ -35,7 +35,7 @@ def render_nftables_pop(
         "nftables-pop.conf",
         pop=pop,
         ssh_port=hosts[pop].ssh_port,
-        ports=sorted({service.worker_port for service in fleet.services.values()}),
+        ports=worker_ports(fleet.services.values()),
         exporters=EXPORTER_PORTS,
         families=[
             {
@@ -70,6 +70,12 @@ def render_nftables_pop(
         transfers=_transfers(fleet, pop, hosts),
         **_through_tunnels(fleet, pop),
     )
+
+
+def worker_ports(services: Collection[Service]) -> list[int]:
+    """Ports of workers that PoPs dial: where services are, and where readiness is told."""
+    told = {s.health.ready_port for s in services if s.health and s.health.ready_port}
+    return sorted({service.worker_port for service in services} | told)
 
 
 def _transfers(fleet: Fleet, pop: str, hosts: Mapping[str, Host]) -> list[dict[str, object]]:
@@ -145,7 +151,7 @@ def render_nftables_worker(
     port to a pod before an input chain would see it.
     """
     pool = fleet.pool_of(worker)
-    ports = sorted({service.worker_port for service in fleet.services_of(pool).values()})
+    ports = worker_ports(fleet.services_of(pool).values())
     restrict = fleet.pools[pool].workers[worker].restrict_ssh
     return render_text(
         "nftables-worker.conf",
