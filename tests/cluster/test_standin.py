@@ -1,295 +1,320 @@
-"""The stand-in for pulumi-kubernetes before a real API server, driven by the unmodified SDK."""
+"""The stand-in for pulumi-kubernetes before a real API server, called as the engine calls it."""
 
 from __future__ import annotations
 
-import base64
 import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from loopback_iac.engine import destroy, plan, up
+from loopback_iac.engine.answers import PartialError
+from loopback_iac.engine.errors import StepError
+from loopback_iac.engine.values import UNKNOWN, Secret
+from tests.cluster.api import definition
+from tests.cluster.plugin import Plugin, plain
 
 if TYPE_CHECKING:
-    from tests.cluster.objects import Objects
+    from collections.abc import Callable
 
-HERE = Path(__file__).parent
+    from tests.cluster.api import Api
 
-
-def config_map(name: str, **data: str) -> dict[str, Any]:
-    return {
-        "name": name,
-        "token": "core/v1:ConfigMap",
-        "manifest": {"metadata": {"name": name}, "data": data},
-    }
+MAP = "core/v1:ConfigMap"
 
 
-def test_a_named_and_an_unnamed_object_live_through_create_update_replace_and_delete(
-    objects: Objects,
+def config_map(name: str = "", **data: str) -> dict[str, Any]:
+    return {"metadata": {"name": name} if name else {}, "data": data}
+
+
+def fails(call: Callable[[], object], kind: type[StepError] = StepError) -> str:
+    with pytest.raises(kind) as told:
+        call()
+    return str(told.value)
+
+
+def test_a_name_that_nobody_gave_is_made_once_and_kept(plugin: Plugin, api: Api) -> None:
+    thing = plugin.create("free", MAP, config_map(a="1"))
+    (name,) = api.names("configmaps")
+    assert name.startswith("free-")
+    assert thing.ident == f"{api.namespace}/{name}"
+    assert thing.inputs["metadata"]["annotations"] == {"pulumi.com/autonamed": "true"}
+    assert plugin.diff(thing, config_map(a="1")) == ({}, False)
+    # the data of a ConfigMap replaces it; with a name of its own the new one can come first
+    assert plugin.diff(thing, config_map(a="2")) == ({"data.a": "UPDATE_REPLACE"}, False)
+    named = plugin.create("named", MAP, config_map("named", a="1"))
+    assert plugin.diff(named, config_map("named", a="2"))[1]
+    assert plugin.diff(named, config_map("other", a="1")) == (
+        {"metadata.name": "UPDATE_REPLACE"},
+        False,
+    )
+
+
+def test_an_update_owns_what_the_creation_wrote(plugin: Plugin, api: Api) -> None:
+    news = config_map("mine", a="1")
+    news["metadata"]["labels"] = {"team": "edge", "old": "yes"}
+    thing = plugin.create("mine", MAP, news)
+    news["metadata"]["labels"] = {"team": "core"}
+    parts = {"metadata.labels.team": "UPDATE", "metadata.labels.old": "DELETE"}
+    assert plugin.diff(thing, news) == (parts, False)
+    plugin.update(thing, news)
+    there = api.get("configmaps", "mine")["metadata"]
+    assert there["labels"] == {"team": "core"}  # what is not asked for any more goes
+    manager = thing.state["__fieldManager"]
+    owners = [(row["manager"], row["operation"]) for row in there["managedFields"]]
+    assert owners == [(manager, "Apply")]
+    assert plugin.diff(thing, news) == ({}, False)
+
+
+def test_what_exists_already_is_refused_unless_it_is_to_be_taken_over(
+    plugin: Plugin, api: Api, settings: dict[str, str]
 ) -> None:
-    unnamed = {"name": "free", "token": "core/v1:ConfigMap", "manifest": {"data": {"a": "1"}}}
-    labelled = config_map("kept", a="1")
-    objects.write(unnamed, labelled)
-    assert objects.stack.plan().counts == {"create": 3}
-    assert objects.names("configmaps") == []
-    objects.stack.up()
-    free, kept = objects.names("configmaps")
-    assert (free[:5], kept) == ("free-", "kept")
-    rows = objects.stack.rows()
-    assert rows["kept"]["id"] == f"{objects.namespace}/kept"
-    assert rows["kept"]["outputs"]["__fieldManager"].startswith("pulumi-kubernetes-")
-    assert objects.stack.up().counts == {"same": 3}
-    uid = objects.get("configmaps", "kept")["metadata"]["uid"]
-    # labels change in place; the data of a ConfigMap does not
-    labelled["manifest"]["metadata"]["labels"] = {"team": "edge"}
-    objects.write(unnamed, labelled)
-    assert objects.stack.up().counts == {"update": 1, "same": 2}
-    there = objects.get("configmaps", "kept")
-    assert there["metadata"]["labels"] == {"team": "edge"}
-    assert there["metadata"]["uid"] == uid
-    owners = {(row["manager"], row["operation"]) for row in there["metadata"]["managedFields"]}
-    assert owners == {(rows["kept"]["outputs"]["__fieldManager"], "Apply")}
-    unnamed["manifest"]["data"] = {"a": "2"}
-    labelled["manifest"]["data"] = {"a": "2"}
-    objects.write(unnamed, labelled)
-    done = objects.stack.up()
-    assert done.counts == {"replace": 2, "same": 1}
-    notes = {change.name: change.note for change in done.changes if change.op == "replace"}
-    assert notes == {"free": "", "kept": "delete first"}  # who has a name of ours gives it up first
-    assert objects.get("configmaps", "kept")["metadata"]["uid"] != uid
-    assert free not in objects.names("configmaps")
-    objects.stack.destroy()
-    assert objects.names("configmaps") == []
-
-
-def test_what_exists_is_not_taken_over_and_what_others_own_is_a_conflict(objects: Objects) -> None:
-    objects.make("configmaps", {"metadata": {"name": "there"}, "data": {"a": "theirs"}})
-    objects.write(config_map("there", a="ours"))
-    text = objects.fail()
-    assert 'configmaps "there" already exists' in text
-    assert "Intentional upsert: set upsertExistingObjects on the provider" in text
-    assert "there" not in objects.stack.rows()
-    objects.write(config_map("there", a="ours"), upsertExistingObjects=True)
-    assert 'conflict with "theirs"' in objects.fail()
+    api.make("configmaps", config_map("there", a="theirs"))
+    text = fails(lambda: plugin.create("there", MAP, config_map("there", a="ours")))
+    assert 'was not successfully created by the Kubernetes API server: configmaps "there"' in text
+    assert "set upsertExistingObjects on the provider" in text
+    assert plugin.preview("there", MAP, config_map("there", a="ours"))["data"] == {"a": "ours"}
+    assert api.get("configmaps", "there")["data"] == {"a": "theirs"}
+    taking = Plugin(**settings, upsertExistingObjects="true")
+    text = fails(lambda: taking.create("there", MAP, config_map("there", a="ours")))
+    assert 'conflict with "theirs"' in text
     forced = config_map("there", a="ours")
-    forced["manifest"]["metadata"]["annotations"] = {"pulumi.com/patchForce": "true"}
-    objects.write(forced, upsertExistingObjects=True)
-    objects.stack.up()
-    assert objects.get("configmaps", "there")["data"] == {"a": "ours"}
+    forced["metadata"]["annotations"] = {"pulumi.com/patchForce": "true"}
+    taking.create("there", MAP, forced)
+    assert api.get("configmaps", "there")["data"] == {"a": "ours"}
+    taking.close()
 
 
-def test_an_update_against_another_manager_names_the_field_and_comes_again(objects: Objects) -> None:
-    row = config_map("shared")
-    row["manifest"]["metadata"]["labels"] = {"team": "edge"}
-    objects.write(row)
-    objects.stack.up()
-    objects.apply("configmaps", "shared", {"metadata": {"labels": {"team": "theirs"}}}, "them")
-    row["manifest"]["metadata"]["labels"] = {"team": "core"}
-    objects.write(row)
-    text = objects.fail()
+def test_a_conflict_names_the_other_manager_and_the_field(plugin: Plugin, api: Api) -> None:
+    news = config_map("shared")
+    news["metadata"]["labels"] = {"team": "edge"}
+    thing = plugin.create("shared", MAP, news)
+    api.apply("configmaps", "shared", {"metadata": {"labels": {"team": "theirs"}}}, "them")
+    news["metadata"]["labels"] = {"team": "core"}
+    text = fails(lambda: plugin.update(thing, news), PartialError)
     assert "server-side apply field conflict detected" in text
     assert 'conflict with "them"' in text
     assert ".metadata.labels.team" in text
-    assert objects.stack.rows()["shared"]["initErrors"]
-    row["manifest"]["metadata"]["annotations"] = {"pulumi.com/patchForce": "true"}
-    objects.write(row)
-    assert objects.stack.up().counts["update"] == 1
-    assert objects.get("configmaps", "shared")["metadata"]["labels"] == {"team": "core"}
-    assert "initErrors" not in objects.stack.rows()["shared"]
+    # what the program ignores is left to who owns it
+    plugin.update(thing, news, ignored=("metadata.labels.team",))
+    assert api.get("configmaps", "shared")["metadata"]["labels"] == {"team": "theirs"}
+    news["metadata"]["annotations"] = {"pulumi.com/patchForce": "true"}
+    plugin.update(thing, news)
+    assert api.get("configmaps", "shared")["metadata"]["labels"] == {"team": "core"}
 
 
-def test_a_refresh_shows_drift_of_what_the_program_says_and_no_other(objects: Objects) -> None:
-    row = config_map("drifting", a="1")
-    row["manifest"]["metadata"]["labels"] = {"team": "edge"}
-    objects.write(row)
-    objects.stack.up()
-    there = {"metadata": {"labels": {"team": "drifted", "more": "label"}}}
-    objects.apply("configmaps", "drifting", there, "them", force=True)
-    ident, state, inputs = objects.read("drifting")
-    assert ident == f"{objects.namespace}/drifting"
-    assert inputs["metadata"]["labels"] == {"team": "drifted"}
-    assert state["metadata"]["labels"] == {"team": "drifted", "more": "label"}
-    assert objects.diff("drifting", state) == {"metadata.labels.team": "UPDATE"}
-    objects.delete("configmaps", "drifting")
-    assert objects.read("drifting") == ("", {}, {})
-
-
-def test_a_secret_is_in_no_file_of_the_state_in_plain_text(objects: Objects) -> None:
-    objects.write(
-        {"name": "hidden", "token": "core/v1:Secret", "secret": "stringData",
-         "manifest": {"metadata": {"name": "hidden"}}},
-        {"name": "forgotten", "token": "core/v1:Secret",
-         "manifest": {"metadata": {"name": "forgotten"}, "stringData": {"k": "not-marked-word"}}},
-    )  # fmt: skip
-    objects.stack.up()
-    coded = base64.b64encode(objects.word.encode()).decode()
-    assert objects.get("secrets", "hidden")["data"] == {"it": coded}
-    plain = [objects.word, coded, "not-marked-word", base64.b64encode(b"not-marked-word").decode()]
-    plain += [objects.token]
-    for file in objects.stack.state_dir.rglob("*"):
-        if file.is_file():
-            assert not [word for word in plain if word in file.read_text()], file
-    assert objects.stack.up().counts == {"same": 3}
-    assert not [word for word in plain if word in str(objects.stack.plan().render_json())]
-
-
-def test_a_finalizer_keeps_an_object_until_somebody_takes_it_off(objects: Objects) -> None:
-    row = config_map("held")
-    row["manifest"]["metadata"]["finalizers"] = ["example.com/wait"]
-    row["timeouts"] = {"delete": "2s"}
-    objects.write(row)
-    objects.stack.up()
-    begun = time.monotonic()
-    result = objects.stack.run(destroy)
-    assert not result.ok
-    texts = "\n".join(item.message for item in result.diagnostics)
-    assert "finalizers might be preventing deletion (example.com/wait)" in texts
-    assert "timed out waiting for the condition" in texts
-    assert time.monotonic() - begun < 60
-    assert "held" in objects.stack.rows()
-    objects.apply("configmaps", "held", {"metadata": {"finalizers": []}}, "us", force=True)
-    objects.patch("configmaps", "held", [{"op": "remove", "path": "/metadata/finalizers"}])
-    objects.stack.destroy()
-    assert objects.names("configmaps") == []
-
-
-def test_a_definition_may_come_after_the_object_that_needs_it(objects: Objects) -> None:
-    group = f"g{objects.namespace}.example.com"
-    thing = {
-        "name": "thing",
-        "token": f"{group}/v1:Thing",
-        "manifest": {"metadata": {"name": "thing"}, "spec": {"size": 1}},
-    }
-    objects.write(thing)
-    objects.stack.plan()  # nobody knows the kind: its inputs are shown
-    late = threading.Timer(4, objects.define, (group, "Thing"))
-    late.start()
-    try:
-        objects.stack.up()
-    finally:
-        late.join()
-    assert objects.get(f"/apis/{group}/v1", "things/thing")["spec"] == {"size": 1}
-    thing["manifest"]["spec"] = {"size": 2}
-    objects.write(thing)
-    assert objects.stack.up().counts["update"] == 1
-    objects.undefine(group)  # with it goes all that is of it
-    objects.stack.destroy()
-    assert objects.stack.rows() == {}
-
-
-def test_without_its_definition_an_object_is_refused_by_name_after_the_retries(
-    objects: Objects,
+def test_a_refresh_shows_drift_of_what_the_program_says_and_no_other(
+    plugin: Plugin, api: Api
 ) -> None:
-    objects.write(
-        {"name": "lost", "token": "none.example.com/v1:Lost",
-         "manifest": {"metadata": {"name": "lost"}}},
-    )  # fmt: skip
-    text = objects.fail()
+    news = config_map("drifting", a="1")
+    news["metadata"]["labels"] = {"team": "edge"}
+    thing = plugin.create("drifting", MAP, news)
+    there = {"metadata": {"labels": {"team": "drifted", "more": "label"}}}
+    api.apply("configmaps", "drifting", there, "them")
+    assert plugin.read(thing)
+    assert thing.inputs["metadata"]["labels"] == {"team": "drifted"}
+    assert thing.state["metadata"]["labels"] == {"team": "drifted", "more": "label"}
+    assert plugin.diff(thing, news) == ({"metadata.labels.team": "UPDATE"}, False)
+    api.delete("configmaps", "drifting")
+    assert not plugin.read(thing)
+    plugin.delete(thing)  # what is gone is gone
+
+
+def test_what_is_looked_up_comes_with_what_can_be_set(plugin: Plugin, api: Api) -> None:
+    api.make("configmaps", config_map("theirs", a="1"))
+    thing = plugin.create("mine", MAP, config_map("mine"))
+    thing.ident, thing.inputs, thing.state = f"{api.namespace}/theirs", {}, {}
+    assert plugin.read(thing)
+    assert thing.inputs["data"] == {"a": "1"}
+    assert "uid" not in thing.inputs["metadata"]
+    thing.ident = f"{api.namespace}/nobody"
+    assert not plugin.read(thing)
+
+
+def test_what_a_secret_holds_is_marked_whoever_wrote_it(plugin: Plugin, api: Api) -> None:
+    thing = plugin.create(
+        "s", "core/v1:Secret", {"metadata": {"name": "s"}, "stringData": {"word": "hush"}}
+    )
+    coded = {"word": "aHVzaA=="}
+    assert api.get("secrets", "s")["data"] == coded
+    for values in (thing.inputs, thing.state, thing.state["__inputs"]):
+        assert values["data"] == Secret(coded)
+    assert plugin.read(thing)
+    assert thing.state["data"] == Secret(coded)
+    assert "hush" not in repr(thing)
+    same = {"metadata": {"name": "s"}, "stringData": {"word": "hush"}}
+    assert plugin.diff(thing, same) == ({}, False)
+    same["stringData"] = {"word": "other"}
+    assert plugin.diff(thing, same) == ({"data.word": "UPDATE_REPLACE"}, True)
+
+
+def test_a_secret_of_the_programs_stays_one_anywhere(plugin: Plugin, api: Api) -> None:
+    news = config_map("open")
+    news["data"] = {"word": Secret("hush"), "plain": "seen"}
+    thing = plugin.create("open", MAP, news)
+    assert api.get("configmaps", "open")["data"] == {"word": "hush", "plain": "seen"}
+    for values in (thing.state, thing.state["__inputs"]):
+        assert values["data"] == {"word": Secret("hush"), "plain": "seen"}
+
+
+def test_a_finalizer_keeps_an_object_until_somebody_takes_it_off(plugin: Plugin, api: Api) -> None:
+    news = config_map("held")
+    news["metadata"]["finalizers"] = ["example.com/wait"]
+    thing = plugin.create("held", MAP, news)
+    text = fails(lambda: plugin.delete(thing, timeout=0.5), PartialError)
+    assert text == "timed out waiting for the condition"
+    assert "finalizers might be preventing deletion (example.com/wait)" in plugin.said
+    late = threading.Timer(0.5, api.set, ("configmaps", "held", "/metadata/finalizers", []))
+    late.start()
+    plugin.delete(thing)
+    late.join()
+    assert api.names("configmaps") == []
+
+
+def test_an_object_waits_for_its_definition_and_goes_with_it(plugin: Plugin, api: Api) -> None:
+    group, token = f"{api.namespace}.example.com", f"{api.namespace}.example.com/v1:Thing"
+    news: dict[str, Any] = {"metadata": {"name": "one"}, "spec": {"size": 1}}
+    assert plain(plugin.preview("one", token, news))["spec"] == {"size": 1}
+    late = threading.Timer(1.5, api.define, (group, "Thing"))
+    late.start()
+    thing = plugin.create("one", token, news)
+    late.join()
+    assert f'no matches for kind "Thing" in version "{group}/v1"' in "\n".join(plugin.said)
+    assert plugin.diff(thing, {**news, "spec": {"size": 2}}) == ({"spec.size": "UPDATE"}, False)
+    plugin.update(thing, {**news, "spec": {"size": 2}})
+    assert api.get(f"/apis/{group}/v1/things", "one")["spec"] == {"size": 2}
+    api.undefine(group, "Thing")
+    deadline = time.monotonic() + 60
+    while plugin.read(thing):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    plugin.delete(thing)
+
+
+def test_a_definition_is_put_and_says_what_is_in_no_namespace(plugin: Plugin, api: Api) -> None:
+    group = f"c{api.namespace}.example.com"
+    made = definition(group, "Wide", "Cluster")
+    kind = "apiextensions.k8s.io/v1:CustomResourceDefinition"
+    crd = plugin.create("crd", kind, {"metadata": made["metadata"], "spec": made["spec"]})
+    # known from the program alone, before the API server was asked
+    thing = plugin.create("wide", f"{group}/v1:Wide", {"metadata": {"name": "wide"}})
+    assert thing.ident == "wide"
+    assert "namespace" not in thing.inputs["metadata"]
+    made["spec"]["names"]["shortNames"] = ["wd"]
+    changed = {"metadata": made["metadata"], "spec": made["spec"]}
+    assert plugin.diff(crd, changed)[0] == {"spec.names.shortNames": "ADD"}
+    plugin.update(crd, changed)
+    assert crd.state["spec"]["names"]["shortNames"] == ["wd"]
+    assert plugin.diff(crd, changed) == ({}, False)
+    plugin.delete(thing)
+    plugin.delete(crd)
+
+
+def test_without_a_definition_an_object_is_refused_by_name(plugin: Plugin) -> None:
+    def give_up() -> None:
+        plugin.create("lost", "none.example.com/v1:Lost", {"metadata": {"name": "lost"}})
+
+    hurried = threading.Timer(2, plugin.cancel)  # the retries take half a minute
+    hurried.start()
+    text = fails(give_up)
+    hurried.join()
     assert "Verify that any required CRDs have been created" in text
     assert 'no matches for kind "Lost" in version "none.example.com/v1"' in text
 
 
 @pytest.mark.parametrize(
-    ("annotations", "said"),
-    [
-        ({}, "'slow' timed out waiting to be Ready"),
-        ({"pulumi.com/waitFor": "jsonpath={.status.replicas}=3"}, "timed out waiting for the"),
-        ({"pulumi.com/waitFor": "condition=Available"}, "timed out waiting for the condition"),
-        ({"pulumi.com/waitFor": "replicas=3"}, 'expected a "jsonpath=" or "condition=" prefix'),
-    ],
+    ("limit", "problem"),
+    [({"cpu": "many"}, "quantities must match"), ({"cpu": "2000m"}, "")],
 )
-def test_what_does_not_become_ready_is_kept_with_the_reasons(
-    objects: Objects, annotations: dict[str, str], said: str
+def test_a_preview_asks_the_api_server_and_changes_nothing(
+    plugin: Plugin, api: Api, limit: dict[str, str], problem: str
 ) -> None:
-    """No node in this cluster: a Deployment never has a pod that runs."""
-    row = deployment("slow", **annotations, **{"pulumi.com/timeoutSeconds": "2"})
-    objects.write(row)
-    text = objects.fail()
-    assert said in text
-    if "waitFor" not in str(annotations):
-        assert "Minimum number of live Pods was not attained" in text
-        kept = objects.stack.rows()["slow"]
-        assert kept["id"] == f"{objects.namespace}/slow"
-        assert "Minimum number of live Pods" in str(kept["initErrors"])
-        # nothing is lost: what is in order now is only updated
-        row["manifest"]["metadata"]["annotations"] = {"pulumi.com/skipAwait": "true"}
-        objects.write(row)
-        assert objects.stack.up().counts["update"] == 1
-    objects.stack.run(destroy)
+    news = deployment("seen")
+    news["spec"]["template"]["spec"]["containers"][0]["resources"] = {"limits": limit}
+    if problem:
+        assert problem in fails(lambda: plugin.preview("seen", "apps/v1:Deployment", news))
+    else:
+        seen = plugin.preview("seen", "apps/v1:Deployment", news)
+        assert seen["spec"]["replicas"] == 1  # the API server's default
+        assert "status" not in seen
+    assert api.names("deployments") == []
+    news["metadata"]["namespace"] = "not-there-yet"
+    news["metadata"]["labels"] = {"later": UNKNOWN}
+    assert plugin.preview("seen", "apps/v1:Deployment", news)["metadata"]["labels"] == {
+        "later": UNKNOWN
+    }
 
 
 def deployment(name: str, **annotations: str) -> dict[str, Any]:
+    labels = {"app": name}
     container = {"name": "c", "image": "none", "resources": {"limits": {"cpu": "1000m"}}}
-    template = {
-        "metadata": {"labels": {"app": name}},
-        "spec": {"containers": [container]},
-    }
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
     return {
-        "name": name,
-        "token": "apps/v1:Deployment",
-        "manifest": {
-            "metadata": {"name": name, "annotations": annotations},
-            "spec": {"selector": {"matchLabels": {"app": name}}, "template": template},
-        },
+        "metadata": {"name": name, "annotations": annotations},
+        "spec": {"selector": {"matchLabels": labels}, "template": template},
     }
 
 
-def test_an_object_nobody_waits_for_is_made_at_once_and_stays_as_it_is(objects: Objects) -> None:
-    row = deployment("at-once", **{"pulumi.com/skipAwait": "true"})
-    objects.write(row)
-    objects.stack.up()
-    assert objects.stack.up().counts == {"same": 2}  # `1000m` is `1` by now
-    row["manifest"]["spec"]["selector"] = {"matchLabels": {"app": "other"}}
-    row["manifest"]["spec"]["template"]["metadata"]["labels"] = {"app": "other"}
-    objects.write(row)
-    assert objects.stack.plan().counts == {"replace": 1, "same": 1}
+def test_ways_to_write_one_value_do_not_differ(plugin: Plugin) -> None:
+    news = deployment("same", **{"pulumi.com/skipAwait": "true"})
+    news["spec"]["template"]["spec"] |= {"nodeSelector": {}, "hostNetwork": False}
+    thing = plugin.create("same", "apps/v1:Deployment", news)
+    assert plugin.diff(thing, news) == ({}, False)
+    assert plugin.read(thing)
+    assert plugin.diff(thing, news) == ({}, False)
+    news["spec"]["selector"] = {"matchLabels": {"app": "other"}}
+    news["spec"]["template"]["metadata"]["labels"] = {"app": "other"}
+    parts, first = plugin.diff(thing, news)
+    assert parts["spec.selector.matchLabels.app"] == "UPDATE_REPLACE"
+    assert parts["spec.template.metadata.labels.app"] == "UPDATE"
+    assert first
 
 
-def test_the_state_of_a_cluster_that_went_away_is_told_from_a_plan(objects: Objects) -> None:
-    objects.write(config_map("far", a="1"))
-    objects.stack.up()
-    objects.write(config_map("far", a="1"), config_map("new"), at="https://127.0.0.1:9")
-    done = objects.stack.run(plan)
-    assert done.ok, done.diagnostics
-    text = objects.fail()
-    assert "configured Kubernetes cluster is unreachable" in text
+def test_a_patch_takes_fields_and_gives_them_back(plugin: Plugin, api: Api) -> None:
+    api.make("configmaps", config_map("theirs", a="1"))
+    news: dict[str, Any] = {"metadata": {"name": "theirs", "labels": {"team": "edge"}}}
+    thing = plugin.create("p", "core/v1:ConfigMapPatch", news)
+    assert api.get("configmaps", "theirs")["metadata"]["labels"] == {"team": "edge"}
+    plugin.delete(thing)
+    left = api.get("configmaps", "theirs")
+    assert "labels" not in left["metadata"]
+    assert left["data"] == {"a": "1"}
+    text = fails(lambda: plugin.create("p", "core/v1:ConfigMapPatch", {"metadata": {}}))
+    assert text == "patch resources require the `.metadata.name` field to be set"
+
+
+@pytest.mark.parametrize(
+    ("token", "text"),
+    [
+        ("helm.sh/v3:Release", "does not have kubernetes:helm.sh/v3:Release"),
+        ("kustomize/v2:Directory", "does not have kubernetes:kustomize/v2:Directory"),
+        ("core/v1:ReplicationController", "does not have v1 ReplicationController"),
+    ],
+)
+def test_what_is_not_mirrored_is_refused_by_name(plugin: Plugin, token: str, text: str) -> None:
+    assert text in fails(lambda: plugin.create("x", token, {"metadata": {"name": "x"}}))
+
+
+def test_a_cluster_out_of_reach_is_told_when_something_is_to_be_done(
+    plugin: Plugin, settings: dict[str, str]
+) -> None:
+    thing = plugin.create("far", MAP, config_map("far", a="1"))
+    away = {**settings, "kubeconfig": settings["kubeconfig"].replace("127.0.0.1:", "127.0.0.2:")}
+    cut = Plugin(**away)
+    assert plain(cut.preview("new", MAP, config_map("new", a="1")))["data"] == {"a": "1"}
+    assert cut.diff(thing, config_map("far", a="1")) == ({}, False)
+    text = fails(lambda: cut.create("new", MAP, config_map("new")))
+    assert "configured Kubernetes cluster is unreachable: unable to load schema" in text
     assert "connection refused" in text
-
-
-def test_settings_that_are_not_mirrored_are_refused_by_name(objects: Objects) -> None:
-    objects.write(config_map("x"), renderYamlToDirectory="/tmp/x")
-    assert "mirrors Server-Side Apply to a cluster only" in objects.fail(plan)
-    objects.write(
-        {"name": "r", "token": "helm.sh/v3:Release", "inputs": {"chart": "x"}},
-    )
-    assert "does not have kubernetes:helm.sh/v3:Release" in objects.fail(plan)
-
-
-def test_manifests_become_objects_that_wait_for_what_they_need(objects: Objects) -> None:
-    text = f"""
-apiVersion: v1
-kind: List
-items:
-- {{apiVersion: v1, kind: ConfigMap, metadata: {{name: one, namespace: {objects.namespace}b}}}}
-- {{apiVersion: v1, kind: Secret, metadata: {{name: two}}, stringData: {{k: from-a-manifest}}}}
----
-apiVersion: v1
-kind: Namespace
-metadata: {{name: {objects.namespace}b}}
-"""
-    objects.write({"name": "g", "token": "yaml/v2:ConfigGroup", "inputs": {"yaml": text}})
-    done = objects.stack.up()
-    space = objects.namespace
-    made = [change.name for change in done.changes if change.name.startswith("g:")]
-    assert sorted(made) == sorted([f"g:{space}b", f"g:{space}b/one", f"g:{space}/two"])
-    assert made.index(f"g:{space}b") < made.index(f"g:{space}b/one")
-    state = (objects.stack.state_dir / "state.json").read_text()
-    assert "from-a-manifest" not in state
-    assert base64.b64encode(b"from-a-manifest").decode() not in state
-    assert objects.stack.up().counts["same"] == 5
-    objects.stack.destroy()
-    assert objects.names("secrets") == []
-
-
+    assert "PULUMI_K8S_DELETE_UNREACHABLE" in fails(lambda: cut.read(thing))
+    assert "PULUMI_K8S_DELETE_UNREACHABLE" in fails(lambda: cut.delete(thing))
+    cut.close()
+    forgetting = Plugin(**away, deleteUnreachable="true")
+    forgetting.delete(thing)
+    assert not forgetting.read(thing)
+    forgetting.close()
+    for words in ("apiVersion: [", "no-such-file", "just: a map"):
+        broken = Plugin(**{**settings, "kubeconfig": words})
+        assert "configured Kubernetes cluster is unreachable" in fails(
+            lambda: broken.create("new", MAP, config_map("new"))  # noqa: B023  # called here
+        )
+        broken.close()

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from loopback_iac.lab.cluster.binaries import binary
 from loopback_iac.lab.kubernetes.manifests import ManifestError
+from loopback_iac.lab.paths import LabError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,7 +61,7 @@ def render_chart(name: str, inputs: Values, target: Target) -> str:
     Sources: pulumi-kubernetes provider/pkg/provider/helm/v4/chart.go.
     """
     check_chart(inputs)
-    arguments = [find_helm(), "template", name, str(inputs["chart"]), "--no-hooks"]
+    arguments = [str(_find_helm()), "template", name, str(inputs["chart"]), "--no-hooks"]
     arguments += ["--namespace", target.namespace, "--kube-version", target.version]
     arguments += [word for kind in target.kinds for word in ("--api-versions", kind)]
     arguments += [] if inputs.get("skipCrds") else ["--include-crds"]
@@ -85,15 +86,8 @@ def render_chart(name: str, inputs: Values, target: Target) -> str:
     return done.stdout
 
 
-def find_helm() -> str:
-    """
-    Where helm is.
-
-    Raises: ManifestError.
-    """
-    found = shutil.which("helm")
-    if found is None:
-        raise ManifestError(
-            "helm: not found in PATH; charts are rendered by it\n  fix: install helm"
-        )
-    return found
+def _find_helm() -> Path:
+    try:
+        return binary("helm")
+    except LabError as error:
+        raise ManifestError(str(error)) from error

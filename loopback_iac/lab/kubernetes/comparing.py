@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kubernetes.utils.quantity import parse_quantity
 
@@ -78,6 +78,7 @@ _REPLACING: dict[tuple[str, str], tuple[str, ...]] = {
     ("v1", "Secret"): ("type",),
     ("v1", "Service"): ("spec.clusterIP",),
 }  # fmt: skip
+_AMOUNTS = {"limits", "requests", "hard", "capacity"}
 _IDENTITY = ("metadata.name", "metadata.namespace")
 
 
@@ -110,7 +111,7 @@ def diff_objects(
     parts = [
         part
         for part in compare(old, news)
-        if not _is_same(part, inputs) and not any(is_within(part.path, path) for path in passed)
+        if not _is_same(part) and not any(is_within(part.path, path) for path in passed)
     ]
     replacing = [part for part in parts if any(_touches(part, place) for place in fixed)]
     same = (
@@ -151,27 +152,11 @@ def _touches(part: Part, place: str) -> bool:
     return keys == wanted[: len(keys)] and any(get_in(item, rest) is not None for item in inside)
 
 
-def _is_same(part: Part, inputs: Object) -> bool:
+def _is_same(part: Part) -> bool:
     """Two ways to write one value: the API server keeps the shorter."""
-    if part.kind == "update" and _is_amount(part.path):
+    if part.kind == "update" and len(part.path) > 1 and part.path[-2] in _AMOUNTS:
         try:  # `1000m` and `1` are one quantity
             return bool(parse_quantity(part.old) == parse_quantity(part.new))
         except ValueError:
             return False
-    if part.kind == "delete":
-        return part.old is None
-    # what is empty is not stored; asked for before, it is not news
-    return part.kind == "add" and not part.new and _get_at(inputs, part.path) == part.new
-
-
-def _is_amount(path: tuple[Any, ...]) -> bool:
-    return len(path) > 1 and path[-2] in {"limits", "requests", "hard", "capacity"}
-
-
-def _get_at(thing: Any, path: tuple[Any, ...]) -> Any:  # noqa: ANN401  # any property
-    for key in path:
-        try:
-            thing = thing[key]
-        except (KeyError, IndexError, TypeError):
-            return ...
-    return thing
+    return part.kind == "delete" and part.old is None

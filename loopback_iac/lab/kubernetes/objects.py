@@ -150,12 +150,13 @@ def render_id(thing: Object) -> str:
 
 def prune(live: Any, like: Any) -> Any:  # noqa: ANN401  # any property
     """
-    What an object has of what was asked for, at every depth.
+    What an object has of what was asked for, at every depth; what is empty is never stored.
 
     Sources: pulumi-kubernetes provider/pkg/provider/util.go pruneMap, pruneSlice.
     """
     if isinstance(live, dict) and isinstance(like, dict):
-        return {key: prune(value, like[key]) for key, value in live.items() if key in like}
+        empty = {key: value for key, value in like.items() if not value and key not in live}
+        return empty | {k: prune(value, like[k]) for k, value in live.items() if k in like}
     if isinstance(live, list) and isinstance(like, list):
         return [prune(one, other) for one, other in zip(live, like, strict=False)]
     return live
