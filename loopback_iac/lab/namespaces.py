@@ -241,7 +241,7 @@ def connect(
     In: address, IPv4 or IPv6.
     Raises: OSError as connect(2) does.
     """
-    return _made_inside(paths, host, lambda: socket.create_connection((address, port), timeout_s))
+    return made_inside(paths, host, lambda: socket.create_connection((address, port), timeout_s))
 
 
 def listen(paths: InstancePaths, host: str, address: str, port: int) -> socket.socket:
@@ -250,7 +250,7 @@ def listen(paths: InstancePaths, host: str, address: str, port: int) -> socket.s
 
     Raises: OSError as bind(2) does.
     """
-    return _made_inside(paths, host, lambda: socket.create_server((address, port)))
+    return made_inside(paths, host, lambda: socket.create_server((address, port)))
 
 
 def hear_arp(paths: InstancePaths, host: str) -> socket.socket:
@@ -265,12 +265,17 @@ def hear_arp(paths: InstancePaths, host: str) -> socket.socket:
     def make() -> socket.socket:
         return socket.socket(socket.AF_PACKET, kind, socket.htons(arp))
 
-    return _made_inside(paths, host, make)
+    return made_inside(paths, host, make)
 
 
-def _made_inside(
+def made_inside(
     paths: InstancePaths, host: str, make: Callable[[], socket.socket]
 ) -> socket.socket:
+    """
+    Make a socket in a host's namespace, usable from this process.
+
+    Raises: OSError as `make` does.
+    """
     result: list[socket.socket | OSError] = []
 
     def enter_and_make() -> None:

@@ -28,6 +28,11 @@ def cache_root() -> Path:
     return Path(os.environ.get("LOOPBACK_CACHE") or "/var/cache/loopback")
 
 
+def cluster_root() -> Path:
+    """Directory of what the lab's cluster is made of."""
+    return cache_root() / "cluster"
+
+
 @dataclass(frozen=True)
 class InstancePaths:
     """Names and places of one lab instance."""
