@@ -19,6 +19,7 @@ from loopback_iac.components import (
     AnycastEdge,
     BareMetalHost,
     DnsZone,
+    EgressGateway,
     HetznerHost,
     HiddenPrimary,
     HostBaseline,
@@ -29,6 +30,7 @@ from loopback_iac.components import (
     cloud_args,
     dns_args,
     dns_zone_args,
+    gateway_args,
 )
 
 DOOR = Path(__file__).parents[2] / "components"
@@ -37,6 +39,7 @@ HOSTED = [
     AnycastEdge,
     BareMetalHost,
     DnsZone,
+    EgressGateway,
     HetznerHost,
     HiddenPrimary,
     HostBaseline,
@@ -76,7 +79,7 @@ def camel(name: str) -> str:
 # the way back is not unique (`ipv4`, `local_v4`), so the names are looked up where they are written
 PYTHON_NAMES = {
     camel(name): name
-    for room in (args, baseline_args, cloud_args, dns_args, dns_zone_args)
+    for room in (args, baseline_args, cloud_args, dns_args, dns_zone_args, gateway_args)
     for kind in vars(room).values()
     if typing.is_typeddict(kind)
     for name in kind.__annotations__
@@ -90,7 +93,9 @@ PYTHON_NAMES = {
         "card",
         "host",
         "hosts",
+        "manifests",
         "pops",
+        "standing",
         "transfers",
         "updates",
         "vips",
