@@ -205,6 +205,7 @@ class Ground:
         here = self.folder / node
         (here / "credentials").mkdir(parents=True, exist_ok=True)
         (here / "run").mkdir(exist_ok=True)
+        (here / "run" / "status.json").unlink(missing_ok=True)  # of the process before
         certificate, key = self.plane.pki.client_files("loopback-egress-gateway")
         (here / "credentials" / "api").write_text(certificate.read_text() + key.read_text())
         (here / "gateway.json").write_text(self._file(node))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -315,13 +314,5 @@ class PairHistories(Histories):
     count = 2
 
 
-SETTINGS = settings(
-    max_examples=60,
-    stateful_step_count=30,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-)
 TestThree = Histories.TestCase
-TestThree.settings = SETTINGS
 TestTwo = PairHistories.TestCase
-TestTwo.settings = SETTINGS
