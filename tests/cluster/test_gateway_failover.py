@@ -12,15 +12,8 @@ import pytest
 
 from loopback_iac.lab import cgroups
 from loopback_iac.lab.cluster.control import API, STORE
-from tests.cluster.gateway_ground import (
-    ADDRESSES,
-    GROUP,
-    NODES,
-    POLICY,
-    Ground,
-    Watch,
-    until,
-)
+from tests.cluster.gateway_ground import ADDRESSES, NODES, Ground, Watch
+from tests.cluster.keepers import GROUP, POLICY, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
