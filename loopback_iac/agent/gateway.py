@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from .gatewaychoice import Said
+    from .gatewayparts import Wish
 
 STATUS_EVERY_S = 0.2
 FIXED_EVERY_S = 1.0
@@ -48,7 +49,7 @@ class _Around:
     def ready(self) -> bool:
         return bool(self._ready)
 
-    def wish(self) -> str | None:
+    def wish(self) -> Wish | None:
         return read_wish(self._group.name, self._wishes)
 
 

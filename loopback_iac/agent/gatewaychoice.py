@@ -51,6 +51,7 @@ class Sight(NamedTuple):
     ready: bool
     holds: bool
     said: Mapping[str, Said]
+    blind_s: Mapping[str, float]  # by node: when it was last true that it sees no API
 
 
 class Choice(NamedTuple):
@@ -86,12 +87,9 @@ def _own(node: str, names: tuple[str, ...], sight: Sight, timing: Timing) -> Cho
         if sight.api_since_s is None:
             return Choice(STAND_BY, "the API does not answer")
         return Choice(TAKE, "the lease is this node's")
-    others = [sight.said.get(name) for name in names if name != node]
-    if all(
-        said is not None and not said.api and sight.at_s - said.at_s < timing.trust_s
-        for said in others
-    ):
-        return Choice(HOLD, "no node sees the API")
+    blind_s = [sight.blind_s.get(name, NEVER_S) for name in names if name != node]
+    if sight.at_s - min(blind_s) < timing.trust_s:
+        return Choice(HOLD, "no other node sees the API, or has for long enough to take it")
     return Choice(LET_GO, "the lease cannot be renewed, and another node may see the API")
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 from .api import ApiError
 from .gatewayapi import KINDS, NODE, TWIN, ConflictError, Lease, Marked, MissingError
@@ -21,55 +21,16 @@ from .gatewaychoice import HOLD, LET_GO, NEVER_S, TAKE, Choice, Known, Said, Sig
 from .refusal import RefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from .gatewayfile import Group
+    from .gatewayparts import Api, Around, Card
 
 TICK_S = 0.05
 # labels that came back, or went, by another hand
 AUDIT_S = 5.0
 # An agent that restarts leaves its datapath where it is; one that is gone for longer will not.
 UNREADY_S = 30.0
-
-
-class Api(Protocol):
-    """What a keeper asks of the Kubernetes API; see gatewayapi."""
-
-    def read_lease(self, timeout_s: float) -> Lease: ...
-    def write_lease(self, wanted: Lease, lease_s: float, timeout_s: float) -> Lease: ...
-    def read_node(self, kind: str, name: str, timeout_s: float) -> Marked: ...
-    def mark_node(self, kind: str, name: str, marked: Marked, timeout_s: float) -> None: ...
-    def touch_policy(self, name: str, text: str, timeout_s: float) -> None: ...
-
-
-class Card(Protocol):
-    """What a keeper asks of the host; see gatewaycard."""
-
-    def is_on(self) -> bool: ...
-    def keep(self) -> bool:
-        """Out: whether an address had been missing."""
-        ...
-
-    def drop(self) -> None: ...
-    def announce(self) -> None: ...
-
-
-class Around(Protocol):
-    """Whom a keeper hears; see gatewaypeers."""
-
-    @property
-    def said(self) -> Mapping[str, Said]:
-        """By node."""
-        ...
-
-    @property
-    def ready(self) -> bool:
-        """Whether the Cilium agent of this node answers."""
-        ...
-
-    def wish(self) -> str | None:
-        """A node that an operator wants to hold the addresses."""
-        ...
 
 
 class Op(NamedTuple):
@@ -98,8 +59,9 @@ class Keeper:
         self.settled = False
         self.gone_epoch = self.prepared_epoch = -1
         self.floor = 0
-        self.offer = self.leaving = ""
+        self.offer = self.leaving = self.heeded = ""
         self.leaving_s = 0.0
+        self.blind_s: dict[str, float] = {}
         self.todo: deque[Op] = deque()
         self.own: dict[str, Marked] = {}
         self.choice = Choice("", "")
@@ -116,12 +78,15 @@ class Keeper:
         self._hand_over(now)
         self.word = self._speak(now)
         asked = self._ask(now)
+        if asked:  # what was learnt is acted on at once
+            self._decide(self.clock())
         self.word = self._speak(self.clock())
         return 0.0 if asked and self.todo else TICK_S
 
     # what is local
 
     def _decide(self, now: float) -> None:
+        self.blind_s |= {n: said.at_s for n, said in self.around.said.items() if not said.api}
         choice = choose(self.node, self.group.names, self._sight(now), self.timing)
         if choice.act == LET_GO and self._leaves(now):
             choice = Choice(HOLD, f"it is being handed over to {self.leaving}")
@@ -146,6 +111,7 @@ class Keeper:
             self.around.ready,
             holds,
             self.around.said,
+            self.blind_s,
         )
 
     def _refresh(self, now: float) -> None:
@@ -386,9 +352,12 @@ class Keeper:
             self.offer = ""
             return
         wish = self.around.wish()
-        if wish is None and now - self.ready_s >= UNREADY_S:
-            wish = next((name for name in self.group.names if self._able(name, now)), None)
-        self.offer = wish if wish in self.group.names and wish != self.node else ""
+        wanted = ""
+        if wish is not None and wish.ident != self.heeded:
+            wanted = wish.node
+        elif now - self.ready_s >= UNREADY_S:
+            wanted = next((name for name in self.group.names if self._able(name, now)), "")
+        self.offer = wanted if wanted in self.group.names and wanted != self.node else ""
 
     def _able(self, name: str, now: float) -> bool:
         said = self.around.said.get(name)
@@ -408,6 +377,8 @@ class Keeper:
         wanted = self.lease._replace(holder=self.offer, epoch=self.lease.epoch + 1)
         self.leaving, self.leaving_s = self.offer, now + self.timing.give_up_s
         self.offer, self.settled = "", False
+        wish = self.around.wish()
+        self.heeded = wish.ident if wish else self.heeded
         self.todo.clear()
         self._note(self.api.write_lease(wanted, self.timing.lease_s, self._patience(now)))
         _say(f"{self.group.name}: handed over to {self.leaving}")

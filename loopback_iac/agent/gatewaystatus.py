@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .files import replace
 from .gatewayfile import read_gateway
+from .gatewayparts import Wish
 from .metrics import Metric, Sample, render_metrics
 from .refusal import RefusedError
 from .state import LIBRARY
@@ -110,14 +111,14 @@ def read_status(path: str = STATUS) -> dict[str, Status] | None:
         return None
 
 
-def read_wish(group: str, path: str = WISHES) -> str | None:
-    """The node that an operator asked for a moment ago."""
+def read_wish(group: str, path: str = WISHES) -> Wish | None:
+    """What an operator asked for a moment ago."""
     try:
         if time.time() - os.stat(path).st_mtime >= LONGEST_S:
             return None
         with open(path, encoding="utf-8") as stream:
             value = json.load(stream)
-        return str(value["node"]) if value["group"] == group else None
+        return Wish(str(value["ident"]), str(value["node"])) if value["group"] == group else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -150,7 +151,8 @@ def hand_over_group(name: str, node: str) -> dict[str, Any]:
 
 
 def _await_holder(name: str, node: str) -> dict[str, Any]:
-    replace(WISHES, json.dumps({"group": name, "node": node}).encode(), 0o644)
+    wish = {"group": name, "node": node, "ident": os.urandom(8).hex()}
+    replace(WISHES, json.dumps(wish).encode(), 0o644)
     began_s = time.monotonic()
     while time.monotonic() - began_s < LONGEST_S:
         now = (read_status() or {}).get(name)

@@ -6,47 +6,33 @@ web server shows.
 
 from __future__ import annotations
 
-import dataclasses
 import json
-import os
 import shutil
-import signal
 import subprocess
 import sys
+import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import yaml
 
-from loopback_iac import agent
 from loopback_iac.kube.gateway import render_gateway_access
 from loopback_iac.lab import cgroups
 from loopback_iac.lab.cluster.binaries import binary
 from loopback_iac.lab.cluster.control import API, STORE, ControlPlane
 from loopback_iac.lab.namespaces import enter, remove_namespaces, run
 from loopback_iac.lab.paths import InstancePaths
-from loopback_iac.model.egress_gateway import EgressGateways, parse_egress_gateways
-from loopback_iac.model.host import parse_host
-from loopback_iac.render.gateway import render_gateway
+from tests.cluster.keepers import GROUP, LABEL, POLICY, USER, Keepers, until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from pathlib import Path
+    from typing import Self
 
 LAN = "198.18.77."
 LAN6 = "2001:db8:77::"
 CONTROL = "control"
 NODES = ("w1", "w2", "w3")
 ADDRESSES = ("198.18.77.100", "2001:db8:77::100")
-GROUP, LABEL, POLICY = "partners", "example.com/egress", "partners-v4"
-KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGm3O6QVKcmWbx9fGxPnNqJtPBkYpU1Gxq1SVN5jy{}"
-# `python3 -c` knows its own path no better than this
-_KEEPER = """\
-import sys
-sys.path.insert(0, sys.argv[1])
-from loopback_agent.gateway import gateway
-gateway(sys.argv[2], sys.argv[3])
-"""
 _CRD = """\
 apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
@@ -63,15 +49,14 @@ spec:
 """
 
 
-class Ground:
+class Ground(Keepers):
     """One API server and some nodes on a LAN; every process and namespace ends with it."""
 
     def __init__(self, name: str, folder: Path, lease_ms: int) -> None:
-        self.paths, self.folder = InstancePaths(name), folder
-        self.plane = ControlPlane(self.paths, f"{LAN}1", CONTROL)
+        nodes = {node: f"{LAN}{at}" for at, node in enumerate(NODES, 2)}
+        plane = ControlPlane(InstancePaths(name), f"{LAN}1", CONTROL)
+        super().__init__(plane, folder, nodes, ADDRESSES)
         self.lease_ms = lease_ms
-        self.processes: dict[str, subprocess.Popen[bytes]] = {}
-        self.made = self.files = None
 
     def up(self) -> None:
         """Wire, start the API server, declare what gateways need."""
@@ -82,16 +67,13 @@ class Ground:
         self.plane.start(API)
         self.plane.await_ready()
         self._declare()
-        (self.folder / "agent.pyz").write_bytes(agent.build())
+        self.pack()
         for node in NODES:
             self.heal_agent(node)
 
     def down(self) -> None:
         """Everything goes; twice is as good as once."""
-        for process in self.processes.values():
-            process.kill()
-            process.wait()
-        self.processes.clear()
+        self.end()
         cgroups.kill(self.paths)
         cgroups.remove(self.paths)
         remove_namespaces(self.paths)
@@ -131,7 +113,9 @@ class Ground:
         """As administrator, in the network of the API server."""
         argv = [*enter(self.paths, CONTROL), str(binary("kubectl"))]
         argv += [f"--kubeconfig={self.plane.kubeconfig}", *words]
-        done = subprocess.run(argv, input=text, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(
+            argv, check=False, input=text, capture_output=True, text=True, timeout=60
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -145,33 +129,11 @@ class Ground:
         review = {
             "apiVersion": "authorization.k8s.io/v1",
             "kind": "SubjectAccessReview",
-            "spec": {"user": "loopback-egress-gateway", "resourceAttributes": asked},
+            "spec": {"user": USER, "resourceAttributes": asked},
         }
         text = json.dumps(review)
         told = json.loads(self.kubectl("create", "-o", "json", "-f", "-", text=text))
         return bool(told["status"]["allowed"])
-
-    def gateways(self, nodes: tuple[str, ...] = NODES) -> EgressGateways:
-        """As a component would have parsed it."""
-        tree = {
-            "nodes": {node: {"host": True} for node in nodes},
-            "groups": {
-                GROUP: {
-                    "addresses": list(ADDRESSES),
-                    "nodes": list(nodes),
-                    "labels": {LABEL: GROUP},
-                    "policies": [POLICY],
-                    "lease_ms": self.lease_ms,
-                }
-            },
-            "cluster": {
-                "server": self.plane.server,
-                "ca_certificate": self.plane.pki.ca.read_text(),
-                "credential": True,
-            },
-            "admin_sources": ["198.51.100.0/28"],
-        }
-        return parse_egress_gateways("edge", tree)
 
     def _declare(self) -> None:
         kinds = (
@@ -197,59 +159,6 @@ class Ground:
 
     # nodes
 
-    def start(self, node: str) -> None:
-        """A new process of the keeper."""
-        here = self.folder / node
-        (here / "credentials").mkdir(parents=True, exist_ok=True)
-        (here / "run").mkdir(exist_ok=True)
-        certificate, key = self.plane.pki.client_files("loopback-egress-gateway")
-        (here / "credentials" / "api").write_text(certificate.read_text() + key.read_text())
-        (here / "gateway.json").write_text(self._file(node))
-        environment = {
-            **os.environ,
-            "RUNTIME_DIRECTORY": str(here / "run"),
-            "CREDENTIALS_DIRECTORY": str(here / "credentials"),
-        }
-        words = [
-            str(self.folder / "agent.pyz"),
-            str(here / "gateway.json"),
-            str(here / "wish.json"),
-        ]
-        argv = [*enter(self.paths, node), sys.executable, "-I", "-c", _KEEPER, *words]
-        with (here / "log").open("ab") as log:
-            self.processes[node] = subprocess.Popen(argv, stderr=log, env=environment)
-
-    def _file(self, node: str) -> str:
-        hosts = {
-            name: parse_host(name, {"ipv4": f"{LAN}{at + 2}", "host_key": KEY.format("jy" + c)})
-            for at, (name, c) in enumerate(zip(NODES, "cde", strict=True))
-        }
-        return render_gateway(self.gateways(), node, hosts).files["/etc/loopback/gateway.json"].text
-
-    def signal(self, node: str, number: signal.Signals) -> None:
-        """Send the keeper a signal; one that was killed is reaped."""
-        process = self.processes[node]
-        process.send_signal(number)
-        if number == signal.SIGKILL:
-            process.wait()
-
-    def wish(self, node: str, wanted: str) -> None:
-        """What `hand-over` writes on a node."""
-        text = json.dumps({"group": GROUP, "node": wanted})
-        (self.folder / node / "wish.json").write_text(text)
-
-    def status(self, node: str) -> dict[str, object]:
-        """How a node says it stands; empty before it does."""
-        try:
-            told = json.loads((self.folder / node / "run" / "status.json").read_text())
-        except FileNotFoundError:
-            return {}
-        return dict(told[GROUP])
-
-    def log(self, node: str) -> str:
-        """What a keeper said."""
-        return (self.folder / node / "log").read_text()
-
     def sick_agent(self, node: str) -> None:
         """Cilium's agent of a node says that it is not well."""
         (self.folder / node / "web" / "healthz").unlink()
@@ -267,68 +176,56 @@ class Ground:
 
     # what is seen
 
-    def on(self, node: str) -> set[str]:
-        """Addresses of the group on a node's card."""
-        space = self.paths.namespace(node)
-        links = json.loads(run(["ip", "-netns", space, "-j", "addr", "show", "dev", "eth0"]))
-        there = {str(each["local"]) for link in links for each in link["addr_info"]}
-        return there.intersection(ADDRESSES)
-
     def labelled(self) -> set[str]:
         """Nodes with the label, on either kind of object."""
         told = self.kubectl("get", "nodes,ciliumnodes", "-l", f"{LABEL}={GROUP}", "-o", "json")
         return {str(each["metadata"]["name"]) for each in json.loads(told)["items"]}
 
-    def await_holder(self, *nodes: str, within_s: float = 60) -> str:
-        """Wait until one of these nodes says that it is settled; out: which."""
-        end_s = time.monotonic() + within_s
-        while time.monotonic() < end_s:
-            for node in nodes:
-                alive = node in self.processes and self.processes[node].poll() is None
-                if alive and self.status(node).get("settled"):
-                    return node
-            time.sleep(0.02)
-        logs = "\n".join(f"{node}:\n{self.log(node)}" for node in NODES if node in self.processes)
-        raise AssertionError(f"none of {nodes} holds it after {within_s} s\n{logs}")
+
+class Watch:
+    """Labels of one kind of object, as the API server tells every change of them.
+
+    `most`: how many nodes bore the label at once.
+    """
+
+    def __init__(self, ground: Ground, kind: str) -> None:
+        self._ground, self._kind = ground, kind
+        self._bearing: set[str] = set()
+        self._known: set[str] = set()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self.most = 0
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        until(lambda: self._known == set(NODES), f"the watch of {self._kind}", 60)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        """It ends with the API server, and begins anew."""
+        argv = [*enter(self._ground.paths, CONTROL), str(binary("kubectl"))]
+        argv += [f"--kubeconfig={self._ground.plane.kubeconfig}", "get", self._kind]
+        argv += ["--watch", "--output-watch-events", "-o", f"jsonpath={_LINE}"]
+        while not self._ended.is_set():
+            out, null = subprocess.PIPE, subprocess.DEVNULL
+            with subprocess.Popen(argv, stdout=out, stderr=null, text=True) as process:
+                self._read(process)
+            time.sleep(0.1)
+
+    def _read(self, process: subprocess.Popen[str]) -> None:
+        stop = threading.Thread(target=lambda: (self._ended.wait(), process.kill()))
+        stop.daemon = True
+        stop.start()
+        for line in process.stdout or ():
+            name, _, value = line.strip().partition(" ")
+            self._known.add(name)
+            (self._bearing.add if value == GROUP else self._bearing.discard)(name)
+            self.most = max(self.most, len(self._bearing))
 
 
-def until(true: Callable[[], bool], what: str, within_s: float = 30) -> None:
-    """Wait for something."""
-    end_s = time.monotonic() + within_s
-    while not true():
-        assert time.monotonic() < end_s, f"{what}: not within {within_s} s"
-        time.sleep(0.02)
-
-
-@dataclasses.dataclass
-class Watched:
-    """Labels as the API server tells every change of them."""
-
-    sizes: list[set[str]]
-
-    @property
-    def most(self) -> int:
-        """How many nodes bore the label at once, on one kind of object."""
-        return max((len(names) for names in self.sizes), default=0)
-
-
-def watched(ground: Ground, kind: str) -> Iterator[Watched]:
-    """A watch of one kind of object, as Cilium's agents have it."""
-    seen: set[str] = set()
-    found = Watched([])
-    argv = [*enter(ground.paths, CONTROL), str(binary("kubectl"))]
-    argv += [f"--kubeconfig={ground.plane.kubeconfig}", "get", kind, "-o", "json"]
-    argv += ["--watch", "--output-watch-events"]
-    log = ground.folder / f"watch-{kind}"
-    with log.open("wb") as out, subprocess.Popen(argv, stdout=out) as process:
-        yield found
-        process.terminate()
-        process.wait()
-    decoder, text = json.JSONDecoder(), log.read_text()
-    while text.strip():
-        event, at = decoder.raw_decode(text.lstrip())
-        text = text.lstrip()[at:]
-        meta = event["object"]["metadata"]
-        marked = meta.get("labels", {}).get(LABEL) == GROUP
-        (seen.add if marked else seen.discard)(meta["name"])
-        found.sizes.append(set(seen))
+# one line for each event: name and label
+_LINE = '{.object.metadata.name} {.object.metadata.labels.example\\.com/egress}{"\\n"}'

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
@@ -13,20 +12,13 @@ import pytest
 
 from loopback_iac.lab import cgroups
 from loopback_iac.lab.cluster.control import API, STORE
-from tests.cluster.gateway_ground import (
-    ADDRESSES,
-    GROUP,
-    NODES,
-    POLICY,
-    Ground,
-    until,
-    watched,
-)
+from tests.cluster.gateway_ground import ADDRESSES, NODES, Ground, Watch
+from tests.cluster.keepers import GROUP, POLICY, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-LEASE_MS = 2500
+LEASE_MS = 4000
 LEASE_S = LEASE_MS / 1000
 BOTH = set(ADDRESSES)
 
@@ -55,15 +47,9 @@ def ground(standing: Ground) -> Iterator[Ground]:
         standing.wish(holder, "w1")
         standing.await_holder("w1")
     until(lambda: not standing.on("w2") and not standing.on("w3"), "one holder")
-    watches = [contextlib.contextmanager(watched)(standing, kind) for kind in KINDS]
-    with watches[0] as nodes, watches[1] as twins:
+    with Watch(standing, "nodes") as nodes, Watch(standing, "ciliumnodes") as twins:
         yield standing
-        time.sleep(0.2)
-    for seen in (nodes, twins):
-        assert seen.most == 1, seen.sizes
-
-
-KINDS = ("nodes", "ciliumnodes")
+    assert (nodes.most, twins.most) == (1, 1)
 
 
 def epoch_of(ground: Ground) -> str:
@@ -132,11 +118,10 @@ def test_without_an_api_server_the_holder_goes_on(ground: Ground):
     ground.plane.kill(API)
     time.sleep(4 * LEASE_S)
     assert ground.on("w1") == BOTH
-    assert "no node sees the API" in str(ground.status("w1")["reason"])
+    assert "no other node sees the API" in str(ground.status("w1")["reason"])
     ground.plane.start(API)
     ground.plane.await_ready()
-    until(lambda: bool(ground.status("w1")["api"]), "w1 sees it again")
-    assert ground.await_holder(*NODES) == "w1"
+    assert ground.on(ground.await_holder(*NODES)) == BOTH
 
 
 def test_without_an_api_server_and_a_node_it_lets_go_and_comes_back(ground: Ground):
@@ -160,8 +145,7 @@ def test_an_api_server_that_hangs_is_no_api_server(ground: Ground):
     finally:
         for pid in pids:
             os.kill(pid, signal.SIGCONT)
-    until(lambda: bool(ground.status("w1")["api"]), "w1 sees it again")
-    assert ground.await_holder(*NODES) == "w1"
+    assert ground.on(ground.await_holder(*NODES)) == BOTH
 
 
 def test_a_node_whose_agent_is_sick_is_passed_over(ground: Ground):

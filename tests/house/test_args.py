@@ -13,6 +13,7 @@ from loopback_iac.components import (
     dns_args,
     dns_zone_args,
     egress_args,
+    gateway_args,
     host_args,
 )
 from loopback_iac.kube import policy, pool_order
@@ -22,6 +23,7 @@ from loopback_iac.model import (
     bgp_tunnel,
     cloud_host,
     dns_zone,
+    egress_gateway,
     failover,
     fleet,
     host,
@@ -92,6 +94,9 @@ PAIRS = [
     (dns_zone_args.DnsZoneArgs, dns_zone.DnsZone),
     (dns_zone_args.ZoneOperatorArgs, dns_zone.ZoneOperator),
     (dns_zone_args.ZoneParentArgs, dns_zone.ZoneParent),
+    (gateway_args.GatewayNodeArgs, egress_gateway.GatewayNode),
+    (gateway_args.EgressGroupArgs, egress_gateway.EgressGroup),
+    (gateway_args.ClusterApiArgs, egress_gateway.ClusterApi),
 ]
 
 
@@ -126,14 +131,31 @@ def test_egress_has_the_keys_of_its_file():
     assert typed.__required_keys__ == {n for n, field in fields.items() if field.is_required()}
 
 
+def test_gateways_have_the_args_of_their_component():
+    fields = egress_gateway.EgressGateways.model_fields
+    assert set(gateway_args.EgressGatewayArgs.__annotations__) == set(fields) - {"name"}
+    required = {name for name, field in fields.items() if field.is_required()} - {"name"}
+    assert gateway_args.EgressGatewayArgs.__required_keys__ == required
+
+
 def test_every_args_class_is_paired():
-    rooms = (args, baseline_args, cloud_args, dns_args, dns_zone_args, egress_args, host_args)
+    rooms = (
+        args,
+        baseline_args,
+        cloud_args,
+        dns_args,
+        dns_zone_args,
+        egress_args,
+        gateway_args,
+        host_args,
+    )
     modules = {name: value for room in rooms for name, value in vars(room).items()}
     classes = {v for v in modules.values() if typing.is_typeddict(v)}
     assert classes == {typed for typed, _ in PAIRS} | {
         args.AnycastEdgeArgs,
         dns_args.HiddenPrimaryArgs,
         egress_args.EgressPolicyArgs,
+        gateway_args.EgressGatewayArgs,
         dns_args.UpdateRef,  # made here, read by whoever updates
         dns_zone_args.TransferRef,  # made by one component, read by another
     }

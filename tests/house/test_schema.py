@@ -19,6 +19,7 @@ from loopback_iac.components import (
     AnycastEdge,
     BareMetalHost,
     DnsZone,
+    EgressGateway,
     EgressIpPool,
     EgressPolicy,
     HetznerHost,
@@ -32,6 +33,7 @@ from loopback_iac.components import (
     dns_args,
     dns_zone_args,
     egress_args,
+    gateway_args,
 )
 
 DOOR = Path(__file__).parents[2] / "components"
@@ -42,6 +44,7 @@ HOSTED = [
     DnsZone,
     EgressIpPool,
     EgressPolicy,
+    EgressGateway,
     HetznerHost,
     HiddenPrimary,
     HostBaseline,
@@ -81,7 +84,15 @@ def camel(name: str) -> str:
 # the way back is not unique (`ipv4`, `local_v4`), so the names are looked up where they are written
 PYTHON_NAMES = {
     camel(name): name
-    for room in (args, baseline_args, cloud_args, dns_args, dns_zone_args, egress_args)
+    for room in (
+        args,
+        baseline_args,
+        cloud_args,
+        dns_args,
+        dns_zone_args,
+        egress_args,
+        gateway_args,
+    )
     for kind in vars(room).values()
     if typing.is_typeddict(kind)
     for name in kind.__annotations__
@@ -99,6 +110,7 @@ PYTHON_NAMES = {
         "manifests",
         "ordered",
         "pops",
+        "standing",
         "transfers",
         "updates",
         "vips",

@@ -13,6 +13,7 @@ from loopback_iac.agent.api import ApiError
 from loopback_iac.agent.gatewayapi import KINDS, ConflictError, Lease, Marked
 from loopback_iac.agent.gatewayfile import LAYER_2, Group, Node, Timing
 from loopback_iac.agent.gatewaykeeper import Keeper
+from loopback_iac.agent.gatewayparts import Wish
 
 if TYPE_CHECKING:
     from loopback_iac.agent.gatewaychoice import Said
@@ -134,7 +135,7 @@ class Hears:
     def ready(self) -> bool:
         return self.node not in self.world.unready
 
-    def wish(self) -> str | None:
+    def wish(self) -> Wish | None:
         return self.world.wish
 
     def listen(self) -> None:
@@ -161,7 +162,8 @@ class World:
         self.unready: set[str] = set()
         self.frozen: set[str] = set()
         self.waking: set[str] = set()  # it took no step yet since it stood still
-        self.wish: str | None = None
+        self.wish: Wish | None = None
+        self.wishes = 0
         self.hears: dict[str, Hears] = {}
         self.keepers: dict[str, Keeper] = {}
         for name in self.group.names:
@@ -183,6 +185,11 @@ class World:
             for name in order or self.group.names:
                 for _ in range(4):
                     self.step(name)
+
+    def ask_for(self, node: str) -> None:
+        """An operator's wish."""
+        self.wishes += 1
+        self.wish = Wish(str(self.wishes), node)
 
     def step(self, name: str) -> None:
         if name in self.frozen:

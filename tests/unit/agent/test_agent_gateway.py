@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -77,7 +76,7 @@ def test_it_never_moves_back_by_itself():
 
 def test_handed_over_the_addresses_are_there_before_the_label():
     world = settled_world()
-    world.wish = "w3"
+    world.ask_for("w3")
     world.run(LONG_S)
     assert world.settled() == ["w3"]
     assert written(world) == [
@@ -94,13 +93,25 @@ def test_handed_over_the_addresses_are_there_before_the_label():
     ]
 
 
+def test_a_wish_is_heeded_once():
+    world = settled_world()
+    world.ask_for("w3")
+    world.run(LONG_S)
+    world.frozen.add("w3")
+    world.run(LONG_S)
+    assert world.objects.lease.holder == "w1"
+    world.frozen.clear()
+    world.run(LONG_S)
+    assert world.settled() == ["w1"]
+
+
 @pytest.mark.parametrize("broken", ["frozen", "unready", "no_api"])
 def test_nothing_is_handed_over_to_a_node_that_cannot_take_it(broken: str):
     world = settled_world()
     getattr(world, broken).add("w2")
     world.run(LEASE_S)
     world.objects.log.clear()
-    world.wish = "w2"
+    world.ask_for("w2")
     world.run(LONG_S)
     assert world.settled() == ["w1"]
     assert written(world) == []
@@ -268,7 +279,9 @@ class Histories(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from(["w1", "w2", "w3", None]))
     def ask_for(self, name: str | None) -> None:
-        self.world.wish = name
+        self.world.wish = None
+        if name is not None:
+            self.world.ask_for(name)
 
     @precondition(lambda self: self.world.under_way)
     @rule()
@@ -301,13 +314,5 @@ class PairHistories(Histories):
     count = 2
 
 
-SETTINGS = settings(
-    max_examples=60,
-    stateful_step_count=30,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-)
 TestThree = Histories.TestCase
-TestThree.settings = SETTINGS
 TestTwo = PairHistories.TestCase
-TestTwo.settings = SETTINGS
