@@ -15,8 +15,10 @@ from loopback_iac.components import (
     egress_args,
     gateway_args,
     host_args,
+    ingress_args,
+    issuer_args,
 )
-from loopback_iac.kube import policy, pool_order
+from loopback_iac.kube import ingress, issuer, policy, pool_order
 from loopback_iac.model import (
     baseline,
     bgp,
@@ -91,6 +93,17 @@ PAIRS = [
     (egress_args.KubeVipArgs, policy.KubeVip),
     (egress_args.AddressOrderArgs, pool_order.AddressOrder),
     (egress_args.EgressIpPoolArgs, pool_order.KeptPool),
+    (ingress_args.EdgeServiceRef, ingress.EdgeService),
+    (ingress_args.EdgePoolRef, ingress.Edge),
+    (ingress_args.ArtifactArgs, ingress.Artifact),
+    (ingress_args.IngressSoftwareArgs, ingress.Controller),
+    (ingress_args.HostPortsArgs, ingress.HostPorts),
+    (ingress_args.LoadBalancerArgs, ingress.LoadBalancer),
+    (ingress_args.ExposureArgs, ingress.Exposure),
+    (ingress_args.IngressControllerArgs, ingress.Ingress),
+    (issuer_args.Http01Args, issuer.Http01),
+    (issuer_args.Dns01Args, issuer.Dns01),
+    (dns_args.UpdateRef, issuer.Update),
     (dns_zone_args.DnsZoneArgs, dns_zone.DnsZone),
     (dns_zone_args.ZoneOperatorArgs, dns_zone.ZoneOperator),
     (dns_zone_args.ZoneParentArgs, dns_zone.ZoneParent),
@@ -138,6 +151,13 @@ def test_gateways_have_the_args_of_their_component():
     assert gateway_args.EgressGatewayArgs.__required_keys__ == required
 
 
+def test_the_issuer_has_the_args_of_its_component():
+    fields = issuer.Issuer.model_fields
+    assert set(issuer_args.CertificateIssuerArgs.__annotations__) == set(fields) - {"name"}
+    required = {name for name, field in fields.items() if field.is_required()} - {"name"}
+    assert issuer_args.CertificateIssuerArgs.__required_keys__ == required
+
+
 def test_every_args_class_is_paired():
     rooms = (
         args,
@@ -148,6 +168,8 @@ def test_every_args_class_is_paired():
         egress_args,
         gateway_args,
         host_args,
+        ingress_args,
+        issuer_args,
     )
     modules = {name: value for room in rooms for name, value in vars(room).items()}
     classes = {v for v in modules.values() if typing.is_typeddict(v)}
@@ -157,5 +179,6 @@ def test_every_args_class_is_paired():
         egress_args.EgressPolicyArgs,
         gateway_args.EgressGatewayArgs,
         dns_args.UpdateRef,  # made here, read by whoever updates
+        issuer_args.CertificateIssuerArgs,
         dns_zone_args.TransferRef,  # made by one component, read by another
     }

@@ -49,6 +49,7 @@ def test_python_example_plans(example, tmp_path, monkeypatch):
         f"{project}:{key}": {"secure": crypter.encrypt("as good as any, and long enough for all")}
         for key in keys
     }
+    config[f"{project}:updateKey"] = {"secure": crypter.encrypt("QUFB" * 11)}
     file = tmp_path / "config.yaml"
     file.write_text(yaml.safe_dump({"encryptionsalt": crypter.salt, "config": config}))
     monkeypatch.delenv("PULUMI_CONFIG_PASSPHRASE", raising=False)

@@ -18,6 +18,7 @@ from pulumi.provider.experimental.component import ComponentProvider
 from loopback_iac.components import (
     AnycastEdge,
     BareMetalHost,
+    CertificateIssuer,
     DnsZone,
     EgressGateway,
     EgressIpPool,
@@ -25,6 +26,7 @@ from loopback_iac.components import (
     HetznerHost,
     HiddenPrimary,
     HostBaseline,
+    IngressController,
     IonosHost,
     ProviderFailoverVip,
     args,
@@ -34,6 +36,8 @@ from loopback_iac.components import (
     dns_zone_args,
     egress_args,
     gateway_args,
+    ingress_args,
+    issuer_args,
 )
 
 DOOR = Path(__file__).parents[2] / "components"
@@ -41,6 +45,7 @@ GOLDEN = DOOR / "schema.json"
 HOSTED = [
     AnycastEdge,
     BareMetalHost,
+    CertificateIssuer,
     DnsZone,
     EgressIpPool,
     EgressPolicy,
@@ -48,6 +53,7 @@ HOSTED = [
     HetznerHost,
     HiddenPrimary,
     HostBaseline,
+    IngressController,
     IonosHost,
     ProviderFailoverVip,
 ]
@@ -92,6 +98,8 @@ PYTHON_NAMES = {
         dns_zone_args,
         egress_args,
         gateway_args,
+        ingress_args,
+        issuer_args,
     )
     for kind in vars(room).values()
     if typing.is_typeddict(kind)
@@ -104,14 +112,20 @@ PYTHON_NAMES = {
         "baseline",
         "bgp_tunnels",
         "card",
+        "class_name",
         "free",
         "host",
         "hosts",
         "manifests",
+        "name",
+        "namespace",
         "ordered",
+        "pools",
         "pops",
+        "records",
         "standing",
         "transfers",
+        "trusted",
         "updates",
         "vips",
         "zones",

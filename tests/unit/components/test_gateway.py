@@ -65,7 +65,10 @@ def cloud(declare, hosts):
 
 def test_one_node_after_the_other(cloud):
     commands = {f"gw-{node}-{s}" for node in ("w1", "w2") for s in ("enroll", "apply", "confirm")}
-    assert set(cloud.made) == commands | {"gw", "gw-w1", "gw-w2"}
+    access = {name for name, made in cloud.made.items() if made.typ.startswith("kubernetes:")}
+    assert set(cloud.made) == commands | access | {"gw", "gw-w1", "gw-w2"}
+    assert "gw-lease-kube-system-loopback-egress-partners" in access
+    assert len(access) == 5
 
 
 def test_what_stands_is_told_by_group(cloud, hosts):
