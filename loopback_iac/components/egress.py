@@ -11,7 +11,7 @@ import pulumi
 
 from loopback_iac.components.boundary import refuse_as_pulumi
 from loopback_iac.components.egress_args import EgressPolicyArgs
-from loopback_iac.components.manifests import Applied, child_name, declare_manifest
+from loopback_iac.components.manifests import Applied, child_name, declare_manifest, find_object
 from loopback_iac.kube import (
     Egress,
     allocation_rows,
@@ -93,12 +93,14 @@ class EgressPolicy(pulumi.ComponentResource):
     ) -> Applied:
         """A gateway's labels on a node, and nothing else of it.
 
-        Moved, they are taken from the old node first: of two Cilium takes the first by name.
+        Moved, they are taken from the old node first: of two Cilium takes the first by name. The
+        node is looked for before, because a patch of what is not there would make it.
         """
         labels = dict(egress.gateways[gateway].labels)
         found = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": node, "labels": labels}}
         first = pulumi.ResourceOptions(delete_before_replace=True)
-        opts = pulumi.ResourceOptions.merge(self._options(after), first)
+        there = find_object(f"{title}-on-{node}", ("v1", "Node"), node, self._options([]))
+        opts = pulumi.ResourceOptions.merge(self._options([*after, there]), first)
         return declare_manifest(title, found, opts, patch=True)
 
     def _options(self, after: Sequence[pulumi.Resource]) -> pulumi.ResourceOptions:

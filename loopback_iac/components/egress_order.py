@@ -4,8 +4,10 @@ from collections.abc import Sequence
 
 import pulumi
 
+from loopback_iac.components.boundary import refuse_as_pulumi
 from loopback_iac.components.egress_args import AddressOrderArgs
 from loopback_iac.kube.pool_order import AddressOrder, KeptPool
+from loopback_iac.model import InputRejected, Problem
 
 
 def order_floating(
@@ -38,11 +40,26 @@ def order_floating(
         hcloud.FloatingIpAssignment(
             f"{name}-assignment",
             floating_ip_id=made.id.apply(int),
-            server_id=pulumi.Output.from_input(given["server_id"]).apply(int),
+            server_id=pulumi.Output.from_input(given["server_id"]).apply(
+                lambda text: _number(name, text)
+            ),
             opts=pulumi.ResourceOptions(parent=opts.parent, ignore_changes=["serverId"]),
         )
     network = made.ip_network if order.family == "ipv6" else made.ip_address
     return network.apply(lambda address: [address])
+
+
+def _number(name: str, text: str) -> int:
+    """Raises: RejectedInputs for what is no number of a server."""
+
+    def number() -> int:
+        if str(text).isdecimal():
+            return int(text)
+        got, fix = f"{text!r} is no number of a server", "write what Hetzner shows as its ID"
+        problem = Problem(f"{name}.server_id", got, "digits", fix, "server-number")
+        raise InputRejected(name, (problem,))
+
+    return refuse_as_pulumi(number)
 
 
 def order_block(

@@ -129,6 +129,13 @@ def test_the_whole_life_of_a_clusters_egress(declared: Stack, cluster: Cluster) 
     declared.up()
     assert list(map(version, policies(cluster).values())) == list(map(version, made.values()))
 
+    wrong = copy.deepcopy(plain)
+    wrong["nodes"]["w9"] = wrong["nodes"].pop("w2")
+    declared.declare(wrong)
+    assert not declared.plan().ok  # no node is made by labelling one that is not there
+    assert not declared.run(up).ok
+    assert labels(cluster) == {"w1": "a", "w2": "b", "w3": None}
+
     plain["nodes"]["w3"] |= {"labels": plain["nodes"]["w1"].pop("labels")}
     plain["nodes"]["w3"] |= {"carries": plain["nodes"]["w1"].pop("carries")}
     declared.declare(plain)

@@ -61,6 +61,8 @@ def test_each_manifest_is_a_child_of_its_own_kind(cilium):
         "CiliumNetworkPolicy",
         "egress-ciliumclusterwidenetworkpolicy-egress-reports-out": "kubernetes:cilium.io/v2:"
         "CiliumClusterwideNetworkPolicy",
+        "egress-a-label-on-w1": "kubernetes:core/v1:Node",
+        "egress-b-label-on-w2": "kubernetes:core/v1:Node",
         "egress-a-label": "kubernetes:core/v1:NodePatch",
         "egress-b-label": "kubernetes:core/v1:NodePatch",
         "egress-ciliumegressgatewaypolicy-billing-to-bank-v4": CEGP,
