@@ -18,10 +18,15 @@ from pulumi.provider.experimental.component import ComponentProvider
 from loopback_iac.components import (
     AnycastEdge,
     BareMetalHost,
+    CertificateIssuer,
     DnsZone,
+    EgressGateway,
+    EgressIpPool,
+    EgressPolicy,
     HetznerHost,
     HiddenPrimary,
     HostBaseline,
+    IngressController,
     IonosHost,
     ProviderFailoverVip,
     args,
@@ -29,6 +34,10 @@ from loopback_iac.components import (
     cloud_args,
     dns_args,
     dns_zone_args,
+    egress_args,
+    gateway_args,
+    ingress_args,
+    issuer_args,
 )
 
 DOOR = Path(__file__).parents[2] / "components"
@@ -36,10 +45,15 @@ GOLDEN = DOOR / "schema.json"
 HOSTED = [
     AnycastEdge,
     BareMetalHost,
+    CertificateIssuer,
     DnsZone,
+    EgressIpPool,
+    EgressPolicy,
+    EgressGateway,
     HetznerHost,
     HiddenPrimary,
     HostBaseline,
+    IngressController,
     IonosHost,
     ProviderFailoverVip,
 ]
@@ -76,7 +90,17 @@ def camel(name: str) -> str:
 # the way back is not unique (`ipv4`, `local_v4`), so the names are looked up where they are written
 PYTHON_NAMES = {
     camel(name): name
-    for room in (args, baseline_args, cloud_args, dns_args, dns_zone_args)
+    for room in (
+        args,
+        baseline_args,
+        cloud_args,
+        dns_args,
+        dns_zone_args,
+        egress_args,
+        gateway_args,
+        ingress_args,
+        issuer_args,
+    )
     for kind in vars(room).values()
     if typing.is_typeddict(kind)
     for name in kind.__annotations__
@@ -88,10 +112,20 @@ PYTHON_NAMES = {
         "baseline",
         "bgp_tunnels",
         "card",
+        "class_name",
+        "free",
         "host",
         "hosts",
+        "manifests",
+        "name",
+        "namespace",
+        "ordered",
+        "pools",
         "pops",
+        "records",
+        "standing",
         "transfers",
+        "trusted",
         "updates",
         "vips",
         "zones",
