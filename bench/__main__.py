@@ -15,6 +15,7 @@ from bench import (
     drills,
     engine,
     evidence,
+    gateway,
     grow,
     migrate,
     names,
@@ -46,6 +47,7 @@ MEASUREMENTS = {
     "served": served.main,
     "evidence": evidence.main,
     "cluster": cluster.main,
+    "gateway": gateway.main,
 }
 
 # whoever is told to end takes the lab down first
