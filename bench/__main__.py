@@ -10,10 +10,12 @@ import sys
 
 from bench import (
     bare,
+    cluster,
     controls,
     drills,
     engine,
     evidence,
+    gateway,
     grow,
     migrate,
     names,
@@ -46,6 +48,8 @@ MEASUREMENTS = {
     "rollovers": rollovers.main,
     "served": served.main,
     "evidence": evidence.main,
+    "cluster": cluster.main,
+    "gateway": gateway.main,
 }
 
 # whoever is told to end takes the lab down first

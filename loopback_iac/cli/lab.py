@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from loopback_iac.cli import lab_cluster
 from loopback_iac.cli.demo import demo
 from loopback_iac.lab.paths import LabError
 
@@ -49,18 +50,64 @@ def image() -> None:
 
 
 @app.command()
+def binaries(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Which of them; default is all.", show_default=False)
+    ] = None,
+) -> None:
+    """Build the programs of the lab's cluster from pinned Go modules, unless they are cached."""
+    from loopback_iac.lab.cluster.binaries import (  # noqa: PLC0415 - as above
+        PRODUCTS,
+        build,
+    )
+
+    with _errors_told(), _progress() as report:
+        done = build(names or PRODUCTS, report)
+    table = Table("program", "MB", "built in s", "CPU s", box=None)
+    for built in done:
+        spent = (
+            (f"{built.seconds:.0f}", f"{built.processor:.0f}") if built.seconds else ("cached", "")
+        )
+        table.add_row(built.name, f"{built.size / 1e6:.0f}", *spent)
+    _talk.print(table)
+    for built in done:
+        typer.echo(built.path)
+
+
+@app.command()
 def up(
     name: _Name = "lab",
     topology: Annotated[
         str, typer.Option(help="Which fleet: demo, bare, bench5 or bench10.")
     ] = "demo",
+    *,
+    cluster: Annotated[
+        bool,
+        typer.Option(
+            "--cluster",
+            help="With a Kubernetes cluster on its workers, the edge deployed, Traefik and an"
+            " application in it. It says first what it changes on this machine.",
+        ),
+    ] = False,
 ) -> None:
     """Bring a lab up, from whatever is there. Twice is as good as once."""
     from loopback_iac.lab import bring_up  # noqa: PLC0415 - as above
 
     begun = time.monotonic()
+    if cluster:
+        if topology != "demo":
+            raise typer.BadParameter("--cluster has a topology of its own: leave --topology out")
+        topology = "cluster"
+        lab_cluster.foretell()
     with _errors_told(), _progress() as report:
+        if cluster:
+            lab_cluster.build(report)
         lab, changes = bring_up(name, topology, report)
+    if cluster:
+        with _errors_told(), _progress() as report:
+            found = lab_cluster.populate(lab, report)
+        lab_cluster.tell(found, name)
+        return
     if not changes:
         _talk.print(f"lab {name} is up; nothing to do")
         return

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from loopback_iac.lab import cgroups
 from loopback_iac.lab.namespaces import holds
-from loopback_iac.lab.paths import write_private
+from loopback_iac.lab.paths import cluster_root, write_private
 from loopback_iac.lab.seeds import MIRROR_FOLDER, Seed, seed_digest, write_seed
 from loopback_iac.lab.topology import MIRROR
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from loopback_iac.lab.paths import InstancePaths
 
+KEPT = ("containerd", "kubelet")
+# Where a node has the binaries of the cluster.
+CLUSTER = "/opt/loopback-lab"
 # Its own mount namespace holds the overlay: it vanishes with the host, however the host ends.
 _MOUNT_AND_BOOT = (
     'mount -t overlay overlay -o "lowerdir=$1,upperdir=$2/up,workdir=$2/work" "$2/root"'
@@ -57,10 +60,12 @@ def runs(paths: InstancePaths, host: str) -> bool:
     return running is not None and holds(paths, host, running)
 
 
-def start(paths: InstancePaths, host: str, image: Path) -> bool:
+def start(paths: InstancePaths, host: str, image: Path, *, containers: bool = False) -> bool:
     """
     Boot a host whose disk and namespace exist.
 
+    In: containers, whether it runs such: then it has cgroups of every kind, and a place for their
+    layers, which cannot be put on the layers that its own disk is.
     Out: False when it was running. A reboot from inside ends like a power-off: the namespace would
     keep routes and tables that a machine forgets, so only the lab boots a host again.
     """
@@ -79,17 +84,31 @@ def start(paths: InstancePaths, host: str, image: Path) -> bool:
     if host == MIRROR:
         paths.mirror.mkdir(exist_ok=True)
         boot += [f"--bind-ro={paths.mirror}:/{MIRROR_FOLDER}"]
+    if containers:
+        boot += _places(folder)
     private = ["unshare", "--mount", "--propagation", "private"]
     mount = ["sh", "-c", _MOUNT_AND_BOOT, "sh", str(image), str(folder)]
+    placed = cgroups.ensure_cgroup(paths, host, containers=containers)
     with (folder / "console.log").open("ab") as console:
         subprocess.run(
-            ["setsid", "--fork", *cgroups.ensure_cgroup(paths, host), *private, *mount, *boot],
+            ["setsid", "--fork", *placed, *private, *mount, *boot],
             stdin=subprocess.DEVNULL,
             stdout=console,
             stderr=subprocess.STDOUT,
             check=True,
         )
     return True
+
+
+def _places(folder: Path) -> list[str]:
+    """Directories of the machine for what containerd and the kubelet keep, and the binaries."""
+    for name in KEPT:
+        (folder / "kept" / name).mkdir(parents=True, exist_ok=True)
+    cluster_root().mkdir(parents=True, exist_ok=True)
+    return [
+        *(f"--bind={folder / 'kept' / name}:/var/lib/{name}" for name in KEPT),
+        f"--bind-ro={cluster_root()}:{CLUSTER}",
+    ]
 
 
 def console_tail(paths: InstancePaths, host: str, lines: int = 8) -> str:

@@ -14,6 +14,10 @@ from loopback_iac.lab.paths import CGROUPS, InstancePaths, LabError
 
 # Version 1 and hybrid machines: one directory per hierarchy; `systemd` holds the services' tree.
 _HYBRID = ("systemd", "unified", "memory", "cpuacct", "pids")
+# What a host with containers needs besides: theirs are then inside its own, and go with it.
+_CONTAINERS = ("cpu", "cpuset", "devices", "freezer", "blkio")
+# A host with containers is weighed as a machine, not as one process (1024) among all others.
+_SHARES = "8192"
 # Joins every cgroup named before `--`, then becomes the command: no moment outside, no pid file.
 _JOIN = 'while [ "$1" != -- ]; do echo $$ > "$1/cgroup.procs"; shift; done; shift; exec "$@"'
 
@@ -22,19 +26,21 @@ def hierarchies() -> tuple[Path, ...]:
     """Roots of the cgroup trees a host gets a place in."""
     if (CGROUPS / "cgroup.controllers").exists():
         return (CGROUPS,)
-    return tuple(CGROUPS / name for name in _HYBRID if (CGROUPS / name).is_dir())
+    return tuple(CGROUPS / name for name in (*_HYBRID, *_CONTAINERS) if (CGROUPS / name).is_dir())
 
 
-def ensure_cgroup(paths: InstancePaths, host: str) -> list[str]:
+def ensure_cgroup(paths: InstancePaths, host: str, *, containers: bool = False) -> list[str]:
     """
     Make a host's cgroups.
 
+    In: containers, whether the host will make such of its own.
     Out: argv prefix that runs a command in them.
     """
-    places = [root / paths.cgroup(host) for root in hierarchies()]
+    roots = [root for root in hierarchies() if containers or root.name not in _CONTAINERS]
+    places = [root / paths.cgroup(host) for root in roots]
     with machine_lock():
         for place in places:
-            place.mkdir(parents=True, exist_ok=True)
+            _make(place)
         _enable_accounts(paths)
     return ["sh", "-c", _JOIN, "sh", *map(str, places), "--"]
 
@@ -127,6 +133,19 @@ def _enable_accounts(paths: InstancePaths) -> None:
             # a machine whose own root does not count memory: then `status` shows none
             with contextlib.suppress(OSError):
                 control.write_text("+memory +pids")
+
+
+def _make(place: Path) -> None:
+    """A cgroup with its parents; one of processors may hold nobody before it has some."""
+    if place.exists():
+        return
+    _make(place.parent)
+    place.mkdir()
+    for name in ("cpuset.cpus", "cpuset.mems"):
+        if (place / name).exists():
+            (place / name).write_text((place.parent / name).read_text())
+    if (place / "cpu.shares").exists():
+        (place / "cpu.shares").write_text(_SHARES)
 
 
 def _folders(top: Path) -> list[Path]:

@@ -1,7 +1,8 @@
 """The Debian 13 roots hosts boot from: built once, kept in the cache, shared by all.
 
-Two of them: the full one has every daemon of the lab, so that hosts come up in seconds; the bare
-one has what a hoster delivers, and the rest has to be installed from the lab's own mirror.
+Three of them: the full one has every daemon of the lab, so that hosts come up in seconds; the bare
+one has what a hoster delivers, and the rest has to be installed from the lab's own mirror; a node
+of a cluster has containerd and runc beside the full one's.
 """
 
 from __future__ import annotations
@@ -132,6 +133,13 @@ BARE = Variant(
     ("ssh.service",),
     ("pop", "worker"),
 )
+# A worker that is a node of a Kubernetes cluster: containers, and how they get their network.
+NODE = Variant(
+    "node",
+    (*PACKAGES, "containerd", "runc", "containernetworking-plugins"),
+    (*WAITING, "containerd.service"),
+)
+VARIANTS = {variant.name: variant for variant in (FULL, BARE, NODE)}
 # A host may not set the machine's clock (it has no CAP_SYS_TIME), so chronyd measures and serves
 # time without steering it, and its unit must not be skipped for the missing capability.
 _CHRONY = """\
@@ -297,7 +305,7 @@ def _finish(variant: Variant, root: Path) -> None:
     ):
         made.unlink()
     files = dict(FILES)
-    if variant is FULL:
+    if variant is not BARE:
         files[PRESET] = "".join(f"disable {unit}\n" for unit in variant.waiting)
     for name, text in files.items():
         path = root / name

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING
 from loopback_iac.lab import boot, cgroups, faults, namespaces
 from loopback_iac.lab.cloud.ground import Ground
 from loopback_iac.lab.cloud.growth import grow
+from loopback_iac.lab.cluster import sysctls
 from loopback_iac.lab.entering import execute
-from loopback_iac.lab.image import BARE, FULL, ensure_image, image_path, pool_path
+from loopback_iac.lab.image import BARE, FULL, NODE, VARIANTS, ensure_image, image_path, pool_path
 from loopback_iac.lab.keys import ensure_keys
 from loopback_iac.lab.machine import check_machine
 from loopback_iac.lab.mirror import publish
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     import subprocess
     from collections.abc import Iterable, Iterator
 
+    from loopback_iac.lab.keys import Keys
+    from loopback_iac.lab.seeds import Seed
     from loopback_iac.lab.topology import Host
 
 # What is being done, how much of it is done, of how much.
@@ -122,8 +125,10 @@ class Lab:
         with locked(self.paths):
             _forget_kernels(self.paths, topology)
             namespaces.wire(self.paths, topology)
-            boot.start(self.paths, host, _recorded(self.paths).image_of(topology.host(host)))
-            await_host(self.paths, topology, topology.host(host), threading.Event())
+            machine = topology.host(host)
+            image = _recorded(self.paths).image_of(machine)
+            boot.start(self.paths, host, image, containers=machine.node)
+            await_host(self.paths, topology, machine, threading.Event())
 
 
 def open_lab(name: str) -> Lab:
@@ -158,7 +163,7 @@ def bring_up(name: str, topology: str = "demo", report: Report = _silent) -> tup
     check_machine()
     paths, plan = InstancePaths(name), _planned(topology)
     built = False
-    for variant in {BARE if host.bare else FULL for host in plan.hosts}:
+    for variant in {VARIANTS[host.image] for host in plan.hosts}:
         if not image_path(variant).is_dir():
             report("image", 0, 1)
         built |= ensure_image(variant)[1]
@@ -170,12 +175,14 @@ def bring_up(name: str, topology: str = "demo", report: Report = _silent) -> tup
             publish(paths, sorted(pool_path(BARE).iterdir()))
         written = ensure_stack_config(paths, plan, keys)
         booted = [host for host in plan.hosts if host.booted]
+        if any(host.node for host in booted):
+            sysctls.borrow(f"lab-{name}", sysctls.ROOM)
         deployed_to = {h.name for h in booted if h.role in MACHINES and paths.host(h.name).exists()}
         made = [
             host.name
             for host in booted
             if boot.prepare_disk(
-                paths, host.name, record.image_of(host), render_seed(plan, host, keys)
+                paths, host.name, record.image_of(host), _seed(paths, plan, host, keys)
             )
         ]
         if deployed_to & set(made):
@@ -203,6 +210,7 @@ def take_down(name: str) -> bool:
         cgroups.remove(paths)
         if paths.root.exists():
             shutil.rmtree(paths.root)
+        sysctls.give_back(f"lab-{name}")
         paths.lock.unlink()
     # the directories above belong to all instances; the last one takes them along
     with contextlib.suppress(OSError):
@@ -223,6 +231,8 @@ def leftovers(name: str) -> list[str]:
     ]
     mounts = Path("/proc/self/mounts").read_text().split()
     found += [f"mount {m}" for m in mounts if m.startswith(f"{paths.root}/")]
+    if f"lab-{name}" in sysctls.borrowers():
+        found.append("settings of the machine, raised for its nodes")
     return found + [f"file {p}" for p in (paths.root, paths.lock) if p.exists()]
 
 
@@ -269,9 +279,10 @@ class _Record:
     topology: str
     image: str
     bare: str = ""
+    node: str = ""
 
     def image_of(self, host: Host) -> Path:
-        return Path(self.bare if host.bare else self.image)
+        return Path({BARE.name: self.bare, NODE.name: self.node}.get(host.image, self.image))
 
 
 def _adopt(paths: InstancePaths, topology: str) -> _Record:
@@ -282,9 +293,19 @@ def _adopt(paths: InstancePaths, topology: str) -> _Record:
             f"  fix: loopback lab down --name {paths.name}"
         )
     paths.root.mkdir(exist_ok=True, mode=0o755)
-    record = _Record(topology, str(image_path(FULL)), str(image_path(BARE)))
+    record = _Record(topology, str(image_path(FULL)), str(image_path(BARE)), str(image_path(NODE)))
     write_private(paths.record, json.dumps(asdict(record)) + "\n", 0o644)
     return record
+
+
+def _seed(paths: InstancePaths, plan: Topology, host: Host, keys: Keys) -> Seed:
+    seed = render_seed(plan, host, keys)
+    if host.node:
+        from loopback_iac.lab.cluster.ground import control_plane  # noqa: PLC0415 - few labs have one
+        from loopback_iac.lab.cluster.node import node_seed  # noqa: PLC0415 - as above
+
+        seed |= node_seed(control_plane(paths, plan), plan, host.name)
+    return seed
 
 
 def _set_state_aside(paths: InstancePaths) -> None:
@@ -328,7 +349,11 @@ def _start(
     Raises: LabError of the first host that does not come up; the others are not waited for.
     """
     hosts = list(hosts)
-    started = [host for host in hosts if boot.start(paths, host.name, record.image_of(host))]
+    started = [
+        host
+        for host in hosts
+        if boot.start(paths, host.name, record.image_of(host), containers=host.node)
+    ]
     give_up = threading.Event()
     with ThreadPoolExecutor(_PARALLEL) as pool:
         done = pool.map(lambda host: host in started or not settled(paths, host.name), hosts)

@@ -28,6 +28,11 @@ def cache_root() -> Path:
     return Path(os.environ.get("LOOPBACK_CACHE") or "/var/cache/loopback")
 
 
+def cluster_root() -> Path:
+    """Directory of what the lab's cluster is made of."""
+    return cache_root() / "cluster"
+
+
 @dataclass(frozen=True)
 class InstancePaths:
     """Names and places of one lab instance."""
@@ -85,6 +90,21 @@ class InstancePaths:
     def mirror(self) -> Path:
         """What the lab's package mirror serves."""
         return self.root / "mirror"
+
+    @property
+    def cluster(self) -> Path:
+        """Keys, the store and logs of the control plane, in a lab that has one."""
+        return self.root / "cluster"
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The cluster's administrator."""
+        return self.cluster / "admin.kubeconfig"
+
+    @property
+    def cluster_tools(self) -> Path:
+        """Programs of the workstation that ask the cluster."""
+        return self.cluster / "bin"
 
     @property
     def operator_key(self) -> Path:

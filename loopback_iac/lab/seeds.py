@@ -56,7 +56,7 @@ def render_seed(topology: Topology, host: Host, keys: Keys) -> Seed:
     if host.bare:
         seed[KEYRING] = SeedFile(keys.mirror_public)
         seed[SOURCES] = SeedFile(render_sources(topology))
-    if host.role is Role.WORKER:
+    if host.role is Role.WORKER and not host.node:
         seed |= render_workload(keys.site_certificate)
     if host.role in ROUTERS:
         seed["etc/bird/bird.conf"] = SeedFile(render_bird(topology, host, keys.md5), 0o640)

@@ -20,6 +20,18 @@ LEGAL_OWNER = "Example Edge GmbH"
 PROVIDER = "own-metal"
 # Drills wait for both; the defaults of 30 and 10 s suit a fleet with users.
 ROLL = {"drain_s": 1, "return_hold_s": 1}
+# What workers that are nodes of a cluster serve: an ingress controller answers on both ports, and
+# says at a third whether it is ready.
+INGRESS: dict[str, dict[str, Any]] = {
+    "https": {
+        "vip": "www",
+        "port": 443,
+        "pool": "web",
+        "worker_port": 8443,
+        "health": {"ready_port": 8082},
+    },
+    "http": {"vip": "www", "port": 80, "pool": "web", "worker_port": 8080},
+}
 # What could be ordered: nobody does before one of them is a PoP or a worker.
 FOR_SALE: dict[str, dict[str, Any]] = {
     "h1": {"kind": "hetzner", "location": "fsn1", "server_type": "cx23", "protection": False},
@@ -59,7 +71,8 @@ def render_facts(topology: Topology, keys: Keys) -> dict[str, Any]:
 
     Out: machines (name -> how to reach it and where it stands, or what to order), links (PoP ->
     upstream -> the order form of the BGP session), pops and workers (name -> what the fleet says
-    of it), adminSources (the workstation), deployKey (its public half), roll (waits of a change).
+    of it), services (of a fleet with a cluster), adminSources (the workstation), deployKey (its
+    public half), roll (waits of a change).
     """
     ops = topology.uplink(OPS)
     return {
@@ -79,6 +92,7 @@ def render_facts(topology: Topology, keys: Keys) -> dict[str, Any]:
         },
         "pops": _numbered(topology, Role.POP),
         "workers": _numbered(topology, Role.WORKER),
+        **({"services": INGRESS} if topology.having(Role.CONTROL) else {}),
     }
 
 

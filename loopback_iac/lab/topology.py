@@ -19,6 +19,8 @@ OPS = "ops"
 UPLINK = "eth0"
 UPSTREAMS = (("t1", 64496, "c-fra"), ("t2", 64497, "c-par"))
 CACHES = ("svc1", "svc2")
+# The control plane of a lab's cluster, in the network of the services.
+CONTROL_PLANE = "cp"
 # Serves Debian packages to hosts that are told to ask it.
 MIRROR = "svc1"
 MIRROR_PORT = 8080
@@ -37,6 +39,8 @@ class Role(StrEnum):
     # the network of a cloud, and a server somebody ordered there
     PROVIDER = "provider"
     SERVER = "server"
+    # where the control plane of a Kubernetes cluster runs
+    CONTROL = "control"
 
 
 # Hosts that an operator owns: reached over SSH, delivered bare.
@@ -75,7 +79,7 @@ CLOUDS = (
 
 @dataclass(frozen=True)
 class Host:
-    """One Debian host, or (roles workstation, provider) a namespace alone."""
+    """One Debian host, or (roles workstation, provider, control) a namespace alone."""
 
     name: str
     role: Role
@@ -83,12 +87,23 @@ class Host:
     country: str = ""
     site: str = ""
     near: str = ""
-    bare: bool = False
+    # what its disk is a layer over: a name of lab/image.py
+    image: str = "image"
+
+    @property
+    def bare(self) -> bool:
+        """Whether it is what a hoster delivers: nothing of ours on it."""
+        return self.image == "bare"
+
+    @property
+    def node(self) -> bool:
+        """Whether it is a node of a Kubernetes cluster."""
+        return self.image == "node"
 
     @property
     def booted(self) -> bool:
         """Whether a Debian root runs in the namespace."""
-        return self.role not in {Role.WORKSTATION, Role.PROVIDER}
+        return self.role not in {Role.WORKSTATION, Role.PROVIDER, Role.CONTROL}
 
 
 @dataclass(frozen=True)
@@ -203,7 +218,7 @@ def build_topology(
         for i, (up, asn, _) in enumerate(UPSTREAMS)
     )
     owned = tuple(
-        Host(pop, Role.POP, EDGE_ASN, country, f"{pop}-colo", near, bare)
+        Host(pop, Role.POP, EDGE_ASN, country, f"{pop}-colo", near, "bare" if bare else "image")
         for (pop, country), (near, _, _) in zip(pops, itertools.cycle(UPSTREAMS), strict=False)
     ) + tuple(
         Host(f"w{i}", Role.WORKER, 0, ("DE", "FR")[(i - 1) % 2], f"dc{i}")
@@ -236,6 +251,21 @@ def demo() -> Topology:
 def bare() -> Topology:
     """The demo fleet, but a PoP is what a hoster delivers; packages come from the lab's mirror."""
     return build_topology("bare", (("fra1", "DE"), ("par1", "FR")), 2, bare=True)
+
+
+def cluster() -> Topology:
+    """The demo fleet with a Kubernetes cluster: workers are nodes, `cp` is the control plane."""
+    plain = demo()
+    hosts = tuple(replace(h, image="node") if h.role is Role.WORKER else h for h in plain.hosts)
+    net = next(net for net in plain.nets if net.name == "net-svc")
+    port = End(CORE, f"p-{CONTROL_PLANE}", bridge=net.name)
+    end = _leaf(End(CORE, net.name, net.v4, net.v6), CONTROL_PLANE, 21).right
+    return replace(
+        plain,
+        name="cluster",
+        hosts=(*hosts, Host(CONTROL_PLANE, Role.CONTROL)),
+        links=(*plain.links, Link(port, end)),
+    )
 
 
 def bench5() -> Topology:
@@ -272,6 +302,7 @@ TOPOLOGIES = {
     "bare-outpost": bare_outpost,
     "bench5": bench5,
     "bench10": bench10,
+    "cluster": cluster,
 }
 
 

@@ -11,6 +11,7 @@ machines = config.require_object("machines")  # name -> kind: metal, hetzner, io
 links = config.require_object("links")  # pop -> upstream -> BGP facts from the carrier's order form
 pops = config.require_object("pops")  # name -> node_id
 workers = config.require_object("workers")  # name -> node_id, weight, drained
+HTTPS = {"vip": "www", "port": 443, "pool": "web", "worker_port": 8443}
 
 
 @cache
@@ -75,11 +76,12 @@ edge = AnycastEdge(
         "pools": {
             "web": {"workers": {n: {**w, "host": host(n, "worker")} for n, w in workers.items()}}
         },
-        "services": {"https": {"vip": "www", "port": 443, "pool": "web", "worker_port": 8443}},
+        "services": config.get_object("services") or {"https": HTTPS},
         **kept(),
     },
 )
 pulumi.export("vips", edge.vips)
 pulumi.export("pops", edge.pops)
+pulumi.export("pools", edge.pools)
 pulumi.export("hosts", edge.hosts)
 pulumi.export("bgp_tunnels", edge.bgp_tunnels)

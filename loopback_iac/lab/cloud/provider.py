@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
 import grpc
-from google.protobuf import any_pb2, empty_pb2
-from pulumi.runtime.proto import provider_pb2, status_pb2
+from google.protobuf import empty_pb2
+from pulumi.runtime.proto import provider_pb2
 
 from loopback_iac.engine.values import Values, render_struct
 from loopback_iac.lab.cloud.kinds import (
@@ -24,6 +24,7 @@ from loopback_iac.lab.cloud.kinds import (
 from loopback_iac.lab.paths import LabError
 from loopback_iac.lab.standin.servicer import (
     StandIn,
+    abort_unready,
     parse_plain,
     render_diff,
     render_failures,
@@ -232,20 +233,7 @@ class CloudProvider(StandIn):
                 inputs=render_struct(inputs, secrets=False),
                 reasons=[error.reason],
             )
-            _abort_detailed(context, error.reason, failed)
+            abort_unready(context, error.reason, failed)
         text = self._vendor.explain(kind, error) if isinstance(error, ApiError) else str(error)
         context.abort(grpc.StatusCode.UNKNOWN, text)
         raise AssertionError(text)  # abort has raised already
-
-
-def _abort_detailed(
-    context: grpc.ServicerContext, text: str, failed: provider_pb2.ErrorResourceInitFailed
-) -> NoReturn:
-    detail = any_pb2.Any()
-    detail.Pack(failed)
-    status = status_pb2.Status(
-        code=grpc.StatusCode.UNKNOWN.value[0], message=text, details=[detail]
-    )
-    context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
-    context.abort(grpc.StatusCode.UNKNOWN, text)
-    raise AssertionError(text)  # abort has raised already

@@ -6,8 +6,8 @@ import threading
 from typing import TYPE_CHECKING, NoReturn
 
 import grpc
-from google.protobuf import empty_pb2
-from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
+from google.protobuf import any_pb2, empty_pb2
+from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2
 
 from loopback_iac.engine.paths import render_path
 from loopback_iac.engine.values import Values, parse_struct, strip_secrets
@@ -81,3 +81,17 @@ def render_diff(
         },
         hasDetailedDiff=True,
     )
+
+
+def abort_unready(
+    context: grpc.ServicerContext, text: str, failed: provider_pb2.ErrorResourceInitFailed
+) -> NoReturn:
+    """End a call on something that exists and is not in order: the engine keeps it in the state."""
+    detail = any_pb2.Any()
+    detail.Pack(failed)
+    status = status_pb2.Status(
+        code=grpc.StatusCode.UNKNOWN.value[0], message=text, details=[detail]
+    )
+    context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
+    context.abort(grpc.StatusCode.UNKNOWN, text)
+    raise AssertionError(text)  # abort has raised already

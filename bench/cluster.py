@@ -1,0 +1,154 @@
+"""The edge before a cluster: what it costs a request, who notices restarts, what the tier takes.
+
+`edge` is client, VIP, PoP, tunnel, Traefik, pod. `direct` is the same client and the same Traefik,
+dialled at its node with nobody in between. Both over TLS; all of it shares this machine's cores, so
+the ratios mean something and the figures are this machine's.
+"""
+
+from __future__ import annotations
+
+import re
+import statistics
+import sys
+import time
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+from bench.standing import standing
+from loopback_iac.cli.lab_cluster import populate
+from loopback_iac.lab import cgroups
+from loopback_iac.lab.cluster.workload import CLASS
+from loopback_iac.lab.drill.ground import Ground, LoadProcess, Pace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from loopback_iac.lab import Lab
+    from loopback_iac.lab.cluster.ground import Cluster
+
+CLIENT, NODE, VIP = "c-fra", "w1", "203.0.113.10"
+SECONDS, RATE = 5, 200
+AGENT = "/usr/local/sbin/loopback-agent"
+SPACE = f"--namespace=ingress-{CLASS}"
+_UNITS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
+
+
+def ask(lab: Lab, address: str, connections: int) -> tuple[float, float]:
+    """Requests a second, and the median request in ms, over connections that stay."""
+    argv = ["wrk", "-t", "1", "-c", str(connections), "-d", f"{SECONDS}s", "--latency"]
+    argv += ["-H", "Host: www.example.net", f"https://{address}/"]
+    told = lab.exec(CLIENT, argv, timeout_s=60).stdout
+    rate = re.search(r"^Requests/sec: +([0-9.]+)", told, re.MULTILINE)
+    half = re.search(r"^ +50% +([0-9.]+)(us|ms|s)$", told, re.MULTILINE)
+    if not rate or not half or "Non-2xx" in told:
+        raise SystemExit(f"{' '.join(argv)}: {told}")
+    return float(rate.group(1)), float(half.group(1)) * _UNITS[half.group(2)]
+
+
+def compare(lab: Lab, rounds: int) -> Table:
+    """Both paths in turns, so that noise meets both."""
+    end = lab.topology.uplink(NODE)
+    paths = {"edge": VIP, "direct": f"{end.v4.ip if end.v4 else ''}:8443"}
+    lab.exec(NODE, ["nft", "insert", "rule", "inet", "loopback", "guard", "accept"])
+    found: dict[tuple[str, int], list[tuple[float, float]]] = defaultdict(list)
+    for _ in range(rounds):
+        for path, address in paths.items():
+            for connections in (1, 32):
+                found[path, connections].append(ask(lab, address, connections))
+    table = Table("path", "connections", "requests/s", "median ms", "ratio of rates", box=None)
+    for (path, connections), values in found.items():
+        rate, half = (statistics.median(v[i] for v in values) for i in (0, 1))
+        whole = statistics.median(v[0] for v in found["direct", connections])
+        shares = (f"{rate:,.0f}", f"{half:.2f}", f"{rate / whole:.2f}")
+        table.add_row(path, str(connections), *shares)
+    return table
+
+
+def restarts(cluster: Cluster) -> Table:
+    """What clients see of planned changes, at 200 new connections a second."""
+    lab = cluster.lab
+
+    def traefik() -> None:
+        cluster.kubectl("rollout", "restart", f"daemonset/traefik-{CLASS}", SPACE)
+        words = ("rollout", "status", f"daemonset/traefik-{CLASS}", SPACE, "--timeout=180s")
+        cluster.kubectl(*words, timeout_s=190)
+
+    def worker() -> None:
+        lab.exec("w2", [AGENT, "drain", "2"])
+        cluster.kubectl("drain", "w2", "--ignore-daemonsets", "--timeout=90s", timeout_s=100)
+        lab.power_off("w2")
+        lab.power_on("w2")
+        cluster.up()
+        cluster.kubectl("uncordon", "w2")
+        lab.exec("w2", [AGENT, "undrain"])
+        time.sleep(10)
+
+    def killed() -> None:
+        lab.power_off("w2")
+        time.sleep(5)
+        lab.power_on("w2")
+        cluster.up()
+        time.sleep(10)
+
+    def pop() -> None:
+        lab.exec("ops", ["loopback", "drain", "fra1", "--seconds=2"], timeout_s=120)
+        lab.exec("ops", ["loopback", "undrain", "fra1"], timeout_s=120)
+
+    table = Table("change", "seconds", "connections", "failed", "how", box=None)
+    changes: dict[str, Callable[[], None]] = {
+        "Traefik, rolling restart": traefik,
+        "PoP, drained and back": pop,
+        "worker, drained, power off, on": worker,
+        "worker, power off unplanned": killed,
+    }
+    for name, act in changes.items():
+        print(name, file=sys.stderr)
+        begun = time.monotonic()
+        pace = Pace(rate=RATE, sample_every=5, streams=0)
+        with LoadProcess(Ground(lab, CLIENT), pace, 300) as load:
+            time.sleep(2)
+            act()
+            time.sleep(2)
+            records = load.finish()
+        lost = Counter(a.outcome for a in records.attempts if a.failed)
+        how = ", ".join(f"{n} {outcome}" for outcome, n in lost.most_common())
+        took = f"{time.monotonic() - begun:.0f}"
+        table.add_row(name, took, str(len(records.attempts)), str(lost.total()), how)
+    return table
+
+
+def memory(cluster: Cluster) -> Table:
+    """Anonymous memory of what the tier adds."""
+    table = Table("process", "MiB", box=None)
+    found = dict(cluster.plane.memory_bytes())
+    found |= {
+        node.name: cgroups.memory_bytes(cluster.lab.paths, node.name) for node in cluster.nodes
+    }
+    for name, size in found.items():
+        table.add_row(name, f"{size / 2**20:.0f}")
+    return table
+
+
+def main(rounds: int = 3) -> None:
+    """Print the tables."""
+    out, steps = Console(width=120), []
+    begun = time.monotonic()
+
+    def report(step: str, _done: int, _total: int) -> None:
+        steps.append((time.monotonic() - begun, step))
+
+    with standing("cluster") as fleet:
+        booted = time.monotonic() - begun
+        cluster = populate(fleet.lab, report)
+        ready = time.monotonic() - begun
+        table = Table("since the start, s", "what begins", box=None)
+        for at, step in [(0.0, "hosts"), *steps, (ready, "ready")]:
+            table.add_row(f"{at:.1f}", step)
+        out.print(f"warm start, hosts after {booted:.1f} s", table)
+        out.print(memory(cluster))
+        out.print(restarts(cluster))
+        out.print(f"medians of {rounds}")
+        out.print(compare(fleet.lab, rounds))

@@ -1,0 +1,3 @@
+module loopback-lab/app
+
+go 1.26

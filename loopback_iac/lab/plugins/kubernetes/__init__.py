@@ -1,0 +1,1 @@
+"""Door to the stand-in for pulumi-kubernetes."""
