@@ -94,7 +94,7 @@ def test_objects_live_and_secrets_are_in_no_file(program: Program, api: Api) -> 
     rows[3]["manifest"]["data"] = {"a": "2"}
     program.write(*rows)
     done = program.stack.up()
-    assert done.counts == {"replace": 2, "same": 3}
+    assert done.counts == {"replace": 2, "delete": 2, "same": 3}
     notes = {change.name: change.note for change in done.changes if change.op == "replace"}
     assert notes == {"free": "", "kept": "delete first"}  # who has a name of ours gives it up first
     assert free not in api.names("configmaps")
@@ -179,7 +179,7 @@ metadata: {{name: {space}b}}
     assert program.stack.up().counts == {"same": 8}
     chart["inputs"]["values"]["team"] = "core"
     program.write(group, chart)
-    assert program.stack.up().counts == {"replace": 1, "same": 7}
+    assert program.stack.up().counts == {"replace": 1, "delete": 1, "same": 7}
     chart["inputs"]["values"]["fail"] = "yes"
     program.write(group, chart)
     assert "helm template" in (said := program.fail())
