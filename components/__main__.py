@@ -7,10 +7,12 @@ from pulumi.provider.experimental import component_provider_host
 from loopback_iac.components import (
     AnycastEdge,
     BareMetalHost,
+    CertificateIssuer,
     DnsZone,
     HetznerHost,
     HiddenPrimary,
     HostBaseline,
+    IngressController,
     IonosHost,
     ProviderFailoverVip,
 )
@@ -20,10 +22,12 @@ if __name__ == "__main__":
         components=[
             AnycastEdge,
             BareMetalHost,
+            CertificateIssuer,
             DnsZone,
             HostBaseline,
             HetznerHost,
             HiddenPrimary,
+            IngressController,
             IonosHost,
             ProviderFailoverVip,
         ],

@@ -16,7 +16,11 @@ from loopback_iac.components.failover import FailoverArbiter, FailoverMember, Pr
 from loopback_iac.components.hetzner import HetznerHost
 from loopback_iac.components.host_args import HostRef
 from loopback_iac.components.hosts import BareMetalHost
+from loopback_iac.components.ingress import IngressController
+from loopback_iac.components.ingress_args import EdgePoolRef, IngressControllerArgs
 from loopback_iac.components.ionos import IonosHost
+from loopback_iac.components.issuer import CertificateIssuer
+from loopback_iac.components.issuer_args import CertificateIssuerArgs
 from loopback_iac.components.primary import HiddenPrimary, NameServerHost, NsdHost, PrimaryHost
 from loopback_iac.components.zone import DnsZone
 
@@ -25,8 +29,11 @@ __all__ = [
     "AnycastEdgeArgs",
     "BareMetalHost",
     "BareMetalHostArgs",
+    "CertificateIssuer",
+    "CertificateIssuerArgs",
     "DnsZone",
     "DnsZoneArgs",
+    "EdgePoolRef",
     "EdgePop",
     "FailoverArbiter",
     "FailoverMember",
@@ -37,6 +44,8 @@ __all__ = [
     "HostBaseline",
     "HostBaselineArgs",
     "HostRef",
+    "IngressController",
+    "IngressControllerArgs",
     "IonosHost",
     "IonosHostArgs",
     "NameServerHost",

@@ -79,6 +79,10 @@ class UpdateRef(TypedDict):
     """Name of the TSIG key, hmac-sha256."""
     secret: str
     """Of that key, in base64 (secret)."""
+    algorithm: NotRequired[str]
+    """Of that key: `hmac-sha256`, and no other."""
+    zones: NotRequired[Sequence[str]]
+    """Zones that it may change."""
 
 
 class SigningArgs(TypedDict):

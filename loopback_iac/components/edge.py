@@ -1,7 +1,7 @@
 """AnycastEdge: a whole fleet as one component, because tunnels need both of their ends."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import pulumi
 
@@ -21,8 +21,16 @@ from loopback_iac.components.converge import (
 )
 from loopback_iac.components.host_args import HostRef
 from loopback_iac.components.hosts import Through, as_bastion, public_facts
+from loopback_iac.components.ingress_args import EdgePoolRef
 from loopback_iac.components.zone_keys import zone_keys, zones_from
-from loopback_iac.model import Fleet, Host, fleet_facts, parse_fleet, parse_hosts
+from loopback_iac.model import (
+    Fleet,
+    Host,
+    fleet_facts,
+    parse_fleet,
+    parse_hosts,
+    pool_facts,
+)
 from loopback_iac.render import (
     HostFiles,
     Keys,
@@ -46,6 +54,8 @@ class AnycastEdge(pulumi.ComponentResource):
     """By host: role, how SSH reaches it, its public keys, and the digest it was converged to."""
     bgp_tunnels: pulumi.Output[Mapping[str, Any]]
     """By PoP and upstream of kind `tunnel`: what the operator of its router enters at that end."""
+    pools: pulumi.Output[Mapping[str, EdgePoolRef]]
+    """By pool: what an ingress controller on its workers has to know, for IngressController."""
 
     def __init__(
         self, name: str, args: AnycastEdgeArgs, opts: pulumi.ResourceOptions | None = None
@@ -72,7 +82,8 @@ class AnycastEdge(pulumi.ComponentResource):
         self.pops = pulumi.Output.from_input(sorted(fleet.pops))
         self.hosts = self._describe(fleet)
         self.bgp_tunnels = describe_bgp_tunnels(fleet, self.pop, late)
-        outputs = ("vips", "pops", "hosts", "bgp_tunnels")
+        self.pools = pulumi.Output.from_input(cast("Mapping[str, EdgePoolRef]", pool_facts(fleet)))
+        outputs = ("vips", "pops", "hosts", "bgp_tunnels", "pools")
         # with the facts: policies over the whole stack see outputs only
         self.register_outputs(facts | {output: getattr(self, output) for output in outputs})
 

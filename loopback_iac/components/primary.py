@@ -167,6 +167,10 @@ def _updates(primary: Primary, hosts: Mapping[str, Host], secret: str) -> Mappin
             "addresses": own,
             "key_name": update_key(name),
             "secret": update_secret(secret, name),
+            "algorithm": "hmac-sha256",
+            "zones": [
+                z.removesuffix(".") for z, s in primary.zones.items() if name in s.updated_by
+            ],
         }
         for name in primary.updaters
     }

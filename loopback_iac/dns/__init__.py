@@ -13,7 +13,12 @@ from loopback_iac.dns.difference import (
 from loopback_iac.dns.guard import Danger, Risk, check_change, find_risks
 from loopback_iac.dns.octodns import check_octodns, parse_octodns, read_octodns, render_octodns
 from loopback_iac.dns.operators import check_operator, facts_of, operators, unknown_of
-from loopback_iac.dns.primary import parse_primary_zones, render_primary_zones, with_soa
+from loopback_iac.dns.primary import (
+    parse_declared_zones,
+    parse_primary_zones,
+    render_primary_zones,
+    with_soa,
+)
 from loopback_iac.dns.publish import (
     hetzner_records,
     hetzner_sets,
@@ -55,6 +60,7 @@ __all__ = [
     "make_zone",
     "operators",
     "own_servers",
+    "parse_declared_zones",
     "parse_octodns",
     "parse_primary_zones",
     "parse_published_zone",

@@ -12,6 +12,7 @@ from loopback_iac.dns.zone import Zone, make_zone
 from loopback_iac.dns.zonefile import read_zone_file
 from loopback_iac.model import InputRejected, Primary, Problem
 from loopback_iac.model.primary import ZoneSource
+from loopback_iac.model.structure import collect, plain
 
 # Serial: the signer's. A lost NOTIFY costs ten minutes at most. RFC 1912 2.2, RFC 2308 5.
 SOA_TIMES = "1 600 300 604800 3600"
@@ -90,6 +91,36 @@ def parse_source(name: str, source: ZoneSource, path: str) -> Zone:
         raise InputRejected(path, (problem,))
     ttl_s = source.default_ttl_s
     return read_zone_file(source.text, name, title=name, default_ttl_s=ttl_s).zone
+
+
+def parse_declared_zones(
+    title: str, zones: Mapping[str, object]
+) -> dict[str, dict[str, dict[str, list[str]]]]:
+    """Zones as a program declares them for a primary: values by zone, owner and type.
+
+    Out: zones without their final dot, owners with it; those that updates fill are left out.
+    Raises: InputRejected with every problem of every zone at once.
+    """
+    problems: list[Problem] = []
+    found: dict[str, dict[str, dict[str, list[str]]]] = {}
+    for name, tree in zones.items():
+        path = f"zones.{name}"
+        source = collect(ZoneSource, path, plain(tree), problems)
+        if source is None or source.is_updated:
+            continue
+        try:
+            zone = parse_source(f"{name.lower().removesuffix('.')}.", source, path)
+        except InputRejected as refused:
+            problems += [_below(path, problem) for problem in refused.problems]
+            continue
+        owners: dict[str, dict[str, list[str]]] = {}
+        for rrset in zone.rrsets:
+            owner, kind = rrset.key
+            owners.setdefault(owner, {})[kind] = list(rrset.values())
+        found[zone.name.removesuffix(".")] = owners
+    if problems:
+        raise InputRejected(title, tuple(problems))
+    return found
 
 
 def _below(path: str, problem: Problem) -> Problem:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
+from loopback_iac.kube.chart_values import check_chart_values
 from loopback_iac.kube.ingress import (
     HTTP,
     HTTPS,
@@ -68,15 +69,18 @@ def parse_behind(title: str, ingress: Ingress, edge: object) -> Behind:
     http, https = (_port(ingress, found, scheme, problems) for scheme in (HTTP, HTTPS))
     if not problems:
         problems += _check_ports(ingress, found, http, https)
-    if problems:
-        raise InputRejected(title, tuple(problems))
-    return Behind(
+    behind = Behind(
         ingress=ingress,
         edge=found,
         http_port=http,
         https_port=https,
-        address=_address(ingress, found),
+        address=_address(ingress, found) if not problems else None,
     )
+    if not problems:
+        problems += check_chart_values(behind)
+    if problems:
+        raise InputRejected(title, tuple(problems))
+    return behind
 
 
 def _check(ingress: Ingress) -> Iterator[Problem]:
@@ -88,10 +92,9 @@ def _check(ingress: Ingress) -> Iterator[Problem]:
     if exposure.host_ports is not None and exposure.load_balancer is not None:
         got, fix = "both host_ports and load_balancer", "remove one of them"
         yield Problem("exposure", got, "one of the two", fix, "exposure-one")
-    if controller.kind == NGINX and exposure.load_balancer is not None and controller.chart:
-        got = "a Service of the chart's, which sets no fixed health check port"
-        fix = "leave chart out for the manifests made here, or use host_ports"
-        yield Problem("exposure.load_balancer", got, "", fix, "exposure-chart")
+    if controller.kind == NGINX and controller.chart is not None:
+        got, fix = "no values are made for F5's chart", "write image for the manifests made here"
+        yield Problem("controller.chart", got, "an image", fix, "controller-source")
     yield from check_labels("node_selector", ingress.node_selector)
     for worker, node in ingress.node_names.items():
         if not NODE_NAME.fullmatch(node):

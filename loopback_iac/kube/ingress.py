@@ -20,7 +20,6 @@ from loopback_iac.model.fields import (
     Port,
     Several,
     Value,
-    described,
     refuse,
 )
 from loopback_iac.model.tunnel import TUNNEL_V4
@@ -183,6 +182,11 @@ class Ingress(Value):
         ports = self.exposure.ports
         return isinstance(ports, HostPorts) and ports.host_network
 
+    @property
+    def one_file_for_all(self) -> bool:
+        """Whether every node has the same configuration; our own of Traefik is one per node."""
+        return self.controller.kind == NGINX or self.controller.chart is not None
+
     def node_of(self, worker: str) -> str:
         """The cluster's name of a worker of the edge."""
         return self.node_names.get(worker, worker)
@@ -253,6 +257,14 @@ class Behind(Value):
     address: Address | None
     """Of the VIP: what Ingresses say about where they are reached."""
 
+    @classmethod
+    def of_nobody(cls, ingress: Ingress) -> "Behind":
+        """Behind an edge without PoPs: what is rendered has the names and kinds of any other."""
+        edge = Edge(
+            fleet="", pool="", pops=(), vips={}, services={}, workers={}, noticed_after_ms=0
+        )
+        return cls(ingress=ingress, edge=edge, http_port=8080, https_port=None, address=None)
+
     @property
     def accept_s(self) -> int:
         """How long requests are taken after it was told to leave: until every PoP has seen it."""
@@ -262,8 +274,3 @@ class Behind(Value):
     def leave_s(self) -> int:
         """How long a pod may take to end."""
         return self.accept_s + self.ingress.drain_s + 5
-
-
-def text_of(value: object) -> str:
-    """A value in the words of a refusal."""
-    return value if isinstance(value, str) and value else described(value)

@@ -7,6 +7,7 @@ has a CNAME into it, so the key in the cluster can write there and nowhere else.
 import base64
 import binascii
 import re
+from ipaddress import IPv4Address
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field
@@ -168,6 +169,11 @@ class Update(Value):
     secret: Annotated[str, BeforeValidator(_secret)]
     algorithm: Annotated[str, BeforeValidator(_algorithm)] = ALGORITHM
     zones: LineList = ()
+
+    @classmethod
+    def of_nobody(cls) -> "Update":
+        """One that opens nothing: what is rendered with it has the names of any other."""
+        return cls(addresses=(IPv4Address("192.0.2.1"),), key_name="none", secret="A" * 32)
 
     @property
     def server(self) -> str:

@@ -13,7 +13,7 @@ KEY = "tsig"
 def render_issuer(issuer: Issuer, update: Update | None) -> list[Manifest]:
     """The key's Secret where there is one, and the issuer.
 
-    In: what DNS-01 is written with; None without DNS-01.
+    In: what DNS-01 is written with; not looked at without DNS-01.
     Sources: cert-manager 1.21, pkg/apis/acme/v1/types_issuer.go; older ones lack
         waitInsteadOfSelfCheck (1.21) and protocol.
     """

@@ -30,7 +30,7 @@ from loopback_iac.lab.namespaces import (
     remove_namespaces,
     run,
 )
-from loopback_iac.lab.paths import InstancePaths, LabError
+from loopback_iac.lab.paths import InstancePaths, LabError, cache_root
 from loopback_iac.lab.topology import CONTROL_PLANE
 
 if TYPE_CHECKING:
@@ -42,19 +42,29 @@ OUTSIDE = "outside"
 API_ADDRESS, OUTSIDE_GATEWAY, SERVER = "172.31.0.254", "172.31.0.253", "198.51.100.1"
 # Addresses that gateways carry: on the segment's wire, in nobody's subnet.
 EGRESS = "192.0.2.0/24"
-TOOLS = {"clang-19": "clang-19", "iptables": "iptables"}
+TOOLS = {"clang-19": "clang-19", "ccache": "ccache", "iptables": "iptables"}
 _PATIENCE_S = 120.0
 _STARTED_S = 2.0
 _CRDS = ("CiliumEgressGatewayPolicy", "CiliumNetworkPolicy", "CiliumClusterwideNetworkPolicy")
-# The agent's file systems, then whoever holds them. clang without a number: the agent asks for it.
+# The agent compiles its programs at every start, and pods wait for it. It has the compiler write to
+# standard output, which ccache does not keep.
+_CLANG = """\
+#!/bin/bash
+[ "${*: -2}" = "-o -" ] || exec clang-19 "$@"
+made=$(mktemp) && ccache clang-19 "${@:1:$#-2}" -o "$made" && cat "$made" && rm "$made"
+"""
+# The agent's file systems, then whoever holds them. Sources have the same path in each, for ccache.
 _HOLD = """\
 set -e
 mount --make-rprivate /
 mount -t tmpfs tmpfs /run
 mount -t sysfs sysfs /sys
 mount -t bpf bpf /sys/fs/bpf
-mkdir -p /run/cilium/cgroupv2 /run/bin
-ln -s "$(command -v clang-19)" /run/bin/clang
+mkdir -p /run/cilium/cgroupv2 /run/bin /run/lib
+cp -r "$2" /run/lib/bpf
+chmod -R u+w /run/lib/bpf
+cat > /run/bin/clang
+chmod 755 /run/bin/clang
 touch "$1"
 exec sleep infinity
 """
@@ -82,7 +92,7 @@ class Agent:
 
     @property
     def folder(self) -> Path:
-        """Its logs and sources."""
+        """Its logs."""
         return self.paths.root / "cilium" / self.name
 
     @property
@@ -92,7 +102,11 @@ class Agent:
 
     def inside(self) -> list[str]:
         """Argv prefix: in the node's network and file systems."""
-        environment = ["env", "PATH=/run/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"]
+        environment = [
+            "env",
+            "PATH=/run/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin",
+            f"CCACHE_DIR={cache_root() / 'cluster' / 'ccache'}",
+        ]
         return ["nsenter", f"--target={self.holder}", "--mount", "--net", "--cgroup", *environment]
 
     def dbg(self, *words: str) -> str:
@@ -106,6 +120,16 @@ class Agent:
     def drop(self, address: str) -> None:
         """Take it away again."""
         ip_batch(self.paths.namespace(self.name), [f"address delete {address}/32 dev eth0"])
+
+    def addresses(self) -> list[str]:
+        """What the node has on the segment, its own and those it carries."""
+        listed = run(["ip", "-netns", self.paths.namespace(self.name), "-json", "address"])
+        return [
+            each["local"]
+            for link in json.loads(listed)
+            if link["ifname"] == "eth0"
+            for each in link["addr_info"]
+        ]
 
     def egress_map(self) -> list[dict[str, str]]:
         """What the datapath has: source, destination, egress address, gateway."""
@@ -144,7 +168,7 @@ class Agent:
                     return
             waited = time.monotonic() - begun
             # it is in its cgroup a moment after it was started
-            died = waited > _STARTED_S and not cgroups.pids(self.paths, f"{self.name}/agent")
+            died = waited > _STARTED_S and not self._pids("agent")
             if died or waited > _PATIENCE_S:
                 lines = self.log.read_text(errors="replace").splitlines()
                 bad = [line for line in lines if "level=error" in line or "level=fatal" in line]
@@ -158,27 +182,27 @@ class Agent:
         ready.unlink(missing_ok=True)
         placed = cgroups.ensure_cgroup(self.paths, f"{self.name}/holder")
         alone = ["unshare", "--mount", "--cgroup", "--propagation", "unchanged"]
-        # sh, not bash: its own name in argv would stand in nobody's way
-        argv = [*placed, *enter(self.paths, self.name), *alone, "sh", "-c", _HOLD, "sh", str(ready)]
-        subprocess.run(["setsid", "--fork", *argv], stdin=subprocess.DEVNULL, check=True)
-        deadline = time.monotonic() + _PATIENCE_S
+        argv = [*placed, *enter(self.paths, self.name), *alone, "sh", "-c", _HOLD, "sh"]
+        subprocess.run(
+            ["setsid", "--fork", *argv, str(ready), str(binary("cilium-bpf"))],
+            input=_CLANG,
+            text=True,
+            check=True,
+        )
+        begun = time.monotonic()
         while not ready.exists():
-            if time.monotonic() > deadline:
-                raise LabError(f"{self.name}: its file systems were not mounted")
+            if time.monotonic() - begun > _STARTED_S and not self._pids("holder"):
+                raise LabError(f"{self.name}: its file systems were not mounted; see above")
             time.sleep(0.02)
-        self.holder = cgroups.pids(self.paths, f"{self.name}/holder")[0]
-        source = binary("cilium-bpf")
-        # the agent compiles inside of it; files of a module may not be written to
-        lib = self.folder / "lib" / "bpf"
-        shutil.rmtree(lib, ignore_errors=True)
-        shutil.copytree(source, lib, copy_function=shutil.copyfile)
-        for script in lib.glob("*.sh"):
-            script.chmod(0o755)
+        self.holder = self._pids("holder")[0]
+
+    def _pids(self, part: str) -> list[int]:
+        return cgroups.pids(self.paths, f"{self.name}/{part}")
 
     def _options(self, kubeconfig: Path) -> dict[str, str]:
         return {
             "k8s-kubeconfig-path": str(kubeconfig),
-            "lib-dir": str(self.folder / "lib"),
+            "lib-dir": "/run/lib",
             "state-dir": "/run/cilium",
             "bpf-root": "/sys/fs/bpf",
             "cgroup-root": "/run/cilium/cgroupv2",
@@ -240,23 +264,17 @@ class Ground:
             self.kubectl("apply", "--server-side", "-f", str(folder))
         conditions = [f"crd/{kind.lower().removesuffix('y')}ies.cilium.io" for kind in _CRDS]
         self.kubectl("wait", "--for=condition=Established", "--timeout=60s", *conditions)
-        nodes = [_node(agent) for agent in self.agents.values()]
-        # created, not applied: status counts at creation only
-        self.kubectl(
-            "create",
-            "-f",
-            "-",
-            text=json.dumps({"apiVersion": "v1", "kind": "List", "items": nodes}),
-        )
-        kubeconfig = self.plane.pki.kubeconfig("cilium", ("system:masters",))
         for agent in self.agents.values():
-            agent.start(kubeconfig)
+            # created, not applied: a status counts at creation only
+            self.kubectl("create", "-f", "-", text=json.dumps(_node(agent)))
+        for agent in self.agents.values():
+            agent.start(self._kubeconfig())
         for agent in self.agents.values():
             agent.await_ready()
 
     def restart(self, name: str) -> None:
         """Start a killed agent again and wait for it."""
-        self.agents[name].start(self.plane.pki.kubeconfig("cilium", ("system:masters",)))
+        self.agents[name].start(self._kubeconfig())
         self.agents[name].await_ready()
 
     def learn(self, address: str) -> None:
@@ -264,6 +282,9 @@ class Ground:
         # no entry is no error: whoever was never asked for is not known
         with contextlib.suppress(LabError):
             ip_batch(self.paths.namespace(OUTSIDE), [f"neighbour delete {address} dev eth0"])
+
+    def _kubeconfig(self) -> Path:
+        return self.plane.pki.kubeconfig("cilium", ("system:masters",))
 
     def _wire(self) -> None:
         for host in (CONTROL_PLANE, OUTSIDE, *self.agents):

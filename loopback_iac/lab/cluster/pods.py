@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 PORT = 8080
 _PATIENCE_S = 10.0
+_ATTEMPTS = 3
 _CONFIGURATION = {"cniVersion": "1.0.0", "name": "cilium", "type": "cilium-cni"}
 
 
@@ -86,7 +87,16 @@ def add_pod(ground: Ground, node: str, name: str, namespace: str, labels: Mappin
         stdin=subprocess.DEVNULL,
         check=True,
     )
-    given = _cni(agent, "ADD", namespace, name, f"/proc/{_sleeper(ground, node, name)}/ns/net")
+    where = f"/proc/{_sleeper(ground, node, name)}/ns/net"
+    for left in reversed(range(_ATTEMPTS)):
+        try:
+            given = _cni(agent, "ADD", namespace, name, where)
+            break
+        except LabError:
+            # as a kubelet does: an agent that compiles on a busy machine keeps it waiting too long
+            if not left:
+                raise
+            _cni(agent, "DEL", namespace, name, where)
     address = json.loads(given)["ips"][0]["address"].partition("/")[0]
     return Pod(ground, name, namespace, address)
 
