@@ -53,9 +53,11 @@ class Hands(threading.Thread):
 
     def _handle(self, pod: dict[str, Any]) -> None:
         api, name, metadata = self._api, pod["metadata"]["name"], pod["metadata"]
-        written = get_in(pod, ("status", "phase")) == self._status["phase"]
+        wanted = {row["type"] for row in self._status.get("conditions", [])}
+        there = {row["type"] for row in get_in(pod, ("status", "conditions"), [])}
+        written = get_in(pod, ("status", "phase")) == self._status["phase"] and wanted <= there
         if metadata.get("deletionTimestamp"):
             where = api.path("pods", name)
             api.cluster.request("DELETE", where, {"gracePeriodSeconds": 0})
-        elif not (written and get_in(pod, ("status", "conditions"))):
+        elif not written:
             api.set("pods", f"{name}/status", "/status", self._status)
