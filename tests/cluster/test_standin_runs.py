@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import signal
 import tarfile
 import threading
 import time
@@ -12,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from loopback_iac.engine import up
+from loopback_iac.engine import adopt, up
+from loopback_iac.engine.errors import StateError
 from tests.cluster.test_standin import config_map
+from tests.engine.test_kills import start, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -138,6 +141,37 @@ def test_an_api_server_that_dies_in_the_middle_costs_nothing(
     assert done.counts == {"create": 1, "update": 1, "same": 2}
     assert api.names("configmaps") == ["after", "before", "waits"]
     assert "initErrors" not in program.stack.rows()["waits"]
+
+
+def test_an_engine_that_dies_or_is_interrupted_loses_nothing(program: Program, api: Api) -> None:
+    """A Service replaces when its address is taken from it: adopting one must not."""
+    waits = {"pulumi.com/waitFor": "jsonpath={.metadata.labels.ready}=yes"}
+    spec = {"ports": [{"port": 80}], "selector": {"app": "none"}}
+    about = {"name": "waits", "annotations": waits}
+    program.write(row("waits", "core/v1:Service", manifest={"metadata": about, "spec": spec}))
+    engine = start(program.stack)
+    wait_for(lambda: api.names("services") == ["waits"], 120)
+    engine.kill()
+    engine.communicate()
+    text = "nobody saw the outcome"
+    with pytest.raises(StateError, match=text) as refused:
+        program.stack.run(up)
+    urn = "urn:pulumi:dev::t::kubernetes:core/v1:Service::waits"
+    assert urn in str(refused.value)
+    adopt(program.stack.options, urn, f"{api.namespace}/waits")
+    uid = api.get("services", "waits")["metadata"]["uid"]
+    engine = start(program.stack)
+    wait_for(lambda: "Apply" in str(api.get("services", "waits")["metadata"]["managedFields"]), 120)
+    engine.send_signal(signal.SIGINT)
+    said = "".join(engine.communicate(timeout=120))
+    assert engine.returncode == 1
+    assert "context canceled" in said
+    assert "pending_operations" not in program.stack.deployment()
+    assert "context canceled" in str(program.stack.rows()["waits"]["initErrors"])
+    with api.meanwhile("services", "waits", "/metadata/labels", {"ready": "yes"}):
+        assert program.stack.up().counts == {"update": 1, "same": 1}
+    assert program.stack.up().counts == {"same": 2}
+    assert api.get("services", "waits")["metadata"]["uid"] == uid
 
 
 def test_manifests_and_charts_become_objects_that_wait_for_what_they_need(
