@@ -76,9 +76,7 @@ class AnycastEdge(pulumi.ComponentResource):
             lambda trees: refuse_as_pulumi(lambda: parse_hosts(name, trees))
         )
         self._converge(fleet, args, late)
-        self.vips = pulumi.Output.from_input(
-            {name: [str(a) for a in vip.addresses] for name, vip in fleet.vips.items()}
-        )
+        self.vips = pulumi.Output.from_input(_addresses(fleet))
         self.pops = pulumi.Output.from_input(sorted(fleet.pops))
         self.hosts = self._describe(fleet)
         self.bgp_tunnels = describe_bgp_tunnels(fleet, self.pop, late)
@@ -90,8 +88,7 @@ class AnycastEdge(pulumi.ComponentResource):
     def _converge(
         self, fleet: Fleet, args: AnycastEdgeArgs, late: Mapping[str, pulumi.Input[HostRef]]
     ) -> None:
-        epochs = sorted(fleet.tunnels.key_epochs)
-        every = (*fleet.pops, *fleet.workers)
+        epochs, every = sorted(fleet.tunnels.key_epochs), (*fleet.pops, *fleet.workers)
         keys = {(n, e): f"@{{secret:{key_mark(n, e)}}}" for n in every for e in epochs}
 
         def delivery(host: str, render: Render, *values: Values) -> Delivery:
@@ -166,6 +163,10 @@ class AnycastEdge(pulumi.ComponentResource):
 
         every: Mapping[str, EdgePop | Worker] = {**self.pop, **self.worker}
         return pulumi.Output.all(**{n: one(n, c) for n, c in every.items()})
+
+
+def _addresses(fleet: Fleet) -> dict[str, list[str]]:
+    return {name: [str(a) for a in vip.addresses] for name, vip in fleet.vips.items()}
 
 
 def _declare_pops(

@@ -122,3 +122,5 @@ class IngressControllerArgs(TypedDict):
     """How long requests that run may take when a pod leaves. Default 30."""
     access_log: NotRequired[bool]
     """Each request with the client's address to standard output. Default true."""
+    own_kinds: NotRequired[bool]
+    """Serve Traefik's own kinds too, e.g. Middleware; their CRDs must be there. Default false."""

@@ -121,19 +121,38 @@ class CertificateIssuer(pulumi.ComponentResource):
 def _late(
     name: str, issuer: Issuer, args: CertificateIssuerArgs
 ) -> "pulumi.Output[Sealed[list[Manifest]]]":
-    """What is rendered, once the edge lets the authority in and the primary has made the key."""
+    """What is rendered, once the edge lets the authority in and the primary has made the key.
+
+    Each part is looked at as soon as it is known: a plan without secrets does not know the key.
+    """
     edge: pulumi.Input[Any] = args["http01"]["edge"] if issuer.http01 is not None else None
     update: pulumi.Input[Any] = args["dns01"]["update"] if issuer.dns01 is not None else None
+    opened = {k: v for k, v in update.items() if k != "secret"} if _is_map(update) else None
 
-    def made(edge: object, update: object) -> list[Manifest]:
+    def look_at_edge(told: object) -> None:
         if issuer.http01 is not None:
-            check_http01_edge(name, edge)
-        key = parse_update(name, issuer, update) if issuer.dns01 is not None else None
+            refuse_as_pulumi(lambda: check_http01_edge(name, told))
+
+    def look_at_update(told: Mapping[str, object] | None) -> None:
+        if told is not None:
+            whole = {"secret": Update.of_nobody().secret, **told}
+            refuse_as_pulumi(lambda: parse_update(name, issuer, whole))
+
+    def render(told: object) -> list[Manifest]:
+        key = parse_update(name, issuer, told) if issuer.dns01 is not None else None
         return render_issuer(issuer, key)
 
-    return pulumi.Output.all(edge, update).apply(
-        lambda got: Sealed(refuse_as_pulumi(lambda: made(*got)))
+    looked = (
+        pulumi.Output.from_input(edge).apply(look_at_edge),
+        pulumi.Output.from_input(opened).apply(look_at_update),
     )
+    return pulumi.Output.all(*looked, update).apply(
+        lambda got: Sealed(refuse_as_pulumi(lambda: render(got[2])))
+    )
+
+
+def _is_map(value: object) -> TypeGuard[Mapping[str, Any]]:
+    return isinstance(value, Mapping)
 
 
 def _parts(name: str, issuer: Issuer) -> list[Manifest] | None:

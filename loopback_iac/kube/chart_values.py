@@ -4,17 +4,18 @@ So every PoP's end of every worker's tunnels is believed everywhere, and pods ar
 node, whenever a worker comes or goes.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from loopback_iac.kube.ingress import HTTP, HTTPS, Behind, HostPorts, LoadBalancer
 from loopback_iac.kube.ingress_parts import OUTSIDE, listening
 from loopback_iac.kube.render_traefik import INSIDE, NAMES
-from loopback_iac.model.fields import described
 from loopback_iac.model.problem import Problem
 
 UNROUTED_PORT = 9101
 """The chart listens for metrics whether it is asked to or not; on 9100 is a node's exporter."""
+SHOWN = 80
 TRUSTING = ("proxyProtocol", "forwardedHeaders")
 
 
@@ -48,7 +49,7 @@ def traefik_values(behind: Behind) -> dict[str, Any]:
             "name": ingress.class_name,
         },
         "providers": {
-            "kubernetesCRD": {"enabled": False},
+            "kubernetesCRD": {"enabled": ingress.own_kinds},
             "kubernetesIngress": {
                 "enabled": True,
                 "ingressClass": ingress.class_name,
@@ -76,7 +77,9 @@ def _ports(behind: Behind) -> dict[str, Any]:
         found["traefik"]["hostPort"] = ports.ping
     for scheme, name in NAMES.items():
         if scheme not in inside:
-            found[name] = {"port": INSIDE[scheme], "expose": {"default": False}}
+            # the chart listens there all the same: nothing is routed from a port nobody declared
+            unused = {"port": INSIDE[scheme], "asDefault": False, "expose": {"default": False}}
+            found[name] = unused
             continue
         life = accept | {"graceTimeOut": f"{behind.ingress.drain_s}s"}
         found[name] = {
@@ -137,7 +140,12 @@ def _contradictions(
         elif value != wanted:
             rule = "trust-wider-than-pops" if _trusts(where) else "chart-value-owned"
             fix = "leave it out: it follows from what is declared"
-            yield Problem(where, described(value), described(wanted), fix, rule)
+            yield Problem(where, _shown(value), _shown(wanted), fix, rule)
+
+
+def _shown(value: object) -> str:
+    text = json.dumps(value, default=str)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
 
 def _trusts(path: str) -> bool:

@@ -95,6 +95,9 @@ def _check(ingress: Ingress) -> Iterator[Problem]:
     if controller.kind == NGINX and controller.chart is not None:
         got, fix = "no values are made for F5's chart", "write image for the manifests made here"
         yield Problem("controller.chart", got, "an image", fix, "controller-source")
+    if controller.kind == NGINX and ingress.own_kinds:
+        got, fix = "F5 NGINX's own kinds are not served", "leave it out, or choose traefik"
+        yield Problem("own_kinds", got, "false", fix, "controller-kinds")
     yield from check_labels("node_selector", ingress.node_selector)
     for worker, node in ingress.node_names.items():
         if not NODE_NAME.fullmatch(node):

@@ -20,6 +20,7 @@ from loopback_iac.model.fields import (
     Port,
     Several,
     Value,
+    matching,
     refuse,
 )
 from loopback_iac.model.tunnel import TUNNEL_V4
@@ -28,10 +29,6 @@ TRAEFIK, NGINX = "traefik", "nginx"
 RETIRED = "ingress-nginx"
 HTTP, HTTPS = "http", "https"
 PING_PORT = 8082
-KUBE_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,40}[a-z0-9])?")
-"""Shorter than a label may be: kinds and roles are written in front of it."""
-IMAGE = re.compile(r"[a-z0-9][a-zA-Z0-9._:/-]*@sha256:[0-9a-f]{64}")
-DIGEST = re.compile(r"[0-9a-f]{64}")
 LB_CLASS = re.compile(r"[a-z0-9.-]+/[a-zA-Z0-9]([a-zA-Z0-9._-]{0,61}[a-zA-Z0-9])?")
 VENDORS_OF_CLASSES = (
     "service.k8s.aws",
@@ -53,36 +50,36 @@ def _kind(value: object) -> object:
     return value
 
 
-def _form(form: re.Pattern[str], rule: str, need: str, fix: str) -> BeforeValidator:
-    def check(value: object) -> object:
-        if isinstance(value, str) and not form.fullmatch(value):
-            refuse(rule, f"{value!r} is none", need, fix)
-        return value
-
-    return BeforeValidator(check)
-
-
 KubeName = Annotated[
     str,
-    _form(
-        KUBE_NAME,
+    matching(
+        r"[a-z0-9]([a-z0-9-]{0,40}[a-z0-9])?",
         "kubernetes-name",
+        "is no name for objects of a cluster",
         "lower-case letters, digits and inner hyphens, at most 42",
         "choose another name",
     ),
 ]
+"""Shorter than a label may be: kinds and roles are written in front of it."""
 Image = Annotated[
     str,
-    _form(
-        IMAGE,
+    matching(
+        r"[a-z0-9][a-zA-Z0-9._:/-]*@sha256:[0-9a-f]{64}",
         "image-digest",
-        "an image with its digest, name@sha256:...",
+        "names no digest",
+        "name@sha256:DIGEST",
         "write the digest that you looked at: a tag can be moved to other bytes",
     ),
 ]
 Sha256 = Annotated[
     str,
-    _form(DIGEST, "sha256-syntax", "64 hexadecimal digits", "write what `sha256sum` prints"),
+    matching(
+        r"[0-9a-f]{64}",
+        "sha256-syntax",
+        "is no SHA-256",
+        "64 hexadecimal digits",
+        "write what `sha256sum` prints",
+    ),
 ]
 NodePort = Annotated[Port, Field(ge=1024)]
 
@@ -165,6 +162,8 @@ class Ingress(Value):
     vip: str | None = None
     drain_s: Int = Field(30, ge=0, le=3600)
     access_log: bool = True
+    own_kinds: bool = False
+    """Whether Traefik's own kinds count as well: middlewares, for one."""
 
     @property
     def space(self) -> str:

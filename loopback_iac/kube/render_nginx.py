@@ -90,6 +90,7 @@ def _arguments(behind: Behind) -> list[str]:
         "-nginx-configmaps=$(POD_NAMESPACE)/" + behind.ingress.named,
         f"-ingress-class={behind.ingress.class_name}",
         "-enable-custom-resources=false",
+        "-enable-telemetry-reporting=false",
         "-enable-leader-election=true",
         f"-leader-election-lock-name={behind.ingress.named}",
         "-report-ingress-status",

@@ -42,6 +42,18 @@ RULES = (
 
 Sources: Traefik 3.6.12, pkg/provider/kubernetes/ingress/client.go.
 """
+OWN_KINDS = tuple(
+    f"{kind}s"
+    for kind in (
+        *("ingressroute", "ingressroutetcp", "ingressrouteudp", "middleware", "middlewaretcp"),
+        *("serverstransport", "serverstransporttcp", "tlsoption", "tlsstore", "traefikservice"),
+    )
+)
+OWN_RULES = (
+    ("", ("configmaps",), ("get", "list", "watch")),
+    ("traefik.io", OWN_KINDS, ("get", "list", "watch")),
+)
+"""Sources: Traefik 3.6.12, reference of its provider for own kinds."""
 
 
 def render_traefik(behind: Behind) -> list[Manifest]:
@@ -51,7 +63,7 @@ def render_traefik(behind: Behind) -> list[Manifest]:
 
 def traefik_base(ingress: Ingress) -> list[Manifest]:
     """What does not depend on the edge."""
-    return base(ingress, RULES, CONTROLLER)
+    return base(ingress, (*RULES, *(OWN_RULES if ingress.own_kinds else ())), CONTROLLER)
 
 
 def traefik_pods(behind: Behind) -> list[Manifest]:
@@ -106,6 +118,8 @@ def static_config(behind: Behind, trusted: list[str]) -> dict[str, Any]:
             "file": {"filename": f"{FOLDER}/{TLS_FILE}", "watch": False},
         },
     }
+    if behind.ingress.own_kinds:
+        found["providers"]["kubernetesCRD"] = {"allowEmptyServices": True}
     return found | ({"accessLog": {"format": "json"}} if behind.ingress.access_log else {})
 
 

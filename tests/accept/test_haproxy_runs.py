@@ -21,11 +21,10 @@ SOCKET = "/run/haproxy/loopback.sock"
 class Pop:
     """HAProxy of fra1 with both workers' tunnel addresses on the same loopback."""
 
-    def __init__(self, image, space, limits=None):
+    def __init__(self, image, space, **more):
         self.space, self.image = space, image
         case = golden.load("two-pops")
-        if limits:
-            case.fleet["services"]["https"]["limits"] = limits
+        case.fleet["services"]["https"] |= more
         fleet = parse_fleet(golden.NAME, case.fleet)
         stage(image, golden.render(case)["fra1"])
         self.workers = {w: str(tunnel(fleet, "fra1", w).worker_v4) for w in fleet.workers}
@@ -34,6 +33,12 @@ class Pop:
             space.ip(f"addr add {address}/{length} dev lo")
         (image.root / "run/haproxy").mkdir(parents=True, exist_ok=True)
         self.served = {w: space.serve(w, a, 8443) for w, a in self.workers.items()}
+        self.told = {}
+        if port := more.get("health", {}).get("ready_port"):
+            for worker, address in self.workers.items():
+                program = READY.format(address=address, port=port)
+                self.told[worker] = space.start(sys.executable, "-c", program)
+                assert self.told[worker].stdout.readline() == "ready\n"
         self.daemon = space.start(
             "haproxy", "-Ws", "-f", f"{STAGE}/etc/haproxy/haproxy.cfg", root=image.root
         )
@@ -107,7 +112,7 @@ def test_without_the_last_resort_it_closes_at_once(pop):
 
 def test_a_client_holds_so_many_connections_and_no_more(image):
     with namespaces("pop") as (space,):
-        pop = Pop(image, space, {"concurrent_per_client": 3})
+        pop = Pop(image, space, limits={"concurrent_per_client": 3})
         for vip, client in zip(VIPS, CLIENTS, strict=True):
             answers = pop.space.hold(vip, 443, client, 5)
             assert [isinstance(a, dict) for a in answers] == [True, True, True, False, False]
@@ -136,4 +141,49 @@ kept = [socket.create_connection(("{vip}", 443), 5, ("{client}", 0)) for _ in ra
 assert all(one.recv(4096) for one in kept)
 print("held", flush=True)
 time.sleep(60)
+"""
+
+
+def test_a_worker_that_says_it_leaves_is_left_while_it_serves(image):
+    with namespaces("pop") as (space,):
+        pop = Pop(image, space, health={"ready_port": 8082})
+        assert {a["worker"] for a in space.ask(VIPS[0], 443, CLIENTS[0], 8)} == {"w1", "w2"}
+        pop.told["w1"].send_signal(signal.SIGUSR1)
+        wait_for(lambda: pop.states() == {"w1": "DOWN", "w2": "UP"})
+        (own,) = space.ask(pop.workers["w1"], 8443, CLIENTS[0])
+        assert own != "ConnectionRefusedError"  # it listens still, and wants a PROXY header
+        answers = space.ask(VIPS[0], 443, CLIENTS[0], 20)
+        assert [a["worker"] for a in answers if isinstance(a, dict)] == ["w2"] * 20
+        pop.told["w1"].send_signal(signal.SIGUSR1)
+        wait_for(lambda: pop.states() == {"w1": "UP", "w2": "UP"})
+
+
+def test_a_worker_that_hangs_as_it_is_asked_is_left(image):
+    with namespaces("pop") as (space,):
+        pop = Pop(image, space, health={"ready_port": 8082})
+        pop.told["w2"].send_signal(signal.SIGSTOP)
+        wait_for(lambda: pop.states() == {"w1": "UP", "w2": "DOWN"})
+        pop.told["w2"].send_signal(signal.SIGCONT)
+
+
+READY = """
+import http.server, signal
+code = 200
+
+def turn(*_):
+    global code
+    code = 503 if code == 200 else 200
+
+class Ready(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(code if self.path == "/ping" else 404)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+signal.signal(signal.SIGUSR1, turn)
+with http.server.ThreadingHTTPServer(("{address}", {port}), Ready) as server:
+    print("ready", flush=True)
+    server.serve_forever()
 """

@@ -13,7 +13,10 @@ from loopback_iac.components import (
     dns_args,
     dns_zone_args,
     host_args,
+    ingress_args,
+    issuer_args,
 )
+from loopback_iac.kube import ingress, issuer
 from loopback_iac.model import (
     baseline,
     bgp,
@@ -77,6 +80,17 @@ PAIRS = [
     (baseline_args.BackupTargetArgs, baseline.BackupTarget),
     (baseline_args.BackupsArgs, baseline.Backups),
     (baseline_args.HostBaselineArgs, baseline.Baseline),
+    (ingress_args.EdgeServiceRef, ingress.EdgeService),
+    (ingress_args.EdgePoolRef, ingress.Edge),
+    (ingress_args.ArtifactArgs, ingress.Artifact),
+    (ingress_args.IngressSoftwareArgs, ingress.Controller),
+    (ingress_args.HostPortsArgs, ingress.HostPorts),
+    (ingress_args.LoadBalancerArgs, ingress.LoadBalancer),
+    (ingress_args.ExposureArgs, ingress.Exposure),
+    (ingress_args.IngressControllerArgs, ingress.Ingress),
+    (issuer_args.Http01Args, issuer.Http01),
+    (issuer_args.Dns01Args, issuer.Dns01),
+    (dns_args.UpdateRef, issuer.Update),
     (dns_zone_args.DnsZoneArgs, dns_zone.DnsZone),
     (dns_zone_args.ZoneOperatorArgs, dns_zone.ZoneOperator),
     (dns_zone_args.ZoneParentArgs, dns_zone.ZoneParent),
@@ -107,13 +121,29 @@ def test_the_primary_has_the_args_of_its_component():
     assert dns_args.HiddenPrimaryArgs.__required_keys__ == required
 
 
+def test_the_issuer_has_the_args_of_its_component():
+    fields = issuer.Issuer.model_fields
+    assert set(issuer_args.CertificateIssuerArgs.__annotations__) == set(fields) - {"name"}
+    required = {name for name, field in fields.items() if field.is_required()} - {"name"}
+    assert issuer_args.CertificateIssuerArgs.__required_keys__ == required
+
+
 def test_every_args_class_is_paired():
-    rooms = (args, baseline_args, cloud_args, dns_args, dns_zone_args, host_args)
+    rooms = (
+        args,
+        baseline_args,
+        cloud_args,
+        dns_args,
+        dns_zone_args,
+        host_args,
+        ingress_args,
+        issuer_args,
+    )
     modules = {name: value for room in rooms for name, value in vars(room).items()}
     classes = {v for v in modules.values() if typing.is_typeddict(v)}
     assert classes == {typed for typed, _ in PAIRS} | {
         args.AnycastEdgeArgs,
         dns_args.HiddenPrimaryArgs,
-        dns_args.UpdateRef,  # made here, read by whoever updates
+        issuer_args.CertificateIssuerArgs,
         dns_zone_args.TransferRef,  # made by one component, read by another
     }

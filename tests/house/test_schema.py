@@ -18,10 +18,12 @@ from pulumi.provider.experimental.component import ComponentProvider
 from loopback_iac.components import (
     AnycastEdge,
     BareMetalHost,
+    CertificateIssuer,
     DnsZone,
     HetznerHost,
     HiddenPrimary,
     HostBaseline,
+    IngressController,
     IonosHost,
     ProviderFailoverVip,
     args,
@@ -29,6 +31,8 @@ from loopback_iac.components import (
     cloud_args,
     dns_args,
     dns_zone_args,
+    ingress_args,
+    issuer_args,
 )
 
 DOOR = Path(__file__).parents[2] / "components"
@@ -36,10 +40,12 @@ GOLDEN = DOOR / "schema.json"
 HOSTED = [
     AnycastEdge,
     BareMetalHost,
+    CertificateIssuer,
     DnsZone,
     HetznerHost,
     HiddenPrimary,
     HostBaseline,
+    IngressController,
     IonosHost,
     ProviderFailoverVip,
 ]
@@ -76,7 +82,15 @@ def camel(name: str) -> str:
 # the way back is not unique (`ipv4`, `local_v4`), so the names are looked up where they are written
 PYTHON_NAMES = {
     camel(name): name
-    for room in (args, baseline_args, cloud_args, dns_args, dns_zone_args)
+    for room in (
+        args,
+        baseline_args,
+        cloud_args,
+        dns_args,
+        dns_zone_args,
+        ingress_args,
+        issuer_args,
+    )
     for kind in vars(room).values()
     if typing.is_typeddict(kind)
     for name in kind.__annotations__
@@ -88,10 +102,16 @@ PYTHON_NAMES = {
         "baseline",
         "bgp_tunnels",
         "card",
+        "class_name",
         "host",
         "hosts",
+        "name",
+        "namespace",
         "pops",
+        "pools",
+        "records",
         "transfers",
+        "trusted",
         "updates",
         "vips",
         "zones",

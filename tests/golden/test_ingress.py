@@ -1,0 +1,172 @@
+"""Ingress and certificates: what is rendered, and what is refused in which words."""
+
+from __future__ import annotations
+
+import copy
+from functools import cache
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from loopback_iac.kube import ingress_base, ingress_pods
+from loopback_iac.kube.ingress import Behind
+from loopback_iac.kube.issuer import Update
+from loopback_iac.kube.render_traefik import WORKER_BITS
+from loopback_iac.model import parse_fleet, pool_facts, tunnels
+from tests.golden import case as golden
+from tests.golden import ingress
+
+KUBERNETES = ("1.31", "1.32", "1.33", "1.34", "1.35", "1.36", "1.37")
+OURS = ("cert-manager.io/v1",)
+
+
+@pytest.mark.parametrize("name", ingress.names(rejected=True))
+def test_rejected(name):
+    case = ingress.load(name)
+    golden.refused(case.folder, case.means, case.read)
+
+
+@pytest.mark.parametrize("name", ingress.names(rejected=False))
+def test_rendered(name):
+    case = ingress.load(name)
+    diff = golden.compare(case.folder, case.read())
+    assert not diff, f"\n{diff}"
+
+
+@cache
+def manifests():
+    return {
+        name: list(yaml.safe_load_all(ingress.load(name).read()["manifests.yaml"]))
+        for name in ingress.names(rejected=False)
+    }
+
+
+@pytest.mark.parametrize("version", KUBERNETES)
+def test_kinds_of_kubernetes_itself_are_valid_in_strict_mode(version):
+    kinds = set()
+    for documents in manifests().values():
+        for each in documents:
+            if each["apiVersion"] not in OURS:
+                assert kubernetes_validate.validate(each, version, strict=True) == version
+                kinds.add(each["kind"])
+    assert kinds >= {"Namespace", "ConfigMap", "DaemonSet", "IngressClass", "Service", "Secret"}
+
+
+def test_no_manifest_bears_an_annotation_of_a_cloud():
+    notes = {
+        key
+        for documents in manifests().values()
+        for each in documents
+        for key in each["metadata"].get("annotations", {})
+    }
+    assert notes == {"pulumi.com/skipAwait", "ingressclass.kubernetes.io/is-default-class"}
+
+
+def fleet(workers=("w1", "w2"), pops=("fra1", "par1"), epochs=(1,)):
+    """A fleet, and what it says of its pool."""
+    upstream = {
+        "asn": 64496,
+        "interface": "t1",
+        "local_v4": "192.0.2.1",
+        "neighbor_v4": "192.0.2.0",
+        "md5_waived_because": "of the test",
+    }
+    pools = {"web": {"workers": {w: {"host": {}, "node_id": int(w[1:])} for w in workers}}}
+    tree = {
+        "asn": 64500,
+        "admin_sources": ["198.51.100.0/28"],
+        "prefixes": {"v4": {"cidr": "203.0.113.0/24"}},
+        "vips": {"www": {"addresses": ["203.0.113.10"]}},
+        "pops": {
+            pop: {"host": {}, "node_id": at, "upstreams": {"t1": upstream}}
+            for at, pop in enumerate(pops, 1)
+        },
+        "pools": pools,
+        "services": {
+            "https": {
+                "vip": "www",
+                "port": 443,
+                "pool": "web",
+                "worker_port": 8443,
+                "health": {"ready_port": 8082},
+            }
+        },
+        "tunnels": {"key_epochs": list(epochs)},
+    }
+    return parse_fleet("edge", tree)
+
+
+def pods(declared):
+    """Configuration by file, and the pods' template, behind a fleet."""
+    tree = copy.deepcopy(ingress.load("traefik").tree)
+    tree["edge"] = pool_facts(declared)["web"]
+    config, daemons = ingress_pods(ingress.behind(tree))
+    return config["data"], daemons["spec"]["template"]
+
+
+def test_each_worker_believes_its_own_tunnels_ends_and_nothing_else():
+    declared = fleet(epochs=(1, 2))
+    files, _ = pods(declared)
+    for worker in ("w1", "w2"):
+        ends = {str(one.pop_v4) for pop in declared.pops for one in tunnels(declared, pop, worker)}
+        assert len(ends) == 4
+        points = yaml.safe_load(files[f"{worker}.yaml"])["entryPoints"]
+        assert set(points) == {"websecure", "ping"}
+        assert set(points["websecure"]["proxyProtocol"]) == {"trustedIPs"}
+        assert set(points["websecure"]["proxyProtocol"]["trustedIPs"]) == ends
+        assert "forwardedHeaders" not in points["websecure"]
+
+
+def test_pods_stay_when_a_worker_comes_and_go_when_a_pop_or_a_key_does():
+    files, template = pods(fleet())
+    more, same = pods(fleet(workers=("w1", "w2", "w3")))
+    assert same == template
+    assert {name: more[name] for name in files} == files
+    assert set(more) - set(files) == {"w3.yaml"}
+    for other in (fleet(pops=("fra1", "par1", "ams1")), fleet(epochs=(1, 2))):
+        assert pods(other)[1] != template
+
+
+def test_upper_bits_of_a_pops_ends_are_the_same_towards_every_worker():
+    declared = fleet(workers=("w1", "w2", "w1023"), epochs=(1, 2))
+    blocks = {
+        (pop, one.key_epoch): {
+            int(each.pop_v4) >> WORKER_BITS
+            for worker in declared.workers
+            for each in tunnels(declared, pop, worker)
+            if each.key_epoch == one.key_epoch
+        }
+        for pop in declared.pops
+        for one in tunnels(declared, pop, "w1")
+    }
+    assert all(len(found) == 1 for found in blocks.values())
+    assert len(set.union(*blocks.values())) == len(blocks) == 4
+
+
+def test_a_pod_takes_requests_until_every_pop_has_seen_that_it_leaves():
+    tree = ingress.load("traefik").tree
+    for noticed_ms in (0, 999, 1001, 20_000):
+        behind = ingress.behind({**tree, "edge": {**tree["edge"], "noticed_after_ms": noticed_ms}})
+        spec = ingress_pods(behind)[-1]["spec"]["template"]["spec"]
+        assert behind.accept_s * 1000 > noticed_ms
+        assert spec["terminationGracePeriodSeconds"] > behind.accept_s + behind.ingress.drain_s
+
+
+@pytest.mark.parametrize("name", [n for n in ingress.names(rejected=False) if "issuer" not in n])
+def test_names_and_kinds_are_known_before_the_edge_has_spoken(name):
+    behind = ingress.behind(ingress.load(name).tree)
+    nobody = ingress_pods(Behind.of_nobody(behind.ingress))
+    told = [(each["kind"], each["metadata"], set(each)) for each in ingress_pods(behind)]
+    assert told == [(each["kind"], each["metadata"], set(each)) for each in nobody]
+    assert ingress_base(behind.ingress)[0]["kind"] == "Namespace"
+
+
+def test_the_key_is_in_its_secret_and_nowhere_else():
+    case = ingress.load("issuer-both")
+    secret = case.tree["update"]["secret"]
+    text = case.read()["manifests.yaml"]
+    assert text.count(secret) == 1
+    (key,) = [each for each in manifests()["issuer-both"] if each["kind"] == "Secret"]
+    assert key["stringData"] == {"tsig": secret}
+    assert Update.of_nobody().secret != secret
