@@ -80,6 +80,7 @@ def test_an_image_is_what_its_digests_say(tmp_path, built):
         "Entrypoint": ["/labapp"],
         "Cmd": ["pause"],
         "WorkingDir": "/",
+        "User": "65532:65532",
         "Env": None,
     }
 
