@@ -30,7 +30,7 @@ test: $(VENV)/.dev ## everything: checks, real parsers, engine, policies, and th
 	@bash tests/run
 
 .PHONY: test-cluster
-test-cluster: $(VENV)/.dev ## a real Kubernetes in the lab; builds its programs from Go modules once (about 30 processor minutes)
+test-cluster: $(VENV)/.dev ## a real Kubernetes, Cilium and Traefik; builds them from Go modules once, half an hour
 	@bash requirements/setup cluster
 	@$(VENV)/bin/loopback lab binaries
 	@$(PY) -m pytest tests/cluster

@@ -20,7 +20,9 @@ ARBITER = "arbiter"
 # A host that signs zones, hidden, and one that answers for them.
 PRIMARY = "primary"
 NAMESERVER = "nameserver"
-ROLES = (POP, WORKER, MEMBER, ARBITER, PRIMARY, NAMESERVER)
+# A node of a Kubernetes cluster that what leaves the cluster may leave by.
+GATEWAY = "gateway"
+ROLES = (POP, WORKER, MEMBER, ARBITER, PRIMARY, NAMESERVER, GATEWAY)
 BOTH = (POP, WORKER)
 
 # Changing one of these may disturb flows that are being served: a PoP that announces is drained
@@ -47,6 +49,8 @@ _EXACT = {
     "/etc/loopback/arbiter-token": Place("arbiter", (ARBITER,), 0o600),
     "/etc/loopback/hold.json": Place("hold", (MEMBER,)),
     "/etc/loopback/hold-key": Place("hold", (MEMBER,), 0o600),
+    "/etc/loopback/gateway.json": Place("gateway", (GATEWAY,)),
+    "/etc/loopback/gateway-credential": Place("gateway", (GATEWAY,), 0o600),
     "/etc/loopback/blackhole4.conf": Place("blackholes", (POP,)),
     "/etc/loopback/blackhole6.conf": Place("blackholes", (POP,)),
     "/etc/loopback/blackhole.nft": Place("blackholes", (POP,)),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from .allowed import parse_place, tunnel_of
 from .arbiterfile import TOKEN, parse_arbiter
 from .backup import parse_targets
+from .gatewayfile import CREDENTIAL, check_credential, parse_gateway
 from .hold import KEY, parse_hold, parse_key
 from .holes import check_elements, parse_holes
 from .programs import memory_kib, run
@@ -212,6 +213,17 @@ def _check_hold(_: str, path: str, staged: HostSet) -> None:
         _refuse(path, "the agent", refused.what)
 
 
+def _check_gateway(_: str, path: str, staged: HostSet) -> None:
+    content = staged.files[path].content
+    try:
+        if path == CREDENTIAL:
+            check_credential(content)
+        else:
+            parse_gateway(content)
+    except RefusedError as refused:
+        _refuse(path, "the agent", refused.what)
+
+
 def _check_chrony(stage: str, path: str, _: HostSet) -> None:
     main = _main_text("/etc/chrony/chrony.conf").replace(
         "/etc/chrony/conf.d", f"{stage}/etc/chrony/conf.d"
@@ -314,6 +326,7 @@ _CHECKS: dict[str, Callable[[str, str, HostSet], None]] = {
     "watch": _check_watch,
     "arbiter": _check_arbiter,
     "hold": _check_hold,
+    "gateway": _check_gateway,
     "chrony": _check_chrony,
     "sshd": _check_sshd,
     "apt": _check_apt,

@@ -62,6 +62,7 @@ StartLimitIntervalSec=0
 Type=oneshot
 ExecStart=/usr/local/sbin/loopback-agent heal
 """
+_ADOPTING = ("arbiter", "gateway", "hold", "watch")
 UNITS = {
     "loopback-recover.service": _RECOVER,
     "loopback-heal.path": _HEAL_PATH,
@@ -169,8 +170,10 @@ def install_agent(agent: bytes) -> None:
         stem, dot, _ = f"{AGENTS}/{name}".partition(".pyz")
         if dot and name.startswith("agent-") and stem + dot not in (path, before):
             os.unlink(f"{AGENTS}/{name}")
-    # the watch adopts its gates, the arbiter its ruling: nothing is withdrawn, nothing moved
-    for unit in sorted(active_units("loopback-arbiter", "loopback-hold", "loopback-watch")):
+    # the watch adopts its gates, the arbiter its ruling, a gateway its addresses: nothing is
+    # withdrawn, nothing moved
+    running = active_units(*(f"loopback-{name}" for name in _ADOPTING))
+    for unit in sorted(running):
         must("systemctl", "restart", unit)
 
 

@@ -17,6 +17,7 @@ _INSTANCE = re.compile(r"instance=[A-Za-z0-9._:/@+-]{0,128}")
 _DIGEST = re.compile(r"digest=[0-9a-f]{12,128}")
 _SECONDS = re.compile(r"[0-9]{1,4}")
 _MEMBER = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_NODE = re.compile(r"[a-z0-9][a-z0-9.-]{0,252}")
 _ADDRESS = re.compile(r"[0-9a-fA-F:.]{2,45}")
 # The arguments a verb may have, word by word; any of its shapes will do.
 _SHAPES: dict[str, tuple[tuple[re.Pattern[str], ...], ...]] = {
@@ -32,7 +33,7 @@ _SHAPES: dict[str, tuple[tuple[re.Pattern[str], ...], ...]] = {
     "drain": ((), (_SECONDS,)),
     "undrain": ((),),
     "update": ((), (_SECONDS,)),
-    "hand-over": ((_MEMBER,),),
+    "hand-over": ((_MEMBER,), (_MEMBER, _NODE)),
     "blackhole": ((re.compile(r"add|remove"), _ADDRESS),),
 }
 

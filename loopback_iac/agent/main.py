@@ -20,10 +20,11 @@ _USAGE = """usage: loopback-agent VERB [WORDS]
   blackhole add|remove ADDRESS         give one own address up, so that the rest serves on
   update [SECONDS]                     update held packages, out of traffic meanwhile
   hand-over MEMBER                     on an arbiter: give the addresses to this member
+  hand-over GROUP NODE                 on an egress gateway: give the group's to this node
   back-up                              zones and keys to the declared targets, encrypted
   backup-keys | restore-keys           of zones: certificate, or decrypted backup, on stdin
   report                               what is active, what is wrong (JSON)
-  routes | watch | metrics | arbitrate | hold | heal | recover | converge | updating | ssh
+  routes | watch | metrics | arbitrate | hold | gateway | heal | recover | converge | updating | ssh
                                        called by the system
 """
 
@@ -256,7 +257,17 @@ def _hold(_: Words) -> None:
     hold()
 
 
+def _gateway(_: Words) -> None:
+    from .gateway import gateway
+
+    gateway()
+
+
 def _hand_over(words: Words) -> dict[str, Any]:
+    if "object" in words:
+        from .gatewaystatus import hand_over_group
+
+        return hand_over_group(words["word"], words["object"])
     from .handover import hand_over
 
     if "word" not in words:
@@ -316,6 +327,7 @@ _VERBS = {
     "metrics": _metrics,
     "arbitrate": _arbitrate,
     "hold": _hold,
+    "gateway": _gateway,
     "hand-over": _hand_over,
     "back-up": _back_up,
     "backup-keys": _backup_keys,

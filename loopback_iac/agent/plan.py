@@ -29,12 +29,15 @@ DAEMONS = {
     "watch": "loopback-watch",
     "arbiter": "loopback-arbiter",
     "hold": "loopback-hold",
+    "gateway": "loopback-gateway",
     "logs": "loopback-logs",
 }
 CARRYING = ("haproxy.service", "bird.service")
-_RESTARTED = {kind: DAEMONS[kind] for kind in ("watch", "arbiter", "hold", "logs")} | {
+_RESTARTED = {kind: DAEMONS[kind] for kind in ("watch", "arbiter", "hold", "gateway", "logs")} | {
     "chrony": "chrony"
 }
+# whoever put addresses on is stopped before they are taken off
+_ADDRESSES = ("hold", "gateway")
 _OWN_STEPS = ("chrony", "sshd", "blackholes")
 # what is read before the swap, and by nobody afterwards
 _STEPLESS = ("ended",)
@@ -49,7 +52,7 @@ _ORDER = (
     "routes", "apt", "backup",
     "exporter", "logs", "chrony", "sshd", "haproxy", "haproxy-restart", "bird", "bird-restart",
     "blackholes", "knot", "knot-restart", "nsd", "tops", "new-zones", "zones",
-    "watch", "arbiter", "hold",
+    "watch", "arbiter", "hold", "gateway",
 )  # fmt: skip
 
 
@@ -182,7 +185,7 @@ def plan_retired(old: Mapping[str, SetFile], new: Mapping[str, SetFile], role: s
             gone.append(Step("unit", unit or ""))
         elif kind == "exporter":
             gone.append(Step(kind, path.rsplit("/", 1)[1]))
-        elif kind in ("watch", "haproxy", "bird", "routes", "nftables", "hold", "knot", "nsd"):
+        elif kind in ("watch", "haproxy", "bird", "routes", "nftables", *_ADDRESSES, "knot", "nsd"):
             gone.append(Step(kind))
     order = (
         "watch",
@@ -195,7 +198,7 @@ def plan_retired(old: Mapping[str, SetFile], new: Mapping[str, SetFile], role: s
         "routes",
         "nftables",
         "unit",
-        "hold",
+        *_ADDRESSES,
     )
     return sorted(gone, key=lambda step: (order.index(step.kind), step.name))
 

@@ -12,6 +12,7 @@ from .allowed import parse_place, tunnel_of
 from .gates import BirdError, tell_bird
 from .handover import read_ruling
 from .listeners import listening
+from .plan import DAEMONS
 from .programs import run, unit_properties
 from .refusal import RefusedError
 from .routes import check_routes, parse_routes
@@ -62,12 +63,10 @@ def check_set(kept: HostSet) -> list[str]:
         missing += _check_haproxy(watch)
     if watch and unit_properties("loopback-watch", "ActiveState")["ActiveState"] != "active":
         missing.append("a running loopback-watch")
-    if "logs" in kinds:
-        found = unit_properties("loopback-logs", "ActiveState")["ActiveState"]
-        missing += [] if found == "active" else ["a running loopback-logs"]
-    if "hold" in kinds:
-        found = unit_properties("loopback-hold", "ActiveState")["ActiveState"]
-        missing += [] if found == "active" else ["a running loopback-hold"]
+    for kind in ("logs", "hold", "gateway"):
+        unit = DAEMONS[kind]
+        if kind in kinds and unit_properties(unit, "ActiveState")["ActiveState"] != "active":
+            missing.append(f"a running {unit}")
     if "arbiter" in kinds:
         missing += _check_arbiter()
     if "knot" in kinds or "nsd" in kinds:

@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 from .gates import BirdError, configure_bird, drop_foreign_gates
+from .gatewaycard import drop_strays
 from .haproxy import worker_process
 from .hold import drop_addresses
 from .holes import load_holes
@@ -230,6 +231,7 @@ _DO: dict[str, Callable[[str], None]] = {
     "watch": lambda _: _restart(DAEMONS["watch"]),
     "arbiter": lambda _: _restart(DAEMONS["arbiter"]),
     "hold": lambda _: _restart(DAEMONS["hold"]),
+    "gateway": lambda _: _restart(DAEMONS["gateway"]),
     "logs": lambda _: _restart(DAEMONS["logs"]),
     # read when they are needed, by apt and by the next backup
     "apt": lambda _: None,
@@ -258,6 +260,8 @@ def stop_retired(retired: list[Step], *, wait: bool = True) -> list[str]:
             set_routes(Routes((), ()))
         if step.kind == "hold":
             drop_addresses()
+        if step.kind == "gateway":
+            drop_strays(())
         for argv in _stop_words(step, () if wait else ("--no-block",)):
             with contextlib.suppress(RefusedError):
                 outcome = run(*argv, timeout_s=60)

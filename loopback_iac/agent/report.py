@@ -14,6 +14,7 @@ from .backup import report_backups
 from .echo import peer_address, read_pairs, round_trip_ms
 from .files import read_on_disk
 from .gates import BirdError, read_positions, read_reasons, tell_bird
+from .gatewaystatus import report_gateway
 from .handover import report_arbiter
 from .haproxy import read_servers, read_workers
 from .holes import report_holes
@@ -73,6 +74,7 @@ def report() -> dict[str, Any]:
         "limits": report_limits(watch),
         "blackholes": report_holes(watch),
         "arbiter": report_arbiter(),
+        "gateway": report_gateway(),
         "zones": report_zones(read_set(state["active"])),
         "time": _time(),
         "backups": report_backups(),

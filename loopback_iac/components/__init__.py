@@ -12,7 +12,12 @@ from loopback_iac.components.converge import EdgePop, Worker
 from loopback_iac.components.dns_args import HiddenPrimaryArgs
 from loopback_iac.components.dns_zone_args import DnsZoneArgs
 from loopback_iac.components.edge import AnycastEdge
+from loopback_iac.components.egress import EgressPolicy, egress_groups
+from loopback_iac.components.egress_args import EgressIpPoolArgs, EgressPolicyArgs
+from loopback_iac.components.egress_pool import EgressIpPool
 from loopback_iac.components.failover import FailoverArbiter, FailoverMember, ProviderFailoverVip
+from loopback_iac.components.gateway import EgressGateway, GatewayHost
+from loopback_iac.components.gateway_args import EgressGatewayArgs
 from loopback_iac.components.hetzner import HetznerHost
 from loopback_iac.components.host_args import HostRef
 from loopback_iac.components.hosts import BareMetalHost
@@ -35,8 +40,15 @@ __all__ = [
     "DnsZoneArgs",
     "EdgePoolRef",
     "EdgePop",
+    "EgressGateway",
+    "EgressGatewayArgs",
+    "EgressIpPool",
+    "EgressIpPoolArgs",
+    "EgressPolicy",
+    "EgressPolicyArgs",
     "FailoverArbiter",
     "FailoverMember",
+    "GatewayHost",
     "HetznerHost",
     "HetznerHostArgs",
     "HiddenPrimary",
@@ -54,4 +66,5 @@ __all__ = [
     "ProviderFailoverVip",
     "ProviderFailoverVipArgs",
     "Worker",
+    "egress_groups",
 ]

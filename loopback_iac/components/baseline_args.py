@@ -41,6 +41,9 @@ class LogsArgs(TypedDict):
     """Sinks by name, two at least; each has a queue of its own on the disk."""
     units: NotRequired[Sequence[str]]
     """Units whose entries go as well, without `.service`. Ours, SSH and logins always do."""
+    files: NotRequired[Sequence[str]]
+    """Files whose lines go as well, by their whole paths, e.g. Hubble's export; in queues of their
+    own, so that they push no entry aside. A host without one waits for it."""
     queue_mib: NotRequired[int]
     """What may wait for one sink, on the disk; newer entries are then lost to it. Default 256."""
 

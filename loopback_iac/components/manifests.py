@@ -26,11 +26,24 @@ def declare_manifest(
     In: `manifest`: values may be outputs, but for apiVersion and kind; `patch`: of an object that
         somebody else made, only these fields.
     """
-    api, kind = manifest["apiVersion"], manifest["kind"]
-    group = api if "/" in api else f"{GROUP_OF_NONE}/{api}"
-    token = f"kubernetes:{group}:{kind}{'Patch' if patch else ''}"
+    token = _token(manifest["apiVersion"], manifest["kind"]) + ("Patch" if patch else "")
     pinned = pulumi.ResourceOptions(version=version("pulumi-kubernetes"))
     return Applied(token, name, dict(manifest), pulumi.ResourceOptions.merge(opts, pinned))
+
+
+def find_object(
+    name: str, kind: tuple[str, str], ident: str, opts: pulumi.ResourceOptions
+) -> Applied:
+    """Read an object that has to be there; a plan or an up fails where it is not.
+
+    In: `kind`: apiVersion and kind; `ident`: its name, or namespace/name.
+    """
+    there = pulumi.ResourceOptions(version=version("pulumi-kubernetes"), id=ident)
+    return Applied(_token(*kind), name, {}, pulumi.ResourceOptions.merge(opts, there))
+
+
+def _token(api: str, kind: str) -> str:
+    return f"kubernetes:{api if '/' in api else f'{GROUP_OF_NONE}/{api}'}:{kind}"
 
 
 def child_name(parent: str, manifest: Mapping[str, Any]) -> str:

@@ -10,11 +10,12 @@ from loopback_iac.kube.check_issuer import (
     parse_update,
     records_of,
 )
+from loopback_iac.kube.groups import GatewayGroup, gateway_groups
 from loopback_iac.kube.helm_values import render_values
 from loopback_iac.kube.ingress import Artifact, Behind, Ingress
 from loopback_iac.kube.issuer import Issuer, Update
 from loopback_iac.kube.manifests import render_yaml
-from loopback_iac.kube.parse import load_yaml, parse_egress
+from loopback_iac.kube.parse import load_yaml, parse_egress, parse_egress_tree
 from loopback_iac.kube.policy import Egress, EgressPolicy, Pool
 from loopback_iac.kube.pool import allocation_rows, free_addresses, free_text
 from loopback_iac.kube.render_cilium import render_cilium
@@ -29,6 +30,7 @@ __all__ = [
     "Behind",
     "Egress",
     "EgressPolicy",
+    "GatewayGroup",
     "Ingress",
     "Issuer",
     "Pool",
@@ -40,12 +42,14 @@ __all__ = [
     "fit",
     "free_addresses",
     "free_text",
+    "gateway_groups",
     "ingress_base",
     "ingress_pods",
     "load_yaml",
     "merged_values",
     "parse_behind",
     "parse_egress",
+    "parse_egress_tree",
     "parse_ingress",
     "parse_issuer",
     "parse_update",

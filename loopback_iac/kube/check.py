@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from itertools import combinations
 
 from loopback_iac.kube.backends import check_backend
+from loopback_iac.kube.check_gateways import check_gateways, check_runners
 from loopback_iac.kube.helm_values import check_values
 from loopback_iac.kube.policy import Egress, EgressPolicy, Expression
 from loopback_iac.kube.pool import check_pools, owner_of
@@ -48,9 +49,9 @@ def check_egress(egress: Egress, written: Written, *, whole: bool) -> list[Probl
     if whole:
         found += check_backend(egress)
         if egress.backend == "cilium":
-            found += [*_check_gateway_nodes(egress), *_check_carried(egress)]
+            found += [*check_gateways(egress)]
         else:
-            found += _check_runners(egress)
+            found += check_runners(egress)
         if egress.cilium is not None:
             found += check_values(egress)
     return found
@@ -193,60 +194,6 @@ def _check_owned(
         got = f"{address} is allocated to {found[1]} in {found[0]}"
         fix = "take one of the tenant's own: by it others know who calls"
         yield Problem(path, got, f"an address of {policy.tenant}", fix, "address-of-other-tenant")
-
-
-def _check_gateway_nodes(egress: Egress) -> Iterator[Problem]:
-    """Cilium takes the first of several nodes by name, dead or not, and drops without any."""
-    for name in egress.gateways:
-        nodes = egress.nodes_of(name)
-        path = f"gateways.{name}.labels"
-        if not nodes:
-            got, fix = "no node has them: all it is for would be dropped", "label a node"
-            yield Problem(path, got, "one node", fix, "gateway-nowhere")
-        if len(nodes) > 1:
-            got = f"{len(nodes)} nodes have them: {', '.join(nodes)}"
-            fix = "give each gateway a label of its own; the first by name is taken, dead or not"
-            yield Problem(path, got, "one node", fix, "gateway-several")
-    for name, policy in egress.policies.items():
-        known = [gateway for gateway in policy.gateways if gateway in egress.gateways]
-        for one, other in combinations(known, 2):
-            both = sorted({*egress.nodes_of(one)} & {*egress.nodes_of(other)})
-            if both:
-                path, got = f"policies.{name}.gateways.{other}", f"{one} is {both[0]} as well"
-                yield Problem(path, got, "another node", "keep one of them", "gateway-same-node")
-
-
-def _check_runners(egress: Egress) -> Iterator[Problem]:
-    """kube-vip runs once on a node: two would answer at one port and clean each other's rules."""
-    for name in egress.gateways:
-        if not egress.nodes_of(name):
-            got, fix = "no node has them: kube-vip would run nowhere", "label nodes"
-            yield Problem(f"gateways.{name}.labels", got, "a node", fix, "gateway-nowhere")
-    for one, other in combinations(egress.gateways, 2):
-        both = sorted({*egress.nodes_of(one)} & {*egress.nodes_of(other)})
-        if both:
-            got, fix = f"{', '.join(both)} would be of {one} as well", "give each nodes of its own"
-            path = f"gateways.{other}.labels"
-            yield Problem(path, got, "nodes of its own", fix, "gateway-same-node")
-
-
-def _check_carried(egress: Egress) -> Iterator[Problem]:
-    """An address that comes after the policy is not noticed: traffic is dropped until a touch."""
-    for name, policy in egress.policies.items():
-        for gateway, addresses in policy.gateways.items():
-            nodes = egress.nodes_of(gateway) if gateway in egress.gateways else ()
-            if len(nodes) != 1:
-                continue
-            for at, address in enumerate(addresses):
-                if address not in egress.nodes[nodes[0]].carries:
-                    yield Problem(
-                        f"policies.{name}.gateways.{gateway}[{at}]",
-                        f"{address} is not among what {nodes[0]} carries",
-                        "an address that is there before the policy",
-                        f"put it on {nodes[0]} so that it outlives a reboot, then add it to"
-                        f" nodes.{nodes[0]}.carries",
-                        "address-not-on-gateway",
-                    )
 
 
 def _check_overlaps(egress: Egress) -> Iterator[Problem]:

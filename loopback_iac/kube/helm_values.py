@@ -102,6 +102,7 @@ DUAL = (
 )
 DEFAULTS: Mapping[str, object] = {
     "k8sServicePort": 6443,
+    "prometheus.enabled": True,
     "hubble.tls.auto.method": "cronJob",
     "hubble.relay.enabled": True,
     "hubble.metrics.enabled": ["dns", "drop", "tcp", "flow"],

@@ -1,5 +1,6 @@
 """The door: the text of an egress file in, an Egress or every problem out."""
 
+from collections.abc import Mapping
 from typing import TypeVar
 
 import yaml
@@ -75,7 +76,15 @@ def parse_egress(title: str, text: str, *, judged: bool = True) -> Egress:
         fix = "begin with docs/egress-example.yaml"
         problem = Problem(title, got, "one map", fix, "egress-file-shape")
         raise InputRejected(title, (problem,))
-    tree = plain(documents[0])
+    return parse_egress_tree(title, documents[0], judged=judged)
+
+
+def parse_egress_tree(title: str, given: Mapping[str, object], *, judged: bool = True) -> Egress:
+    """The same, where the file was read already.
+
+    Raises: InputRejected with every problem at once.
+    """
+    tree = plain(given)
     assert isinstance(tree, dict)  # noqa: S101  # a map stays a map
     problems: list[Problem] = []
     rest = {key: value for key, value in tree.items() if key not in SECTIONS}

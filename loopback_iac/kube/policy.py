@@ -72,6 +72,15 @@ def _allocated(value: object) -> object:
         )
 
 
+def integral(value: object) -> object:
+    """Whole numbers as such: Pulumi's protocol has doubles only, and a chart's port is none."""
+    if isinstance(value, Mapping):
+        return {key: integral(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [integral(each) for each in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 Destination = Annotated[AnyNetwork, BeforeValidator(_destination)]
 Destinations = Several[Destination]
 Port = Annotated[str, BeforeValidator(_port)]
@@ -128,6 +137,9 @@ class Gateway(Value):
     labels: Labels
     interface: Interface | None = None
     """The interface an address is put on; kube-vip does that."""
+    candidates: LineList = ()
+    """Nodes that stand in for each other, the preferred first: a failover controller gives one of
+    them addresses and labels. None: the node that bears the labels is the gateway, and stays it."""
 
 
 class Pool(Value):
@@ -217,7 +229,7 @@ class Cilium(Value):
     """The Cilium that runs, or is to run."""
 
     version: CiliumVersion
-    values: Mapping[str, Any] = Field(default_factory=dict)
+    values: Annotated[Mapping[str, Any], BeforeValidator(integral)] = Field(default_factory=dict)
     """Values of its chart that you set yourself."""
 
 

@@ -7,12 +7,14 @@ A policy of two families is two manifests: with an address of one family and net
 from collections.abc import Iterator
 from typing import Any
 
-from loopback_iac.kube.manifests import Manifest, metadata, selector
+from loopback_iac.kube.cegp import API, KIND
+from loopback_iac.kube.manifests import PREFIX, Manifest, metadata, selector
 from loopback_iac.kube.policy import Egress, EgressPolicy
 from loopback_iac.kube.problems import inside
 from loopback_iac.kube.selectors import NAMESPACE, NAMESPACE_LABELS
 
-API = "cilium.io/v2"
+STANDING = f"{PREFIX}gateway-nodes"
+CANDIDATES = f"{PREFIX}gateway-candidates"
 DNS_NAMESPACE, DNS_LABELS = "kube-system", {"k8s-app": "kube-dns"}
 DNS_PORTS = [{"port": "53", "protocol": "UDP"}, {"port": "53", "protocol": "TCP"}]
 
@@ -52,12 +54,23 @@ def _gateway_policy(egress: Egress, name: str, family: int) -> Manifest:
         spec["egressGateways"] = ways
     if excluded:
         spec["excludedCIDRs"] = [str(network) for network in excluded]
+    about = metadata(egress, name, policy, f"{name}-v{family}")
+    about["annotations"] |= _standing(egress, policy)
     return {
         "apiVersion": API,
-        "kind": "CiliumEgressGatewayPolicy",
-        "metadata": metadata(egress, name, policy, f"{name}-v{family}"),
+        "kind": KIND,
+        "metadata": about,
         "spec": spec,
     }
+
+
+def _standing(egress: Egress, policy: EgressPolicy) -> Manifest:
+    """Where its gateways are: with another node the policy is touched, else nobody would look."""
+    ways = {gateway: egress.gateways[gateway].candidates for gateway in sorted(policy.gateways)}
+    fixed = [f"{way}={node}" for way, c in ways.items() if not c for node in egress.nodes_of(way)]
+    moved = [f"{way}={'|'.join(candidates)}" for way, candidates in ways.items() if candidates]
+    found = {STANDING: ",".join(fixed), CANDIDATES: ",".join(moved)}
+    return {key: text for key, text in found.items() if text}
 
 
 def _selectors(policy: EgressPolicy) -> Iterator[Manifest]:

@@ -71,6 +71,18 @@ Unit = Annotated[
 ]
 
 
+LogFile = Annotated[
+    str,
+    matching(
+        r"(?!.*/\.\.?(?:/|$))(?:/[A-Za-z0-9._-]{1,64}){1,8}",
+        "log-file",
+        "is no file",
+        "its whole path; one file, without wildcards",
+        "write it as in /var/run/cilium/hubble/events.log",
+    ),
+]
+
+
 class LogSink(Value):
     """Where entries of the journal go."""
 
@@ -97,6 +109,7 @@ class Logs(Value):
 
     sinks: dict[str, LogSink]
     units: Several[Unit] = ()
+    files: Several[LogFile] = ()
     queue_mib: Int = Field(256, ge=8, le=65_536)
 
 

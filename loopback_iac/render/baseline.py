@@ -1,6 +1,7 @@
 """Files of the baseline: the same on every host but for its name; only the primary has backups."""
 
 from collections.abc import Mapping
+from pathlib import PurePosixPath
 
 from loopback_iac.model.baseline import Backups, Baseline, LogSink
 from loopback_iac.render.files import File, HostFiles, secret_mark
@@ -109,6 +110,7 @@ def _render_logs(base: Baseline, host: str) -> str:
         host=host,
         units="|".join(units),
         queue_mib=base.logs.queue_mib,
+        files=[{"path": path, "tag": _tag(path)} for path in sorted({*base.logs.files})],
         sinks=[
             {
                 "name": name,
@@ -124,6 +126,12 @@ def _render_logs(base: Baseline, host: str) -> str:
             for name, sink in sorted(base.logs.sinks.items())
         ],
     )
+
+
+def _tag(path: str) -> str:
+    """A file's own name, and its folder's: Hubble's events.log is hubble-events."""
+    file = PurePosixPath(path)
+    return "-".join(part for part in (file.parent.name, file.stem) if part)
 
 
 def _path(sink: str, what: str) -> str:

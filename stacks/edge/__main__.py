@@ -82,5 +82,6 @@ edge = AnycastEdge(
 )
 pulumi.export("vips", edge.vips)
 pulumi.export("pops", edge.pops)
+pulumi.export("pools", edge.pools)
 pulumi.export("hosts", edge.hosts)
 pulumi.export("bgp_tunnels", edge.bgp_tunnels)

@@ -28,7 +28,7 @@ def promtool():
     return run
 
 
-FILES = ("alerts", "dns_alerts", "certificate_alerts")
+FILES = ("alerts", "dns_alerts", "certificate_alerts", "egress_alerts")
 
 
 def rules(name="alerts"):

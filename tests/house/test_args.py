@@ -12,17 +12,20 @@ from loopback_iac.components import (
     cloud_args,
     dns_args,
     dns_zone_args,
+    egress_args,
+    gateway_args,
     host_args,
     ingress_args,
     issuer_args,
 )
-from loopback_iac.kube import ingress, issuer
+from loopback_iac.kube import ingress, issuer, policy, pool_order
 from loopback_iac.model import (
     baseline,
     bgp,
     bgp_tunnel,
     cloud_host,
     dns_zone,
+    egress_gateway,
     failover,
     fleet,
     host,
@@ -80,6 +83,16 @@ PAIRS = [
     (baseline_args.BackupTargetArgs, baseline.BackupTarget),
     (baseline_args.BackupsArgs, baseline.Backups),
     (baseline_args.HostBaselineArgs, baseline.Baseline),
+    (egress_args.EgressNodeArgs, policy.Node),
+    (egress_args.EgressGatewayNodesArgs, policy.Gateway),
+    (egress_args.EgressExpressionArgs, policy.Expression),
+    (egress_args.EgressPoolArgs, policy.Pool),
+    (egress_args.EgressRuleArgs, policy.EgressPolicy),
+    (egress_args.EgressAcceptedArgs, policy.Accepted),
+    (egress_args.CiliumArgs, policy.Cilium),
+    (egress_args.KubeVipArgs, policy.KubeVip),
+    (egress_args.AddressOrderArgs, pool_order.AddressOrder),
+    (egress_args.EgressIpPoolArgs, pool_order.KeptPool),
     (ingress_args.EdgeServiceRef, ingress.EdgeService),
     (ingress_args.EdgePoolRef, ingress.Edge),
     (ingress_args.ArtifactArgs, ingress.Artifact),
@@ -94,6 +107,9 @@ PAIRS = [
     (dns_zone_args.DnsZoneArgs, dns_zone.DnsZone),
     (dns_zone_args.ZoneOperatorArgs, dns_zone.ZoneOperator),
     (dns_zone_args.ZoneParentArgs, dns_zone.ZoneParent),
+    (gateway_args.GatewayNodeArgs, egress_gateway.GatewayNode),
+    (gateway_args.EgressGroupArgs, egress_gateway.EgressGroup),
+    (gateway_args.ClusterApiArgs, egress_gateway.ClusterApi),
 ]
 
 
@@ -121,6 +137,20 @@ def test_the_primary_has_the_args_of_its_component():
     assert dns_args.HiddenPrimaryArgs.__required_keys__ == required
 
 
+def test_egress_has_the_keys_of_its_file():
+    fields = policy.Egress.model_fields
+    typed = egress_args.EgressPolicyArgs
+    assert set(typed.__annotations__) == set(fields) | {"standing"}
+    assert typed.__required_keys__ == {n for n, field in fields.items() if field.is_required()}
+
+
+def test_gateways_have_the_args_of_their_component():
+    fields = egress_gateway.EgressGateways.model_fields
+    assert set(gateway_args.EgressGatewayArgs.__annotations__) == set(fields) - {"name"}
+    required = {name for name, field in fields.items() if field.is_required()} - {"name"}
+    assert gateway_args.EgressGatewayArgs.__required_keys__ == required
+
+
 def test_the_issuer_has_the_args_of_its_component():
     fields = issuer.Issuer.model_fields
     assert set(issuer_args.CertificateIssuerArgs.__annotations__) == set(fields) - {"name"}
@@ -135,6 +165,8 @@ def test_every_args_class_is_paired():
         cloud_args,
         dns_args,
         dns_zone_args,
+        egress_args,
+        gateway_args,
         host_args,
         ingress_args,
         issuer_args,
@@ -144,6 +176,9 @@ def test_every_args_class_is_paired():
     assert classes == {typed for typed, _ in PAIRS} | {
         args.AnycastEdgeArgs,
         dns_args.HiddenPrimaryArgs,
+        egress_args.EgressPolicyArgs,
+        gateway_args.EgressGatewayArgs,
+        dns_args.UpdateRef,  # made here, read by whoever updates
         issuer_args.CertificateIssuerArgs,
         dns_zone_args.TransferRef,  # made by one component, read by another
     }

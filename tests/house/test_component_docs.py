@@ -36,7 +36,15 @@ def test_python_example_plans(example, tmp_path, monkeypatch):
     crypter = Crypter.create(PASSPHRASE)
     folder, name = DOOR / example, example.partition("/")[0]
     project = yaml.safe_load((folder / "Pulumi.yaml").read_text())["name"]
-    keys = ("sshPrivateKey", "md5-fra1-t1", "transferSecret", "ionosToken", "logKey", "kubeconfig")
+    keys = (
+        "kubeconfig",
+        "sshPrivateKey",
+        "md5-fra1-t1",
+        "transferSecret",
+        "ionosToken",
+        "logKey",
+        "gatewayToken",
+    )
     config = {
         f"{project}:{key}": {"secure": crypter.encrypt("as good as any, and long enough for all")}
         for key in keys

@@ -105,7 +105,14 @@ def test_every_public_function_says_what_it_does():
 def test_every_component_arg_is_documented():
     files = [
         ROOT / "loopback_iac/components" / f"{name}.py"
-        for name in ("args", "cloud_args", "host_args", "ingress_args", "issuer_args")
+        for name in (
+            "args",
+            "cloud_args",
+            "egress_args",
+            "host_args",
+            "ingress_args",
+            "issuer_args",
+        )
     ]
     bodies = [node for path in files for node in ast.parse(path.read_text()).body]
     missing = []

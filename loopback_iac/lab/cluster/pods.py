@@ -21,7 +21,8 @@ from loopback_iac.lab.paths import LabError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from loopback_iac.lab.cluster.cilium import Agent, Ground
+    from loopback_iac.lab.cluster.cilium import Ground
+    from loopback_iac.lab.cluster.cilium_agent import Agent
 
 PORT = 8080
 _PATIENCE_S = 10.0
@@ -38,7 +39,7 @@ class Pod:
     namespace: str
     address: str
 
-    def sees(self, port: int = PORT, server: str = SERVER, timeout_s: float = 2) -> str:
+    def sees(self, port: int = PORT, server: str = SERVER, timeout_s: float = 5) -> str:
         """
         Ask the server outside which address it is asked from.
 
@@ -140,6 +141,11 @@ class Server:
     """Port and address of every TCP connection."""
     packets: list[tuple[float, int, str]] = field(default_factory=list)
     """Moment (monotonic seconds), number, source of every datagram."""
+
+    def forget(self) -> None:
+        """As nothing had come yet."""
+        self.asked_from.clear()
+        self.packets.clear()
 
     def addresses(self) -> set[str]:
         """Every source address so far."""

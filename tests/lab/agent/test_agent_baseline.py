@@ -11,6 +11,7 @@ from loopback_iac.render import baseline_secrets, packages_of, render_baseline
 from tests.lab.certificates import Authority
 
 LOGS = "/etc/loopback/logs.conf"
+FLOWS = "/var/run/cilium/hubble/events.log"
 HOST_NAME = "par1.example.net"
 # sink -> the host of the lab it runs on, its port, the protocol it speaks
 SINKS = {"near": ("w1", 6514, "relp"), "far": ("core", 6515, "syslog")}
@@ -100,7 +101,7 @@ class Sinks:
             }
             for host in ("w1", "core")
         }
-        return {"logs": {"sinks": sinks}, "time": {"servers": time | servers}}
+        return {"logs": {"sinks": sinks, "files": [FLOWS]}, "time": {"servers": time | servers}}
 
     def bundle(self, tree: dict) -> dict:
         base = parse_baseline("baseline", tree)
@@ -165,6 +166,31 @@ def test_what_a_host_logs_arrives_at_both_sinks_and_no_secret_does(edge, sinks, 
         for secret in kept["secrets"].values():
             assert secret.strip() not in told
             assert secret.splitlines()[-1][:24] not in told
+
+
+def test_lines_of_a_file_arrive_too_and_once_over_a_rotation(edge, sinks, kept):
+    """As Hubble writes and rotates its export; the file was not there when the unit began."""
+    folder, name = FLOWS.rsplit("/", 1)
+    edge.inside(f"mkdir -p {folder}")
+
+    def lines(part: str, count: int) -> list[str]:
+        said = [f'{{"flow":"{part}-{n}"}}' for n in range(count)]
+        edge.lab.exec("par1", ["sh", "-c", f"cat >>{FLOWS}"], "\n".join(said) + "\n")
+        return said
+
+    wanted = lines("before", 300)
+    edge.inside(f"cd {folder} && mv {name} events-2026-11-22T02-00-00.000.log")
+    wanted += lines("after", 300)
+
+    def arrived(sink: str) -> list[str]:
+        told = sinks.lines(sink).splitlines()
+        mark = "par1 hubble-events "
+        return [line.removeprefix(mark).strip() for line in told if line.startswith(mark)]
+
+    for sink in SINKS:
+        edge.eventually(lambda sink=sink: len(arrived(sink)) >= len(wanted), within_s=60)
+        assert arrived(sink) == wanted
+    edge.inside(f"rm -r {folder}")
 
 
 @pytest.mark.parametrize("lost", sorted(SINKS))

@@ -121,3 +121,15 @@ def test_what_is_known_decides_even_where_something_is_not():
     report = evaluate(build_stack(*late, *more, ("w1", "host|provider", "housing")), TODAY, WISH)
     assert report.outcome("RED-02") is Outcome.OPEN
     assert report.outcome("RED-01") is Outcome.PASS
+
+
+@pytest.mark.parametrize(
+    ("standing_in", "outcome"),
+    [("a=w1|w2", Outcome.PASS), ("a=w1", Outcome.FAIL), ("", Outcome.FAIL), (7, Outcome.FAIL)],
+)
+def test_nodes_that_stand_in_for_each_other_are_a_second_gateway(standing_in, outcome):
+    """As EgressPolicy writes them."""
+    notes = {"annotations": {"loopback-iac/gateway-candidates": standing_in}}
+    one = [("out", "spec|egressGateways", [{"egressIP": "9.9.9.40"}]), ("out", "metadata", notes)]
+    _, found = outcomes(*one)
+    assert found["EGR-03"] is outcome

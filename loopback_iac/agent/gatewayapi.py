@@ -1,0 +1,194 @@
+"""The Kubernetes API, as much of it as moves an egress gateway: one Lease, labels of nodes.
+
+Every label of ours stands beside the epoch of the lease under which it was written. Whoever takes
+the lease writes its epoch to every other node first; a write that was under way since before that
+names the version that it read, and is refused. So no late write brings an old label back.
+
+Sources: Kubernetes API reference, Lease v1, Node v1; API concepts, "Resource versions", "Patch"
+(application/merge-patch+json, RFC 7396); cilium.io/v2 CiliumNode.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import socket
+import ssl
+import tempfile
+import urllib.parse
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from .api import ApiError
+
+if TYPE_CHECKING:
+    from .gatewayfile import Gateway, Group
+
+_MOST_BYTES = 4_000_000
+PREFIX = "loopback-iac/"
+NODE, TWIN = "nodes", "ciliumnodes"
+KINDS = (NODE, TWIN)
+_PATHS = {
+    NODE: "/api/v1/nodes/",
+    TWIN: "/apis/cilium.io/v2/ciliumnodes/",
+    "policies": "/apis/cilium.io/v2/ciliumegressgatewaypolicies/",
+}
+_LEASES = "/apis/coordination.k8s.io/v1/namespaces"
+_MERGE = "application/merge-patch+json"
+
+
+class ConflictError(ApiError):
+    """Somebody else wrote in between."""
+
+
+class MissingError(ApiError):
+    """There is no such object."""
+
+
+class Lease(NamedTuple):
+    """Who holds a group's addresses, and under which epoch; it grows with every holder."""
+
+    holder: str
+    epoch: int
+    version: str
+
+
+class Marked(NamedTuple):
+    """What stands on a node."""
+
+    version: str
+    value: str | None  # of the group's label
+    epoch: int
+
+
+class Cluster:
+    """One group's view of the API, over one connection that is kept."""
+
+    def __init__(self, kept: Gateway, group: Group, credential: str) -> None:
+        """In: credential, a bearer token, or certificate and key as one PEM."""
+        parts = urllib.parse.urlsplit(kept.server)
+        self._host, self._port = parts.hostname or "", parts.port or 443
+        self._path, self._label = parts.path.rstrip("/"), group.key
+        self._lease = f"{_LEASES}/{kept.namespace}/leases/loopback-egress-{group.name}"
+        self._epoch = f"{PREFIX}egress-epoch.{group.name}"
+        self._touched = f"{PREFIX}egress-gateway.{group.name}"
+        self._tls = ssl.create_default_context(cadata=kept.authority)
+        self._headers = {"User-Agent": "loopback-gateway", "Accept": "application/json"}
+        if "-----BEGIN" in credential:
+            # OpenSSL reads keys from files only; this one has no name but in /proc
+            with tempfile.NamedTemporaryFile("w") as file:
+                file.write(credential)
+                file.flush()
+                self._tls.load_cert_chain(file.name)
+        else:
+            self._headers["Authorization"] = f"Bearer {credential.strip()}"
+        self._line: http.client.HTTPSConnection | None = None
+
+    def read_lease(self, timeout_s: float) -> Lease:
+        """Raises: ApiError."""
+        return _lease(self._ask("GET", self._lease, timeout_s))
+
+    def write_lease(self, wanted: Lease, lease_s: float, timeout_s: float) -> Lease:
+        """Write it, when it is still at the version that `wanted` names.
+
+        Raises: ConflictError, ApiError.
+        """
+        now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        body = {
+            "metadata": {"resourceVersion": wanted.version},
+            "spec": {
+                "holderIdentity": wanted.holder,
+                "leaseTransitions": wanted.epoch,
+                "leaseDurationSeconds": max(1, round(lease_s)),
+                "renewTime": now,
+            },
+        }
+        return _lease(self._ask("PATCH", self._lease, timeout_s, body))
+
+    def read_node(self, kind: str, name: str, timeout_s: float) -> Marked:
+        """Raises: MissingError, ApiError."""
+        meta = self._ask("GET", _PATHS[kind] + name, timeout_s).get("metadata", {})
+        marks = meta.get("annotations") or {}
+        value = (meta.get("labels") or {}).get(self._label)
+        epoch = str(marks.get(self._epoch, "0"))
+        return Marked(
+            str(meta.get("resourceVersion", "")), value, int(epoch) if epoch.isdecimal() else 0
+        )
+
+    def mark_node(self, kind: str, name: str, marked: Marked, timeout_s: float) -> None:
+        """Write label and epoch; with a version, only when the node is still at that.
+
+        Raises: ConflictError, MissingError, ApiError.
+        """
+        meta: dict[str, Any] = {
+            "labels": {self._label: marked.value},
+            "annotations": {self._epoch: str(marked.epoch)},
+        }
+        if marked.version:
+            meta["resourceVersion"] = marked.version
+        self._ask("PATCH", _PATHS[kind] + name, timeout_s, {"metadata": meta})
+
+    def touch_policy(self, name: str, text: str, timeout_s: float) -> None:
+        """Have every agent read a policy again.
+
+        Raises: MissingError, ApiError.
+        """
+        body = {"metadata": {"annotations": {self._touched: text}}}
+        self._ask("PATCH", _PATHS["policies"] + name, timeout_s, body)
+
+    def _ask(
+        self, verb: str, path: str, timeout_s: float, body: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        try:
+            status, told = self._call(verb, path, timeout_s, body)
+        except (OSError, http.client.HTTPException, ValueError) as silent:
+            self._hang_up()
+            raise ApiError(f"{verb} {path}: {type(silent).__name__}: {silent}") from silent
+        if 200 <= status < 300:
+            return told
+        failure = {404: MissingError, 409: ConflictError}.get(status, ApiError)
+        raise failure(f"{verb} {path}: {status} {told.get('message', '')}", status=status)
+
+    def _call(
+        self, verb: str, path: str, timeout_s: float, body: dict[str, Any] | None
+    ) -> tuple[int, dict[str, Any]]:
+        line = self._line
+        if line is None:
+            line = http.client.HTTPSConnection(
+                self._host, self._port, timeout=timeout_s, context=self._tls
+            )
+            line.connect()
+            self._line = line
+            if line.sock is not None:
+                line.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if line.sock is not None:
+            line.sock.settimeout(timeout_s)
+        headers = self._headers | ({"Content-Type": _MERGE} if body is not None else {})
+        text = json.dumps(body) if body is not None else None
+        line.request(verb, self._path + path, text, headers)
+        with line.getresponse() as answer:
+            told = json.loads(answer.read(_MOST_BYTES) or b"{}")
+            closing = answer.will_close
+        if closing:
+            self._hang_up()
+        return answer.status, told if isinstance(told, dict) else {}
+
+    def _hang_up(self) -> None:
+        with contextlib.suppress(OSError):
+            if self._line is not None:
+                self._line.close()
+        self._line = None
+
+
+def _lease(told: dict[str, Any]) -> Lease:
+    """Raises: ApiError for what has another shape."""
+    spec, meta = told.get("spec") or {}, told.get("metadata") or {}
+    try:
+        return Lease(
+            str(spec.get("holderIdentity") or ""),
+            int(spec.get("leaseTransitions") or 0),
+            str(meta["resourceVersion"]),
+        )
+    except (KeyError, TypeError, ValueError) as strange:
+        raise ApiError("the Lease has not the shape of coordination.k8s.io/v1") from strange

@@ -1,0 +1,180 @@
+"""The keepers of an egress gateway on three nodes, with a real API server, through what happens."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from loopback_iac.lab import cgroups
+from loopback_iac.lab.cluster.control import API, STORE
+from tests.cluster.gateway_ground import ADDRESSES, NODES, Ground, Watch
+from tests.cluster.keepers import GROUP, POLICY, until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LEASE_MS = 4000
+LEASE_S = LEASE_MS / 1000
+BOTH = set(ADDRESSES)
+
+
+@pytest.fixture(scope="module")
+def standing(tmp_path_factory) -> Iterator[Ground]:
+    found = Ground("kgw", tmp_path_factory.mktemp("gateway"), LEASE_MS)
+    try:
+        found.up()
+        yield found
+    finally:
+        found.down()
+
+
+@pytest.fixture
+def ground(standing: Ground) -> Iterator[Ground]:
+    """All nodes are well and w1 holds; at no time two nodes bore the label."""
+    for node in NODES:
+        standing.cut(node, off=False)
+        standing.heal_agent(node)
+        if node not in standing.processes or standing.processes[node].poll() is not None:
+            standing.start(node)
+    holder = standing.await_holder(*NODES)
+    if holder != "w1":
+        until(lambda: bool(standing.status("w1").get("ready")), "w1's agent")
+        standing.wish(holder, "w1")
+        standing.await_holder("w1")
+    until(lambda: not standing.on("w2") and not standing.on("w3"), "one holder")
+    with Watch(standing, "nodes") as nodes, Watch(standing, "ciliumnodes") as twins:
+        yield standing
+    assert (nodes.most, twins.most) == (1, 1)
+
+
+def epoch_of(ground: Ground) -> str:
+    """What the policy was touched with last."""
+    told = json.loads(ground.kubectl("get", f"ciliumegressgatewaypolicies/{POLICY}", "-o", "json"))
+    return str(told["metadata"]["annotations"][f"loopback-iac/egress-gateway.{GROUP}"])
+
+
+def test_the_preferred_node_holds_both_families_and_bears_the_label(ground: Ground):
+    assert ground.on("w1") == BOTH
+    assert ground.labelled() == {"w1"}
+    assert epoch_of(ground).startswith("w1-")
+
+
+def test_handed_over_by_an_operator(ground: Ground):
+    ground.wish("w1", "w3")
+    assert ground.await_holder("w3") == "w3"
+    until(lambda: not ground.on("w1"), "w1 lets go")
+    assert ground.on("w3") == BOTH
+    assert ground.labelled() == {"w3"}
+
+
+def test_a_nodes_death_moves_everything(ground: Ground):
+    ground.cut("w1")
+    ground.signal("w1", signal.SIGKILL)
+    assert ground.await_holder("w2", "w3") == "w2"
+    assert ground.on("w2") == BOTH
+    assert ground.labelled() == {"w2"}
+    assert epoch_of(ground).startswith("w2-")
+
+
+def test_a_keeper_that_is_killed_and_comes_back_at_once_keeps_everything(ground: Ground):
+    epoch = ground.status("w1")["epoch"]
+    ground.signal("w1", signal.SIGKILL)
+    ground.start("w1")
+    until(lambda: bool(ground.status("w1").get("settled")), "w1 holds on")
+    time.sleep(2 * LEASE_S)
+    assert ground.await_holder(*NODES) in {"w1", "w2"}
+    if ground.status("w1")["settled"]:
+        assert ground.status("w1")["epoch"] == epoch
+
+
+def test_one_that_stands_still_loses_its_addresses_by_the_kernel(ground: Ground):
+    ground.signal("w1", signal.SIGSTOP)
+    try:
+        assert ground.await_holder("w2", "w3") == "w2"
+        until(lambda: not ground.on("w1"), "the kernel takes them off", 3 * LEASE_S)
+    finally:
+        ground.signal("w1", signal.SIGCONT)
+    until(lambda: ground.status("w1").get("holder") == "w2", "w1 knows")
+    assert ground.on("w2") == BOTH
+    assert ground.labelled() == {"w2"}
+    assert not ground.on("w1")
+
+
+def test_cut_off_from_all_it_lets_go_by_itself(ground: Ground):
+    ground.cut("w1")
+    until(lambda: not ground.on("w1"), "w1 lets go")
+    assert ground.await_holder("w2", "w3") == "w2"
+    ground.cut("w1", off=False)
+    until(lambda: ground.status("w1").get("holder") == "w2", "w1 knows")
+    assert not ground.on("w1")
+
+
+def test_without_an_api_server_the_holder_goes_on(ground: Ground):
+    ground.plane.kill(API)
+    time.sleep(4 * LEASE_S)
+    assert ground.on("w1") == BOTH
+    assert "no other node sees the API" in str(ground.status("w1")["reason"])
+    ground.plane.start(API)
+    ground.plane.await_ready()
+    assert ground.on(ground.await_holder(*NODES)) == BOTH
+
+
+def test_without_an_api_server_and_a_node_it_lets_go_and_comes_back(ground: Ground):
+    ground.plane.kill(API)
+    until(lambda: not ground.status("w1")["api"], "w1 sees none")
+    ground.cut("w3")
+    until(lambda: not ground.on("w1"), "w1 lets go")
+    ground.plane.start(API)
+    ground.plane.await_ready()
+    holder = ground.await_holder("w1", "w2")
+    assert ground.on(holder) == BOTH
+
+
+def test_an_api_server_that_hangs_is_no_api_server(ground: Ground):
+    pids = cgroups.pids(ground.paths, f"control/{API}")
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        time.sleep(4 * LEASE_S)
+        assert ground.on("w1") == BOTH
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+    assert ground.on(ground.await_holder(*NODES)) == BOTH
+
+
+def test_a_node_whose_agent_is_sick_is_passed_over(ground: Ground):
+    ground.sick_agent("w2")
+    until(lambda: not ground.status("w2")["ready"], "w2 knows")
+    ground.cut("w1")
+    ground.signal("w1", signal.SIGKILL)
+    assert ground.await_holder("w2", "w3") == "w3"
+
+
+def test_the_credential_reaches_nothing_else(ground: Ground):
+    for verb, what, may in (
+        ("patch", "nodes/w1", "yes"),
+        ("patch", "nodes/other", "no"),
+        ("list", "nodes", "no"),
+        ("delete", "nodes/w1", "no"),
+        ("get", "secrets", "no"),
+        ("patch", f"ciliumegressgatewaypolicies.cilium.io/{POLICY}", "yes"),
+        ("create", "leases.coordination.k8s.io", "no"),
+    ):
+        assert ground.may(verb, what) == (may == "yes"), (verb, what)
+
+
+def test_the_store_dies_with_the_api_server_and_both_come_back(ground: Ground):
+    ground.plane.kill(API)
+    ground.plane.kill(STORE)
+    time.sleep(2 * LEASE_S)
+    ground.plane.start(STORE)
+    ground.plane.start(API)
+    ground.plane.await_ready()
+    holder = ground.await_holder(*NODES)
+    assert ground.on(holder) == BOTH
