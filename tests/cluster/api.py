@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from loopback_iac.lab.kubernetes.cluster import APPLY, JSON_PATCH, Cluster
+from loopback_iac.lab.kubernetes.cluster import APPLY, JSON_PATCH, Cluster, ClusterError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 _GROUPS = {"deployments": "/apis/apps/v1", "jobs": "/apis/batch/v1"}
@@ -47,6 +53,30 @@ class Api:
         """Put a value at a path of an object; `name` may end in `/status`."""
         change = {"op": "add", "path": path, "value": value}
         self.cluster.request("PATCH", self.path(plural, name), [change], JSON_PATCH)
+
+    @contextmanager
+    def meanwhile(self, plural: str, name: str, path: str, value: object) -> Iterator[None]:
+        """Set a value as soon as the object is there."""
+        told: list[Exception] = []
+
+        def wait() -> None:
+            until = time.monotonic() + 60
+            while True:
+                time.sleep(0.2)
+                try:
+                    self.set(plural, name, path, value)
+                except ClusterError as error:
+                    if time.monotonic() > until:
+                        told.append(error)
+                        return
+                else:
+                    return
+
+        thread = threading.Thread(target=wait)
+        thread.start()
+        yield
+        thread.join()
+        assert not told
 
     def delete(self, plural: str, name: str) -> None:
         self.cluster.request("DELETE", self.path(plural, name))

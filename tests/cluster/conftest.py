@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
 import socket
 from typing import TYPE_CHECKING
 
 import pytest
 
+from loopback_iac.lab import cgroups
 from loopback_iac.lab.cluster.control import ControlPlane
 from loopback_iac.lab.kubernetes.cluster import open_cluster
 from loopback_iac.lab.kubernetes.settings import Settings
@@ -25,16 +27,17 @@ _NUMBERS = itertools.count()
 
 
 @pytest.fixture(scope="session")
-def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+def plane() -> Iterator[ControlPlane]:
     """Store, API server, controllers; no node, so no pod ever runs."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LOOPBACK_STATE", str(tmp_path_factory.mktemp("state")))
-        made = ControlPlane(InstancePaths(f"k{os.getpid()}"), "127.0.0.1", port=_find_port())
-        try:
-            made.up()
-            yield made
-        finally:
-            made.kill()
+    paths = InstancePaths(f"k{os.getpid()}")
+    made = ControlPlane(paths, "127.0.0.1", port=_find_port())
+    try:
+        made.up()
+        yield made
+    finally:
+        cgroups.kill(paths)
+        cgroups.remove(paths)
+        shutil.rmtree(paths.root, ignore_errors=True)
 
 
 def _find_port() -> int:

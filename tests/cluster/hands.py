@@ -48,14 +48,16 @@ class Hands(threading.Thread):
         api = self._api
         while not self._stop_asked.wait(0.2):
             for pod in api.cluster.request("GET", api.path("pods"))["items"]:
-                name, metadata = pod["metadata"]["name"], pod["metadata"]
-                if metadata.get("deletionTimestamp"):
-                    if metadata.get("finalizers"):
-                        continue
-                    where = api.path("pods", name)
-                    api.cluster.request("DELETE", where, {"gracePeriodSeconds": 0})
-                elif get_in(pod, ("status", "phase")) != self._status["phase"] or not get_in(
-                    pod, ("status", "conditions")
-                ):
-                    with suppress(ApiError):  # gone, or changed meanwhile
-                        api.set("pods", f"{name}/status", "/status", self._status)
+                with suppress(ApiError):  # gone, or changed meanwhile
+                    self._handle(pod)
+
+    def _handle(self, pod: dict[str, Any]) -> None:
+        api, name, metadata = self._api, pod["metadata"]["name"], pod["metadata"]
+        wanted = {row["type"] for row in self._status.get("conditions", [])}
+        there = {row["type"] for row in get_in(pod, ("status", "conditions"), [])}
+        written = get_in(pod, ("status", "phase")) == self._status["phase"] and wanted <= there
+        if metadata.get("deletionTimestamp"):
+            where = api.path("pods", name)
+            api.cluster.request("DELETE", where, {"gracePeriodSeconds": 0})
+        elif not written:
+            api.set("pods", f"{name}/status", "/status", self._status)

@@ -163,10 +163,8 @@ def test_a_finalizer_keeps_an_object_until_somebody_takes_it_off(plugin: Plugin,
     text = fails(lambda: plugin.delete(thing, timeout=0.5), PartialError)
     assert text == "timed out waiting for the condition"
     assert "finalizers might be preventing deletion (example.com/wait)" in plugin.said
-    late = threading.Timer(0.5, api.set, ("configmaps", "held", "/metadata/finalizers", []))
-    late.start()
-    plugin.delete(thing)
-    late.join()
+    with api.meanwhile("configmaps", "held", "/metadata/finalizers", []):
+        plugin.delete(thing)
     assert api.names("configmaps") == []
 
 

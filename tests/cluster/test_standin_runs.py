@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import signal
 import tarfile
 import threading
 import time
@@ -12,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from loopback_iac.engine import up
+from loopback_iac.engine import adopt, up
+from loopback_iac.engine.errors import StateError
 from tests.cluster.test_standin import config_map
+from tests.engine.test_kills import start, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,7 +97,7 @@ def test_objects_live_and_secrets_are_in_no_file(program: Program, api: Api) -> 
     rows[3]["manifest"]["data"] = {"a": "2"}
     program.write(*rows)
     done = program.stack.up()
-    assert done.counts == {"replace": 2, "same": 3}
+    assert done.counts == {"replace": 2, "delete": 2, "same": 3}
     notes = {change.name: change.note for change in done.changes if change.op == "replace"}
     assert notes == {"free": "", "kept": "delete first"}  # who has a name of ours gives it up first
     assert free not in api.names("configmaps")
@@ -140,6 +143,37 @@ def test_an_api_server_that_dies_in_the_middle_costs_nothing(
     assert "initErrors" not in program.stack.rows()["waits"]
 
 
+def test_an_engine_that_dies_or_is_interrupted_loses_nothing(program: Program, api: Api) -> None:
+    """A Service replaces when its address is taken from it: adopting one must not."""
+    waits = {"pulumi.com/waitFor": "jsonpath={.metadata.labels.ready}=yes"}
+    spec = {"ports": [{"port": 80}], "selector": {"app": "none"}}
+    about = {"name": "waits", "annotations": waits}
+    program.write(row("waits", "core/v1:Service", manifest={"metadata": about, "spec": spec}))
+    engine = start(program.stack)
+    wait_for(lambda: api.names("services") == ["waits"], 120)
+    engine.kill()
+    engine.communicate()
+    text = "nobody saw the outcome"
+    with pytest.raises(StateError, match=text) as refused:
+        program.stack.run(up)
+    urn = "urn:pulumi:dev::t::kubernetes:core/v1:Service::waits"
+    assert urn in str(refused.value)
+    adopt(program.stack.options, urn, f"{api.namespace}/waits")
+    uid = api.get("services", "waits")["metadata"]["uid"]
+    engine = start(program.stack)
+    wait_for(lambda: "Apply" in str(api.get("services", "waits")["metadata"]["managedFields"]), 120)
+    engine.send_signal(signal.SIGINT)
+    said = "".join(engine.communicate(timeout=120))
+    assert engine.returncode == 1
+    assert "context canceled" in said
+    assert "pending_operations" not in program.stack.deployment()
+    assert "context canceled" in str(program.stack.rows()["waits"]["initErrors"])
+    with api.meanwhile("services", "waits", "/metadata/labels", {"ready": "yes"}):
+        assert program.stack.up().counts == {"update": 1, "same": 1}
+    assert program.stack.up().counts == {"same": 2}
+    assert api.get("services", "waits")["metadata"]["uid"] == uid
+
+
 def test_manifests_and_charts_become_objects_that_wait_for_what_they_need(
     program: Program, api: Api, tmp_path: Path
 ) -> None:
@@ -179,7 +213,7 @@ metadata: {{name: {space}b}}
     assert program.stack.up().counts == {"same": 8}
     chart["inputs"]["values"]["team"] = "core"
     program.write(group, chart)
-    assert program.stack.up().counts == {"replace": 1, "same": 7}
+    assert program.stack.up().counts == {"replace": 1, "delete": 1, "same": 7}
     chart["inputs"]["values"]["fail"] = "yes"
     program.write(group, chart)
     assert "helm template" in (said := program.fail())

@@ -141,11 +141,6 @@ class Cluster:
                 raise NoMatchError(api_version, kind)
             return self._places[api_version, kind]
 
-    def forget(self, api_version: str, kind: str) -> None:
-        """Look a kind up anew next time: its definition may have gone."""
-        with self._mutex:
-            self._places.pop((api_version, kind), None)
-
     def path_of(self, thing: Object, *, named: bool = True) -> str:
         """The path of an object, or of where it would be made."""
         place = self.find(thing["apiVersion"], thing["kind"])

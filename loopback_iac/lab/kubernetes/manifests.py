@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,12 +46,21 @@ def parse_manifest(text: str) -> list[Object]:
     return [document for document in documents if document]
 
 
-class _PlainLoader(yaml.SafeLoader):
-    """Dates stay texts, as in JSON."""
+class _PlainLoader(yaml.CSafeLoader):
+    """As Kubernetes reads it: dates stay texts, `1:30` is no number, and `=` is a text."""
 
 
+# gopkg.in/yaml.v2 resolve.go
+_NUMBERS = {
+    "int": re.compile(r"[-+]?(0b[01_]+|0x[0-9a-fA-F_]+|0[0-7_]*|[1-9][0-9_]*)$"),
+    "float": re.compile(r"[-+]?(\d+\.\d*([eE][-+]?\d+)?|\.\d+([eE][-+]?\d+)?|\d+[eE][-+]?\d+)$"),
+}
 _PlainLoader.yaml_implicit_resolvers = {
-    letter: [row for row in rows if row[0] != "tag:yaml.org,2002:timestamp"]
+    letter: [
+        (tag, _NUMBERS.get(kind, pattern))
+        for tag, pattern in rows
+        if (kind := tag.rpartition(":")[2]) not in {"timestamp", "value"}
+    ]
     for letter, rows in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
 

@@ -27,6 +27,7 @@ from loopback_iac.lab.kubernetes.cluster import (
 from loopback_iac.lab.kubernetes.conditions import ExpressionError
 from loopback_iac.lab.kubernetes.objects import (
     INITIAL,
+    INPUTS,
     MANAGER,
     annotation,
     is_patch,
@@ -228,6 +229,9 @@ class Operations:
                 return ident, olds, given
             text = "failed to read resource state due to unreachable cluster. If the cluster was"
             raise OperationError(f"{text} deleted, {_LOST}")
+        refreshed = bool(given)
+        if not refreshed and INPUTS not in olds:
+            given = olds  # of what was being made when the engine died; nothing for a look-up
         inputs, (_, former) = normalize(parse_object(given)), parse_state(olds)
         known = bool(inputs.get("kind"))
         place = _place(task.token, ident, inputs if known else former)
@@ -243,7 +247,7 @@ class Operations:
         initial = str(olds.get(INITIAL) or place["apiVersion"])
         state = _State(asked, given, initial, _name_manager(inputs, olds))
         told = render_values(asked, given)
-        if known:
+        if refreshed:
             self._look_once(inputs, live, state, told)
         return render_id(live), state.render(live), told
 
