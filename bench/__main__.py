@@ -14,6 +14,7 @@ from bench import (
     drills,
     engine,
     evidence,
+    gateway,
     grow,
     migrate,
     names,
@@ -44,6 +45,7 @@ MEASUREMENTS = {
     "rollovers": rollovers.main,
     "served": served.main,
     "evidence": evidence.main,
+    "gateway": gateway.main,
 }
 
 # whoever is told to end takes the lab down first
