@@ -14,8 +14,8 @@ from bench import (
     drills,
     engine,
     evidence,
-    gateway,
     grow,
+    keepers,
     migrate,
     names,
     propagation,
@@ -45,7 +45,7 @@ MEASUREMENTS = {
     "rollovers": rollovers.main,
     "served": served.main,
     "evidence": evidence.main,
-    "gateway": gateway.main,
+    "keepers": keepers.main,
 }
 
 # whoever is told to end takes the lab down first

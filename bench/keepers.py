@@ -1,6 +1,6 @@
 """An egress gateway's planned move and its death, on real Cilium agents, beside Cilium alone.
 
-`python -m bench gateway 5`: rounds of each. A pod sends 200 datagrams a second to a server outside,
+`python -m bench keepers 5`: rounds of each. A pod sends 200 datagrams a second to a server outside,
 which notes when each came, and from which address.
 """
 
