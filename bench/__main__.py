@@ -15,6 +15,7 @@ from bench import (
     engine,
     evidence,
     grow,
+    keepers,
     migrate,
     names,
     propagation,
@@ -44,6 +45,7 @@ MEASUREMENTS = {
     "rollovers": rollovers.main,
     "served": served.main,
     "evidence": evidence.main,
+    "keepers": keepers.main,
 }
 
 # whoever is told to end takes the lab down first
