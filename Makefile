@@ -29,6 +29,12 @@ check: $(VENV)/.dev ## format, lint, types, import directions, unit and golden t
 test: $(VENV)/.dev ## everything: checks, real parsers, engine, policies, and the lab with its drill
 	@bash tests/run
 
+.PHONY: test-cluster
+test-cluster: $(VENV)/.dev ## a real Kubernetes, Cilium and Traefik; builds them from Go modules once, half an hour
+	@bash requirements/setup cluster
+	@$(VENV)/bin/loopback lab binaries
+	@$(PY) -m pytest tests/cluster
+
 .PHONY: golden
 golden: $(VENV)/.dev ## rewrite the expected texts: tests/golden/cases, components/schema.json
 	@UPDATE_GOLDEN=1 $(PY) -m pytest -q tests/golden tests/house/test_schema.py tests/unit/controls/test_records.py tests/policies/test_classical.py tests/house/test_assurance.py

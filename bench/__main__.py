@@ -14,6 +14,7 @@ from bench import (
     drills,
     engine,
     evidence,
+    gateway,
     grow,
     keepers,
     migrate,
@@ -46,6 +47,7 @@ MEASUREMENTS = {
     "served": served.main,
     "evidence": evidence.main,
     "keepers": keepers.main,
+    "gateway": gateway.main,
 }
 
 # whoever is told to end takes the lab down first

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from loopback_iac.cli import lab_cluster
 from loopback_iac.cli.demo import demo
 from loopback_iac.lab.paths import LabError
 
@@ -79,13 +80,34 @@ def up(
     topology: Annotated[
         str, typer.Option(help="Which fleet: demo, bare, bench5 or bench10.")
     ] = "demo",
+    *,
+    cluster: Annotated[
+        bool,
+        typer.Option(
+            "--cluster",
+            help="With a Kubernetes cluster on its workers, the edge deployed, Traefik and an"
+            " application in it. It says first what it changes on this machine.",
+        ),
+    ] = False,
 ) -> None:
     """Bring a lab up, from whatever is there. Twice is as good as once."""
     from loopback_iac.lab import bring_up  # noqa: PLC0415 - as above
 
     begun = time.monotonic()
+    if cluster:
+        if topology != "demo":
+            raise typer.BadParameter("--cluster has a topology of its own: leave --topology out")
+        topology = "cluster"
+        lab_cluster.foretell()
     with _errors_told(), _progress() as report:
+        if cluster:
+            lab_cluster.build(report)
         lab, changes = bring_up(name, topology, report)
+    if cluster:
+        with _errors_told(), _progress() as report:
+            found = lab_cluster.populate(lab, report)
+        lab_cluster.tell(found, name)
+        return
     if not changes:
         _talk.print(f"lab {name} is up; nothing to do")
         return

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Literal, NamedTuple
 
-from loopback_iac.kube.flows import LEFT, Flow
+from loopback_iac.kube.flows import ASKED, LEFT, Flow
 from loopback_iac.kube.policy import Accepted, Egress
 from loopback_iac.kube.selectors import NAMESPACE, Audience, matches
 from loopback_iac.model.fields import Address, Network
@@ -76,10 +76,17 @@ class Row:
     dropped: Counter[str] = field(default_factory=Counter)
     passed: int = 0
     """Records that do not say by which address."""
+    asked: int = 0
+    """Those of them that were made before a policy was asked."""
     pods: set[str] = field(default_factory=set)
     workloads: set[str] = field(default_factory=set)
     names: set[str] = field(default_factory=set)
     nodes: set[str] = field(default_factory=set)
+
+    @property
+    def went_nowhere(self) -> bool:
+        """Whether it was dropped, and no record has it further than out of its pod."""
+        return bool(self.dropped) and not self.via and self.passed == self.asked
 
     def add(self, flow: Flow, via: Address | None) -> None:
         """Count one record."""
@@ -89,6 +96,7 @@ class Row:
             self.dropped[reason if len(self.dropped) < KINDS else OTHER] += 1
         elif via is None:
             self.passed += 1
+            self.asked += flow.point == ASKED
         else:
             text = str(via)
             known = text in self.via or len(self.via) < KINDS
@@ -156,10 +164,12 @@ class Audit:
         """Why a flow says nothing of egress."""
         if flow.reply:
             return "replies"
+        if flow.tunnelled:
+            # the same packet is recorded before it goes in and after it comes out
+            return "in a tunnel between nodes"
         to = flow.destination
-        if flow.inside or to in self.own or _in(to, self.egress.pod_cidrs):
-            return "within the cluster"
-        if _in(to, self.egress.service_cidrs):
+        inside = (*self.egress.pod_cidrs, *self.egress.service_cidrs)
+        if flow.inside or to in self.own or _in(to, inside):
             return "within the cluster"
         if to.is_multicast or to.is_link_local:
             return "link-local and multicast"

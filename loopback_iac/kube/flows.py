@@ -23,6 +23,8 @@ OUTSIDE = ("world", "unknown")
 """Reserved identities of what is in no cluster, or of nobody knows whom."""
 LEFT = "TO_NETWORK"
 """Where Cilium saw a packet go out of a device of the node, after translation."""
+ASKED = "FROM_ENDPOINT"
+"""Where it saw a packet come out of a pod, before any policy was asked."""
 MOMENT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?Z")
 NO_RECORD = "no record of Hubble's"
 Tree = dict[str, Any]
@@ -53,6 +55,8 @@ class Flow:
     drop_reason: str
     inside: bool
     """Whether Cilium knows the destination as something in the cluster."""
+    tunnelled: bool
+    """Whether it was seen in a tunnel between nodes: there it goes by the name of a node."""
     node: str
 
 
@@ -176,6 +180,7 @@ def parse_flow(tree: Tree, time: str = "") -> Flow | str:
         reply=tree.get("is_reply") if isinstance(tree.get("is_reply"), bool) else None,
         drop_reason=_text(tree.get("drop_reason_desc")),
         inside=_inside(where),
+        tunnelled=bool(tree.get("tunnel")),
         node=_text(tree.get("node_name")),
     )
 

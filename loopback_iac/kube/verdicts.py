@@ -29,7 +29,7 @@ MEANINGS = {
 
 def verdict_of(audit: Audit, key: Key, row: Row) -> tuple[str, str]:
     """What a row comes to, and why."""
-    if not row.via and not row.passed:
+    if row.went_nowhere:
         return DENIED, ", ".join(f"{why} {n}" for why, n in sorted(row.dropped.items()))
     match key.cover.kind:
         case "accepted":

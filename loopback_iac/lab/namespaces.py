@@ -219,11 +219,16 @@ def workstation_environment(paths: InstancePaths) -> dict[str, str]:
     What a command on the workstation finds set.
 
     Out: this process's environment without proxies (the lab has no way to them), with `loopback` on
-    PATH and everything it asks for: so a plain `loopback up` there deploys to this lab.
+    PATH and everything it asks for: so a plain `loopback up` there deploys to this lab, and a plain
+    `kubectl` asks its cluster.
     """
     kept = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
+    tools = [Path(sys.executable).parent]
+    if paths.kubeconfig.exists():
+        kept["KUBECONFIG"] = str(paths.kubeconfig)
+        tools.append(paths.cluster_tools)
     return kept | {
-        "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}",
+        "PATH": ":".join([*map(str, tools), os.environ.get("PATH", "")]),
         "LOOPBACK_LAB": paths.name,
         "LOOPBACK_STACK": paths.name,
         "LOOPBACK_CONFIG_FILE": str(paths.stack_config),

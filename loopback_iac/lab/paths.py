@@ -92,6 +92,21 @@ class InstancePaths:
         return self.root / "mirror"
 
     @property
+    def cluster(self) -> Path:
+        """Keys, the store and logs of the control plane, in a lab that has one."""
+        return self.root / "cluster"
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The cluster's administrator."""
+        return self.cluster / "admin.kubeconfig"
+
+    @property
+    def cluster_tools(self) -> Path:
+        """Programs of the workstation that ask the cluster."""
+        return self.cluster / "bin"
+
+    @property
     def operator_key(self) -> Path:
         """The operator's private SSH key (OpenSSH format)."""
         return self.keys / "operator"

@@ -71,7 +71,8 @@ def render_facts(topology: Topology, keys: Keys) -> dict[str, Any]:
 
     Out: machines (name -> how to reach it and where it stands, or what to order), links (PoP ->
     upstream -> the order form of the BGP session), pops and workers (name -> what the fleet says
-    of it), services (of a fleet with a cluster), adminSources (the workstation), deployKey (its public half), roll (waits of a change).
+    of it), services (of a fleet with a cluster), adminSources (the workstation), deployKey (its
+    public half), roll (waits of a change).
     """
     ops = topology.uplink(OPS)
     return {

@@ -254,7 +254,7 @@ def bare() -> Topology:
 
 
 def cluster() -> Topology:
-    """The demo fleet with a Kubernetes cluster: workers are its nodes, `cp` is its control plane."""
+    """The demo fleet with a Kubernetes cluster: workers are nodes, `cp` is the control plane."""
     plain = demo()
     hosts = tuple(replace(h, image="node") if h.role is Role.WORKER else h for h in plain.hosts)
     net = next(net for net in plain.nets if net.name == "net-svc")

@@ -17,6 +17,7 @@ import tempfile
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -168,8 +169,9 @@ def build(names: Iterable[str], say: Report, modules: Path = MODULES) -> list[Bu
     """
     Build what is not there yet, one after the other; several callers wait for each other.
 
-    Go's caches are as big as ten times what they yield. Unless GOMODCACHE and GOCACHE say that
-    they are the caller's, they stand beside it while a build is under way and go with its end.
+    Go's caches are as big as ten times what they yield, and families share little in them. Unless
+    GOMODCACHE and GOCACHE say that they are the caller's, they stand beside it while a family is
+    under way and go with its end; an interrupted build goes on where it was.
 
     Out: one entry for each, in the order of the table.
     Raises: LabError with the module and what was said about it, or the compiler's complaint; what
@@ -183,13 +185,14 @@ def build(names: Iterable[str], say: Report, modules: Path = MODULES) -> list[Bu
     _root().mkdir(parents=True, exist_ok=True)
     with _lock() as work:
         install()
-        for at, product in enumerate(products):
-            path = place(product, modules)
-            if not path.exists():
-                say(f"building {product.name} from Go modules", at + 1, len(products))
-                done[at] = _make(product, path, work, modules)
-        # only now: what an interrupted build has fetched is worth having for the next one
-        shutil.rmtree(work)
+        missing = [(at, p) for at, p in enumerate(products) if not done[at].path.exists()]
+        for family, of_family in groupby(missing, lambda each: each[1].family):
+            for at, product in of_family:
+                say(f"building {product.name} ({family})", at + 1, len(products))
+                done[at] = _make(product, done[at].path, work, modules)
+            for cache in work.iterdir():
+                shutil.rmtree(cache)
+        work.rmdir()
     return done
 
 
@@ -213,7 +216,7 @@ def _lock() -> Iterator[Path]:
             shutil.rmtree(left)
         work = _root() / "go-work"
         shutil.rmtree(work / "tmp", ignore_errors=True)
-        (work / "tmp").mkdir(parents=True)
+        work.mkdir(exist_ok=True)
         yield work
     finally:
         os.close(descriptor)
@@ -248,6 +251,7 @@ def _go(name: str, argv: list[str], family: Path, work: Path) -> str:
     """Run `go` where the modules are. Out: its standard output."""
     caches = {"GOMODCACHE": str(work / "modules"), "GOCACHE": str(work / "objects")}
     environment = caches | os.environ | _ENVIRONMENT | {"GOTMPDIR": str(work / "tmp")}
+    (work / "tmp").mkdir(exist_ok=True)
     # killed with us; told to end as Ctrl-C would, it removes what it had under way
     command = ["setpriv", "--pdeathsig", "INT", str(toolchain().program), *argv]
     with subprocess.Popen(

@@ -13,13 +13,13 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-import subprocess
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from loopback_iac.lab import cgroups
 from loopback_iac.lab.cluster.binaries import binary
+from loopback_iac.lab.cluster.cilium_agent import Agent, check_tools
 from loopback_iac.lab.cluster.control import API, STORE, ControlPlane
 from loopback_iac.lab.cluster.sysctls import preserved
 from loopback_iac.lab.namespaces import (
@@ -34,7 +34,7 @@ from loopback_iac.lab.paths import InstancePaths, LabError
 from loopback_iac.lab.topology import CONTROL_PLANE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 OUTSIDE = "outside"
@@ -42,164 +42,7 @@ OUTSIDE = "outside"
 API_ADDRESS, OUTSIDE_GATEWAY, SERVER = "172.31.0.254", "172.31.0.253", "198.51.100.1"
 # Addresses that gateways carry: on the segment's wire, in nobody's subnet.
 EGRESS = "192.0.2.0/24"
-TOOLS = {"clang-19": "clang-19", "iptables": "iptables"}
-_PATIENCE_S = 120.0
-_STARTED_S = 2.0
 _CRDS = ("CiliumEgressGatewayPolicy", "CiliumNetworkPolicy", "CiliumClusterwideNetworkPolicy")
-# The agent's file systems, then whoever holds them. clang without a number: the agent asks for it.
-_HOLD = """\
-set -e
-mount --make-rprivate /
-mount -t tmpfs tmpfs /run
-mount -t sysfs sysfs /sys
-mount -t bpf bpf /sys/fs/bpf
-mkdir -p /run/cilium/cgroupv2 /run/bin
-ln -s "$(command -v clang-19)" /run/bin/clang
-touch "$1"
-exec sleep infinity
-"""
-
-
-@dataclass
-class Agent:
-    """One node of the ground: an agent, its namespace, its address on the segment."""
-
-    paths: InstancePaths
-    name: str
-    number: int
-    export: Path
-    holder: int = 0
-
-    @property
-    def address(self) -> str:
-        """The node's own."""
-        return f"172.31.0.{self.number}"
-
-    @property
-    def pods(self) -> str:
-        """Network of its pods."""
-        return f"10.244.{self.number}.0/24"
-
-    @property
-    def folder(self) -> Path:
-        """Its logs and sources."""
-        return self.paths.root / "cilium" / self.name
-
-    @property
-    def log(self) -> Path:
-        """What the agent says."""
-        return self.folder / "agent.log"
-
-    def inside(self) -> list[str]:
-        """Argv prefix: in the node's network and file systems."""
-        environment = ["env", "PATH=/run/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"]
-        return ["nsenter", f"--target={self.holder}", "--mount", "--net", "--cgroup", *environment]
-
-    def dbg(self, *words: str) -> str:
-        """Ask the agent by `cilium-dbg`."""
-        return run([*self.inside(), str(binary("cilium-dbg")), *words])
-
-    def carry(self, address: str) -> None:
-        """Put an address of a gateway on the node."""
-        ip_batch(self.paths.namespace(self.name), [f"address replace {address}/32 dev eth0"])
-
-    def drop(self, address: str) -> None:
-        """Take it away again."""
-        ip_batch(self.paths.namespace(self.name), [f"address delete {address}/32 dev eth0"])
-
-    def egress_map(self) -> list[dict[str, str]]:
-        """What the datapath has: source, destination, egress address, gateway."""
-        found: list[dict[str, str]] = json.loads(self.dbg("bpf", "egress", "list", "-o", "json"))
-        return found
-
-    def start(self, kubeconfig: Path) -> None:
-        """Start the agent; `await_ready` tells when it works."""
-        placed = cgroups.ensure_cgroup(self.paths, f"{self.name}/agent")
-        options = [f"--{key}={value}" for key, value in self._options(kubeconfig).items()]
-        inside = [*self.inside(), f"K8S_NODE_NAME={self.name}"]
-        with self.log.open("ab") as log:
-            subprocess.run(
-                ["setsid", "--fork", *placed, *inside, str(binary("cilium-agent")), *options],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                check=True,
-            )
-
-    def kill(self) -> None:
-        """SIGKILL the agent; what it put into the kernel stays."""
-        cgroups.kill(self.paths, f"{self.name}/agent")
-
-    def await_ready(self) -> None:
-        """
-        Wait until the agent says that it works.
-
-        Raises: LabError with its last errors.
-        """
-        begun = time.monotonic()
-        while True:
-            # it answers before it is ready, and not at all at first
-            with contextlib.suppress(LabError):
-                if self.dbg("status", "--brief").strip() == "OK":
-                    return
-            waited = time.monotonic() - begun
-            # it is in its cgroup a moment after it was started
-            died = waited > _STARTED_S and not cgroups.pids(self.paths, f"{self.name}/agent")
-            if died or waited > _PATIENCE_S:
-                lines = self.log.read_text(errors="replace").splitlines()
-                bad = [line for line in lines if "level=error" in line or "level=fatal" in line]
-                said = "\n  ".join((bad or lines)[-6:])
-                raise LabError(f"cilium-agent of {self.name} does not come up\n  {said}")
-            time.sleep(0.2)
-
-    def hold(self) -> None:
-        """Make the agent's file systems and whoever holds them."""
-        ready = self.folder / "held"
-        ready.unlink(missing_ok=True)
-        placed = cgroups.ensure_cgroup(self.paths, f"{self.name}/holder")
-        alone = ["unshare", "--mount", "--cgroup", "--propagation", "unchanged"]
-        # sh, not bash: its own name in argv would stand in nobody's way
-        argv = [*placed, *enter(self.paths, self.name), *alone, "sh", "-c", _HOLD, "sh", str(ready)]
-        subprocess.run(["setsid", "--fork", *argv], stdin=subprocess.DEVNULL, check=True)
-        deadline = time.monotonic() + _PATIENCE_S
-        while not ready.exists():
-            if time.monotonic() > deadline:
-                raise LabError(f"{self.name}: its file systems were not mounted")
-            time.sleep(0.02)
-        self.holder = cgroups.pids(self.paths, f"{self.name}/holder")[0]
-        source = binary("cilium-bpf")
-        # the agent compiles inside of it; files of a module may not be written to
-        lib = self.folder / "lib" / "bpf"
-        shutil.rmtree(lib, ignore_errors=True)
-        shutil.copytree(source, lib, copy_function=shutil.copyfile)
-        for script in lib.glob("*.sh"):
-            script.chmod(0o755)
-
-    def _options(self, kubeconfig: Path) -> dict[str, str]:
-        return {
-            "k8s-kubeconfig-path": str(kubeconfig),
-            "lib-dir": str(self.folder / "lib"),
-            "state-dir": "/run/cilium",
-            "bpf-root": "/sys/fs/bpf",
-            "cgroup-root": "/run/cilium/cgroupv2",
-            "ipam": "kubernetes",
-            "enable-ipv6": "false",
-            "routing-mode": "tunnel",
-            "tunnel-protocol": "vxlan",
-            "devices": "eth0",
-            "identity-allocation-mode": "crd",
-            "kube-proxy-replacement": "true",
-            "enable-bpf-masquerade": "true",
-            "enable-ipv4-masquerade": "true",
-            "enable-egress-gateway": "true",
-            "enable-l7-proxy": "false",
-            "enable-health-checking": "false",
-            "enable-endpoint-health-checking": "false",
-            "enable-hubble": "true",
-            "hubble-disable-tls": "true",
-            "hubble-export-file-path": str(self.export),
-            "hubble-export-file-max-backups": "5",
-        }
 
 
 @dataclass
@@ -225,6 +68,23 @@ class Ground:
         argv = ["apply", "--server-side", "--force-conflicts", "--validate=strict"]
         self.kubectl(*argv, "-f", "-", text=json.dumps(listed))
 
+    def label(self, node: str, labels: Mapping[str, str]) -> None:
+        """Give a node these labels, and take those away that this gave before."""
+        self.apply(_labelled(node, labels))
+
+    def hand_over(
+        self, policy: Mapping[str, Any], labels: Mapping[str, str], old: str, new: str
+    ) -> None:
+        """
+        Move a gateway: its address, then its label, never on two nodes, then the policy's touch.
+
+        In: policy, a CiliumEgressGatewayPolicy; labels, that it selects its gateway by.
+        """
+        address = policy["spec"]["egressGateway"]["egressIP"]
+        self.agents[old].drop(address)
+        self.agents[new].carry(address)
+        self.apply(_labelled(old, {}), _labelled(new, labels), touched(policy))
+
     def up(self) -> None:
         """Start everything in an order that needs no retries."""
         self._wire()
@@ -240,23 +100,17 @@ class Ground:
             self.kubectl("apply", "--server-side", "-f", str(folder))
         conditions = [f"crd/{kind.lower().removesuffix('y')}ies.cilium.io" for kind in _CRDS]
         self.kubectl("wait", "--for=condition=Established", "--timeout=60s", *conditions)
-        nodes = [_node(agent) for agent in self.agents.values()]
-        # created, not applied: status counts at creation only
-        self.kubectl(
-            "create",
-            "-f",
-            "-",
-            text=json.dumps({"apiVersion": "v1", "kind": "List", "items": nodes}),
-        )
-        kubeconfig = self.plane.pki.kubeconfig("cilium", ("system:masters",))
         for agent in self.agents.values():
-            agent.start(kubeconfig)
+            # created, not applied: a status counts at creation only
+            self.kubectl("create", "-f", "-", text=json.dumps(_node(agent)))
+        for agent in self.agents.values():
+            agent.start(self._kubeconfig())
         for agent in self.agents.values():
             agent.await_ready()
 
     def restart(self, name: str) -> None:
         """Start a killed agent again and wait for it."""
-        self.agents[name].start(self.plane.pki.kubeconfig("cilium", ("system:masters",)))
+        self.agents[name].start(self._kubeconfig())
         self.agents[name].await_ready()
 
     def learn(self, address: str) -> None:
@@ -264,6 +118,9 @@ class Ground:
         # no entry is no error: whoever was never asked for is not known
         with contextlib.suppress(LabError):
             ip_batch(self.paths.namespace(OUTSIDE), [f"neighbour delete {address} dev eth0"])
+
+    def _kubeconfig(self) -> Path:
+        return self.plane.pki.kubeconfig("cilium", ("system:masters",))
 
     def _wire(self) -> None:
         for host in (CONTROL_PLANE, OUTSIDE, *self.agents):
@@ -300,20 +157,6 @@ class Ground:
         )
 
 
-def check_tools() -> None:
-    """
-    Refuse a machine that cannot carry an agent.
-
-    Raises: LabError naming the packages.
-    """
-    packages = sorted(package for tool, package in TOOLS.items() if not shutil.which(tool))
-    if packages:
-        raise LabError(
-            f"this machine lacks {', '.join(packages)}: Cilium's agent compiles its programs here"
-            f"\n  fix: apt-get install {' '.join(packages)}"
-        )
-
-
 @contextlib.contextmanager
 def ground(name: str, agents: Sequence[str], exports: Path) -> Iterator[Ground]:
     """
@@ -345,6 +188,20 @@ def remove(paths: InstancePaths) -> None:
     remove_namespaces(paths)
     cgroups.remove(paths)
     shutil.rmtree(paths.root, ignore_errors=True)
+
+
+def touched(policy: Mapping[str, Any]) -> dict[str, Any]:
+    """The same policy, so that agents look at their addresses again."""
+    noted = {**policy["metadata"].get("annotations", {}), "lab/touched": str(time.monotonic_ns())}
+    return {**policy, "metadata": {**policy["metadata"], "annotations": noted}}
+
+
+def _labelled(node: str, labels: Mapping[str, str]) -> dict[str, object]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": node, "labels": dict(labels)},
+    }
 
 
 def _node(agent: Agent) -> dict[str, object]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import socket
 import ssl
 import subprocess
@@ -56,7 +57,7 @@ class ControlPlane:
     @property
     def folder(self) -> Path:
         """Keys, the store, logs."""
-        return self.paths.root / "cluster"
+        return self.paths.cluster
 
     @property
     def server(self) -> str:
@@ -71,7 +72,7 @@ class ControlPlane:
     @property
     def kubeconfig(self) -> Path:
         """The administrator's."""
-        return self.folder / "admin.kubeconfig"
+        return self.paths.kubeconfig
 
     def up(self) -> None:
         """
@@ -93,8 +94,9 @@ class ControlPlane:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o755)
         self.pki.prepare()
         made = self.pki.kubeconfig(*ADMIN)
-        self.kubeconfig.unlink(missing_ok=True)
-        self.kubeconfig.symlink_to(made)
+        _link(self.kubeconfig, made)
+        self.paths.cluster_tools.mkdir(exist_ok=True)
+        _link(self.paths.cluster_tools / "kubectl", binary("kubectl"))
 
     def start(self, name: str) -> bool:
         """
@@ -250,6 +252,14 @@ class ControlPlane:
                 f"--cert-dir={folder}",
             ],
         }
+
+
+def _link(path: Path, target: Path) -> None:
+    """A link that is never missing."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.unlink(missing_ok=True)
+    draft.symlink_to(target)
+    draft.rename(path)
 
 
 _DEFAULT_ACCOUNT = "/api/v1/namespaces/default/serviceaccounts/default"

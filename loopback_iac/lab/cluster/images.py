@@ -67,6 +67,8 @@ class ContainerImage:
                     "Entrypoint": [f"/{self.name}"],
                     "Cmd": list(self.arguments),
                     "WorkingDir": "/",
+                    # nobody: a pod that must not be root needs a number here
+                    "User": "65532:65532",
                     "Env": ["PATH=/"],
                 },
                 "rootfs": {"type": "layers", "diff_ids": [_sha256(layer)]},

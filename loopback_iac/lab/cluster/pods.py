@@ -21,10 +21,12 @@ from loopback_iac.lab.paths import LabError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from loopback_iac.lab.cluster.cilium import Agent, Ground
+    from loopback_iac.lab.cluster.cilium import Ground
+    from loopback_iac.lab.cluster.cilium_agent import Agent
 
 PORT = 8080
 _PATIENCE_S = 10.0
+_ATTEMPTS = 3
 _CONFIGURATION = {"cniVersion": "1.0.0", "name": "cilium", "type": "cilium-cni"}
 
 
@@ -37,7 +39,7 @@ class Pod:
     namespace: str
     address: str
 
-    def sees(self, port: int = PORT, server: str = SERVER, timeout_s: float = 2) -> str:
+    def sees(self, port: int = PORT, server: str = SERVER, timeout_s: float = 5) -> str:
         """
         Ask the server outside which address it is asked from.
 
@@ -86,7 +88,16 @@ def add_pod(ground: Ground, node: str, name: str, namespace: str, labels: Mappin
         stdin=subprocess.DEVNULL,
         check=True,
     )
-    given = _cni(agent, "ADD", namespace, name, f"/proc/{_sleeper(ground, node, name)}/ns/net")
+    where = f"/proc/{_sleeper(ground, node, name)}/ns/net"
+    for left in reversed(range(_ATTEMPTS)):
+        try:
+            given = _cni(agent, "ADD", namespace, name, where)
+            break
+        except LabError:
+            # as a kubelet does: an agent that compiles on a busy machine keeps it waiting too long
+            if not left:
+                raise
+            _cni(agent, "DEL", namespace, name, where)
     address = json.loads(given)["ips"][0]["address"].partition("/")[0]
     return Pod(ground, name, namespace, address)
 
@@ -130,6 +141,11 @@ class Server:
     """Port and address of every TCP connection."""
     packets: list[tuple[float, int, str]] = field(default_factory=list)
     """Moment (monotonic seconds), number, source of every datagram."""
+
+    def forget(self) -> None:
+        """As nothing had come yet."""
+        self.asked_from.clear()
+        self.packets.clear()
 
     def addresses(self) -> set[str]:
         """Every source address so far."""

@@ -44,13 +44,13 @@ def borrow(owner: str, at_least: Mapping[str, int] | None = None) -> None:
     with machine_lock():
         book = _read()
         before = book["before"] or {
-            name: value for name in TOUCHED if (value := _get(name)) is not None
+            name: value for name in TOUCHED if (value := read_setting(name)) is not None
         }
         owners = sorted({*book["owners"], owner})
         # noted before anything is changed: whoever is killed here has lost nothing
         _write({"before": before, "owners": owners})
         for name, wanted in (at_least or {}).items():
-            if int(_get(name) or wanted) < wanted:
+            if int(read_setting(name) or wanted) < wanted:
                 _set(name, str(wanted))
 
 
@@ -71,7 +71,7 @@ def give_back(owner: str) -> dict[str, str]:
         lost = {
             name: value
             for name, value in book["before"].items()
-            if _get(name) != value and not _set(name, value)
+            if read_setting(name) != value and not _set(name, value)
         }
         _book().unlink()
         return lost
@@ -98,7 +98,7 @@ def changes_foretold() -> list[str]:
     return [
         f"{name}: {now} becomes {value} until this machine boots again"
         for name, value in ONE_WAY.items()
-        if (now := _get(name)) is not None and now != value
+        if (now := read_setting(name)) is not None and now != value
     ]
 
 
@@ -125,7 +125,8 @@ def _lives(owner: str) -> bool:
     return kind != "process" or Path(f"/proc/{number}").exists()
 
 
-def _get(name: str) -> str | None:
+def read_setting(name: str) -> str | None:
+    """What a setting is now; None where this kernel has no such."""
     path = _KERNEL / name.replace(".", "/")
     return path.read_text().strip() if path.exists() else None
 
@@ -136,4 +137,4 @@ def _set(name: str, value: str) -> bool:
         (_KERNEL / name.replace(".", "/")).write_text(value)
     except OSError:
         return False
-    return _get(name) == value
+    return read_setting(name) == value

@@ -208,7 +208,9 @@ def _take(attempt: Attempt, body: bytes, own: tuple[str, int]) -> None:
     if not {"worker", "pop", "client", "port"} <= told.keys():
         raise BadAnswerError("answer")
     attempt.answer = {k: told[k] for k in ("worker", "pop")}
-    seen = (str(ipaddress.ip_address(told["client"])), told["port"])
+    # who is asked may not have been told the port: an ingress controller does not pass it on
+    port = own[1] if told["port"] is None else told["port"]
+    seen = (str(ipaddress.ip_address(told["client"])), port)
     attempt.client_right = seen == own
 
 

@@ -45,6 +45,42 @@ def test_a_leak_beside_declared_flows_is_found_with_its_time():
     assert "node w3" in row["because"]
 
 
+def test_a_packet_in_a_tunnel_is_no_egress_of_somebody_without_a_name():
+    # as the gateway of a live cluster records it (Cilium 1.20.1), shortened
+    outer = {
+        "verdict": "FORWARDED",
+        "IP": {"source": "10.244.1.5", "destination": "192.0.2.9", "ipVersion": "IPv4"},
+        "l4": {"TCP": {"source_port": 53152, "destination_port": 443, "flags": {"SYN": True}}},
+        "tunnel": {"protocol": "VXLAN", "vni": 25566},
+        "source": {"identity": 6, "namespace": "billing", "labels": ["reserved:remote-node"]},
+        "destination": {"identity": 16777217, "labels": ["cidr:192.0.2.0/24", "reserved:world"]},
+        "trace_observation_point": "FROM_NETWORK",
+    }
+    line = json.dumps({"flow": outer, "time": "2026-11-20T10:00:00Z"}).encode() + b"\n"
+    audit, _ = audited(golden.export([DECLARED]), line)
+    (row,) = audit_rows(audit)
+    assert (row["verdict"], row["flows"]) == ("as declared", 1)
+    assert audit.skipped == {"in a tunnel between nodes": 1}
+
+
+def test_what_is_dropped_was_seen_to_come_out_of_its_pod_first():
+    tried = {**DECLARED, "via": "", "point": "FROM_ENDPOINT", "service": "tcp:80"}
+    denied = {**tried, "verdict": "DROPPED", "because": "POLICY_DENIED", "point": ""}
+    (row,) = audit_rows(audited(golden.export([tried, denied, tried, denied]))[0])
+    assert (row["verdict"], row["finding"], row["dropped"]) == (
+        "dropped",
+        False,
+        {"POLICY_DENIED": 2},
+    )
+    # one that went on, beside them, is told
+    further = {**tried, "point": "TO_OVERLAY"}
+    (row,) = audit_rows(audited(golden.export([tried, denied, tried, further]))[0])
+    assert (row["verdict"], row["finding"]) == ("not denied", True)
+    # and so is one of which nothing more is known
+    (row,) = audit_rows(audited(golden.export([tried]))[0])
+    assert (row["verdict"], row["finding"]) == ("not denied", True)
+
+
 @pytest.mark.parametrize(
     "line",
     [

@@ -43,7 +43,7 @@ def test_a_program_is_built_once_and_says_its_version(modules):
     (built,) = build(["tiny"], lambda *step: said.append(step), modules)
     ran = subprocess.run([built.path], capture_output=True, text=True, check=True)
     assert ran.stderr == "tiny v7\n"
-    assert said == [("building tiny from Go modules", 1, 1)]
+    assert said == [("building tiny (tiny)", 1, 1)]
     assert built.seconds > 0
     assert built.size == built.path.stat().st_size
     assert [file.name for file in (binaries.cache_root() / "cluster").iterdir()] == [
@@ -53,6 +53,19 @@ def test_a_program_is_built_once_and_says_its_version(modules):
     (again,) = build(["tiny"], lambda *step: said.append(step), modules)
     assert (again.path, again.seconds) == (built.path, 0)
     assert len(said) == 1
+
+
+def test_families_are_built_one_after_the_other(modules, monkeypatch):
+    monkeypatch.setitem(binaries.PRODUCTS, "other", Program("other", "other", "."))
+    (modules / "other").mkdir()
+    for file in (modules / "tiny").iterdir():
+        (modules / "other" / file.name).write_text(file.read_text())
+    said = []
+    built = build(["other", "tiny"], lambda *step: said.append(step), modules)
+    assert said == [("building tiny (tiny)", 1, 2), ("building other (other)", 2, 2)]
+    assert {file.name for file in (binaries.cache_root() / "cluster").iterdir()} == {
+        each.path.parent.name for each in built
+    }
 
 
 def test_the_key_follows_what_a_program_is_built_from(modules, monkeypatch):

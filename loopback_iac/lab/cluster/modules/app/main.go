@@ -25,6 +25,9 @@ type answer struct {
 	Client string `json:"client"`
 	Told   string `json:"forwarded_for"`
 	Proto  string `json:"proto"`
+	// nobody tells these to a pod
+	Pop  *string `json:"pop"`
+	Port *int    `json:"port"`
 }
 
 func main() {
