@@ -17,6 +17,7 @@ from bench import (
     evidence,
     gateway,
     grow,
+    keepers,
     migrate,
     names,
     propagation,
@@ -49,6 +50,7 @@ MEASUREMENTS = {
     "served": served.main,
     "evidence": evidence.main,
     "cluster": cluster.main,
+    "keepers": keepers.main,
     "gateway": gateway.main,
 }
 
