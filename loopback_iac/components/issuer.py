@@ -82,7 +82,7 @@ class CertificateIssuer(pulumi.ComponentResource):
         about = {"name": issuer.namespace, "labels": dict(MADE_BY)}
         space = {"apiVersion": "v1", "kind": "Namespace", "metadata": about}
         made = declare_manifest(child_name(name, space), space, self._after([]))
-        return Chart(
+        chart: pulumi.Resource = Chart(
             f"{name}-chart",
             chart=artifact.path,
             name="cert-manager",
@@ -90,6 +90,7 @@ class CertificateIssuer(pulumi.ComponentResource):
             values={**artifact.values, **CHART_VALUES},
             opts=self._after([made]),
         )
+        return chart
 
     def _declare(
         self,
