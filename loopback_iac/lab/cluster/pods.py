@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from loopback_iac.lab import cgroups
 from loopback_iac.lab.cluster.binaries import binary
 from loopback_iac.lab.cluster.cilium import OUTSIDE, SERVER
-from loopback_iac.lab.namespaces import connect, enter, holds, machine_lock, made_inside, run
+from loopback_iac.lab.namespaces import call_inside, connect, enter, holds, machine_lock, run
 from loopback_iac.lab.paths import LabError
 
 if TYPE_CHECKING:
@@ -217,8 +217,9 @@ def sending(pod: Pod, per_second: int = 200) -> Iterator[None]:
 
 
 def _listener(ground: Ground, port: int) -> socket.socket:
-    made = made_inside(
-        ground.paths, OUTSIDE, lambda: socket.create_server((SERVER, port), backlog=128)
+    made = call_inside(
+        ground.paths.namespace_path(OUTSIDE),
+        lambda: socket.create_server((SERVER, port), backlog=128),
     )
     made.settimeout(0.1)
     return made
@@ -232,4 +233,4 @@ def _datagrams(ground: Ground, host: str, address: tuple[str, int] | None) -> so
         made.settimeout(0.1)
         return made
 
-    return made_inside(ground.paths, host, make)
+    return call_inside(ground.paths.namespace_path(host), make)
