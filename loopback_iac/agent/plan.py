@@ -35,7 +35,6 @@ CARRYING = ("haproxy.service", "bird.service")
 _RESTARTED = {kind: DAEMONS[kind] for kind in ("watch", "arbiter", "hold", "logs")} | {
     "chrony": "chrony"
 }
-_COUNTING = ("loopback-metrics.service", "loopback-names.service")
 _OWN_STEPS = ("chrony", "sshd", "blackholes")
 # what is read before the swap, and by nobody afterwards; what a timer's next run reads
 _STEPLESS = ("ended", "look")
@@ -133,7 +132,7 @@ def _unit_steps(path: str, unit: str, new: Mapping[str, SetFile]) -> set[Step]:
     for kind, service in {**ONE_SHOTS, **_RESTARTED}.items():
         if unit == f"{service}.service":
             return {Step(kind)}
-    if unit.startswith("prometheus-") or unit in _COUNTING:
+    if unit.startswith("prometheus-") or unit == "loopback-metrics.service":
         return {Step("exporter", unit.removesuffix(".service"))}
     return set()
 
