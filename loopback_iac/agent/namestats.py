@@ -1,32 +1,20 @@
 """What the name server of this host counts of questions and answers, in one set of words for both
 programs.
-
-Who may ask the program may have all of it: its control socket tells the secrets of keys and takes
-any order. So a process of the program's own user asks, and what it is told lies in a file; who
-makes metrics reads that file, and has no way to the socket.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
-import time
 from typing import NamedTuple
 
-from .gates import write_plain
 from .programs import run
 from .refusal import RefusedError
-from .state import AGENT
 
 COMMANDS = {
     "knot": ("knotc", "-t", "2", "-f", "stats"),
     # without `_noreset` it would count from 0 again
     "nsd": ("nsd-control", "stats_noreset"),
 }
-TOLD = "/run/loopback-names/told"
-PATIENCE_S = 4.0
-EVERY_S = 5.0
-STALE_S = 30.0  # since the program told anything: it hangs, or is gone
+PATIENCE_S = 4.0  # one that hangs delays a look, never the watch
 RCODES = ("NOERROR", "NXDOMAIN", "SERVFAIL", "REFUSED")
 """Those that are told from the first look on, so that a rate over them has a beginning."""
 _KNOT_MODULE = "mod-stats."
@@ -40,27 +28,15 @@ class NameCounts(NamedTuple):
     limited: dict[str, int]  # by what became of it: `truncated`, `dropped`
 
 
-def count_for_ever(unit: str) -> None:
-    """Write down what the program tells; end when the agent was replaced."""
-    own = os.path.realpath(AGENT)
-    while os.path.realpath(AGENT) == own:
-        with contextlib.suppress(RefusedError):
-            told = run(*COMMANDS[unit], timeout_s=PATIENCE_S)
-            if not told.code:
-                write_plain(TOLD, told.out)
-        time.sleep(EVERY_S)
-
-
 def read_name_counts(unit: str) -> NameCounts | None:
-    """What the program told last; None when that is long ago, or nothing."""
+    """Ask the program itself; None when it does not tell."""
     try:
-        with open(TOLD, encoding="utf-8") as stream:
-            if time.time() - os.fstat(stream.fileno()).st_mtime > STALE_S:
-                return None
-            text = stream.read()
-    except FileNotFoundError:
+        told = run(*COMMANDS[unit], timeout_s=PATIENCE_S)
+    except RefusedError:
         return None
-    return parse_knot(text) if unit == "knot" else parse_nsd(text)
+    if told.code:
+        return None
+    return parse_knot(told.out) if unit == "knot" else parse_nsd(told.out)
 
 
 def parse_knot(text: str) -> NameCounts | None:

@@ -13,15 +13,16 @@ def render_units_pop(
     fleet: Fleet, pop: str, links: tuple[Link, ...], uplinks: tuple[Uplink, ...]
 ) -> dict[str, File]:
     """Units and drop-ins of a PoP by path."""
-    software = fleet.name_server_at(pop)
-    names = {"loopback-names.service": render_text("loopback-names.service", software=software)}
+    # whom the metrics ask at their control sockets
+    told = ("bird", "haproxy", fleet.name_server_at(pop))
     texts = {
         "loopback-nftables.service": render_text("loopback-nftables.service"),
         "loopback-routes.service": render_text("loopback-routes.service"),
         "loopback-sysctl.service": render_text("loopback-sysctl.service"),
         "loopback-watch.service": render_text("loopback-watch.service", groups="bird haproxy"),
-        "loopback-metrics.service": render_text("loopback-metrics.service"),
-        **(names if software else {}),
+        "loopback-metrics.service": render_text(
+            "loopback-metrics.service", groups=" ".join(filter(None, told))
+        ),
         "bird.service.d/loopback.conf": render_text("bird.drop-in"),
         "haproxy.service.d/loopback.conf": render_text(
             "haproxy.drop-in", file_limit=file_limit(fleet)
