@@ -224,6 +224,19 @@ def v6_only(rendered):
     assert "ip saddr @admin4" not in text(rendered, "fra1", NFT)
 
 
+def ready_port(rendered):
+    haproxy = text(rendered, "fra1", HAPROXY)
+    assert haproxy.count("option httpchk GET /ping\n  http-check expect status 200\n") == 1
+    for line in servers(haproxy, "web.https").values():
+        assert " check port 8082 " in line
+        assert "check-send-proxy" not in line
+        assert " rise 30 " in line  # of 100 ms each
+    assert all(" track web.https/" in line for line in servers(haproxy, "web.http").values())
+    guard = text(rendered, "w1", NFT)
+    assert "{ 8080, 8082, 8443 } counter drop" in guard
+    assert "{ 8080, 8082, 8443 } accept" in guard
+
+
 def limits(rendered):
     nft = text(rendered, "fra1", NFT)
     https = re.search(r"chain new-https {\n(.*?)\n\t}", nft, re.DOTALL)[1]
@@ -353,6 +366,7 @@ MEANINGS = {
         v4_only,
         v6_only,
         limits,
+        ready_port,
         metrics_sources,
         keys_expanded,
         keys_moved,

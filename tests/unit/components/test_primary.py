@@ -148,6 +148,8 @@ def test_an_updater_gets_a_key_of_its_own_and_the_primary_alone_has_it(declare, 
             "addresses": ["198.18.32.53"],
             "key_name": "loopback-update-acme",
             "secret": secret,
+            "algorithm": "hmac-sha256",
+            "zones": ["dyn.example"],
         }
     }
     assert bundle(cloud, "primary")["secrets"]["update-acme"] == secret
