@@ -61,10 +61,28 @@ _SOA = """\
 @ 60 IN SOA ns.example.net. hostmaster.example.net. 1 60 60 3600 60
 @ 60 IN NS ns.example.net.
 """
+# Follows the CNAME into the zone of challenges, as whoever asks for an authority does.
+_UNBOUND = f"""\
+server:
+  interface: 0.0.0.0@5353
+  access-control: 0.0.0.0/0 allow
+  do-not-query-localhost: no
+  module-config: "iterator"
+  local-zone: "example.net." nodefault
+  cache-max-ttl: 0
+  cache-max-negative-ttl: 0
+stub-zone:
+  name: example.net
+  stub-addr: 198.18.250.12@53
+stub-zone:
+  name: {CHALLENGES}
+  stub-addr: 198.18.250.12@53
+"""
 _SITE_ZONE = f"""\
 {_SOA}ns 60 IN A 198.18.250.12
 www 60 IN A 203.0.113.10
 www 60 IN AAAA 2001:db8:100::10
+acme 60 IN NS ns.example.net.
 _acme-challenge.dns 60 IN CNAME dns.example.net.{CHALLENGES}.
 """
 
@@ -187,15 +205,18 @@ def _serve_names(cluster: Cluster, secret: str) -> None:
     """The zones of the site and of its challenges, on a host beside the fleet."""
     files = {
         "/etc/knot/knot.conf": _KNOT.format(key=KEY, secret=secret, challenges=CHALLENGES),
+        "/etc/unbound/unbound.conf": _UNBOUND,
         "/var/lib/knot/example.net.zone": _SITE_ZONE,
         f"/var/lib/knot/{CHALLENGES}.zone": _SOA,
     }
     for path, text in files.items():
         done = cluster.lab.exec(
-            NAMES_HOST, ["sh", "-c", f"cat >{path} && chown knot: {path}"], text
+            NAMES_HOST,
+            ["sh", "-c", f"cat >{path} && case {path} in */knot/*) chown knot: {path};; esac"],
+            text,
         )
         assert done.returncode == 0, done.stderr
-    done = cluster.lab.exec(NAMES_HOST, ["systemctl", "restart", "knot"])
+    done = cluster.lab.exec(NAMES_HOST, ["systemctl", "restart", "knot", "unbound"])
     assert done.returncode == 0, done.stderr
 
 
@@ -214,7 +235,7 @@ def _pebble(cluster: Cluster, folder: Path, address: str) -> Iterator[None]:
         "tlsPort": 443,
     }
     (folder / "pebble.json").write_text(json.dumps({"pebble": config}))
-    argv = ["pebble", "-config", str(folder / "pebble.json"), "-dnsserver", "198.18.250.12:53"]
+    argv = ["pebble", "-config", str(folder / "pebble.json"), "-dnsserver", "198.18.250.12:5353"]
     with _beside(cluster, folder / "pebble.log", argv, {"PEBBLE_VA_NOSLEEP": "1"}) as process:
         deadline = time.monotonic() + PATIENCE_S
         while True:
