@@ -103,7 +103,7 @@ def denies(agents: Ground, pod: Pod) -> bool:
     (status,) = (
         each["status"]
         for each in listed
-        if each["status"]["external-identifiers"].get("k8s-pod-name") == pod.name
+        if pod.address in {a.get("ipv4") for a in each["status"]["networking"]["addressing"]}
     )
     return status["policy"]["realized"]["policy-enabled"] in {"egress", "both"}
 
