@@ -16,6 +16,7 @@ from bench import (
     evidence,
     gateway,
     grow,
+    keepers,
     migrate,
     names,
     propagation,
@@ -45,6 +46,7 @@ MEASUREMENTS = {
     "rollovers": rollovers.main,
     "served": served.main,
     "evidence": evidence.main,
+    "keepers": keepers.main,
     "gateway": gateway.main,
 }
 

@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from .api import ApiError
-from .gatewayapi import KINDS, NODE, TWIN, ConflictError, Lease, Marked, MissingError
+from .gatewayapi import KINDS, ConflictError, Lease, Marked, MissingError
 from .gatewaychoice import HOLD, LET_GO, NEVER_S, TAKE, Choice, Known, Said, Sight, choose
+from .gatewayparts import Op, plan_move
 from .refusal import RefusedError
 
 if TYPE_CHECKING:
@@ -31,14 +32,6 @@ TICK_S = 0.05
 AUDIT_S = 5.0
 # An agent that restarts leaves its datapath where it is; one that is gone for longer will not.
 UNREADY_S = 30.0
-
-
-class Op(NamedTuple):
-    """One thing left to do for the lease that we hold."""
-
-    verb: str
-    kind: str = ""
-    name: str = ""
 
 
 class Keeper:
@@ -243,16 +236,7 @@ class Keeper:
         self._note(self.api.write_lease(wanted, self.timing.lease_s, self._patience(now)))
         self.renewed_s, self.gone_epoch, self.settled = now, -1, False
         self.moves += 1
-        others = [name for name in self.group.names if name != self.node]
-        # the one that carries the traffic comes last: there the gap begins
-        others.sort(key=lambda name: name == self._carrying(previous))
-        self.todo.clear()
-        self.todo.extend(Op("read", kind) for kind in KINDS)
-        self.todo.extend(Op("fence", kind, name) for name in others for kind in KINDS)
-        self.todo.append(Op("hold"))
-        self.todo.extend(Op("mark", kind) for kind in (TWIN, NODE))
-        self.todo.extend(Op("touch", name=policy) for policy in self.group.policies)
-        self.todo.append(Op("settle"))
+        self.todo = plan_move(self.group, self.node, self._carrying(previous))
 
     def _carrying(self, previous: str) -> str:
         if previous != self.node:

@@ -1,14 +1,18 @@
-"""What a keeper needs around it: an API, a card, other nodes."""
+"""What a keeper needs around it, an API, a card, other nodes; and the steps of a move."""
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from .gatewayapi import KINDS, NODE, TWIN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .gatewayapi import Lease, Marked
     from .gatewaychoice import Said
+    from .gatewayfile import Group
 
 
 class Wish(NamedTuple):
@@ -56,3 +60,31 @@ class Around(Protocol):
     def wish(self) -> Wish | None:
         """Whom an operator wants to hold the addresses."""
         ...
+
+
+class Op(NamedTuple):
+    """One thing left to do for the lease that we hold."""
+
+    verb: str
+    kind: str = ""
+    name: str = ""
+
+
+def plan_move(group: Group, node: str, carrying: str) -> deque[Op]:
+    """What follows once the lease is ours, in order.
+
+    In: carrying, the node that traffic goes through until now, if any: there the gap begins, so
+    its label goes last.
+    """
+    others = [name for name in group.names if name != node]
+    others.sort(key=lambda name: name == carrying)
+    return deque(
+        [
+            *(Op("read", kind) for kind in KINDS),
+            *(Op("fence", kind, name) for name in others for kind in KINDS),
+            Op("hold"),
+            *(Op("mark", kind) for kind in (TWIN, NODE)),
+            *(Op("touch", name=policy) for policy in group.policies),
+            Op("settle"),
+        ]
+    )

@@ -36,7 +36,7 @@ WIDE = 200
 
 def register(parent: typer.Typer) -> None:
     """Add `egress` to `parent`."""
-    from loopback_iac.cli import egress_audit  # noqa: F401, PLC0415  # it adds a verb to `app`
+    from loopback_iac.cli import egress_audit, egress_gateway  # noqa: F401, PLC0415  # verbs of `app`
 
     parent.add_typer(app, name="egress")
 

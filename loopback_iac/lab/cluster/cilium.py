@@ -22,6 +22,7 @@ from loopback_iac.lab.cluster.binaries import binary
 from loopback_iac.lab.cluster.cilium_agent import Agent, check_tools
 from loopback_iac.lab.cluster.control import API, STORE, ControlPlane
 from loopback_iac.lab.cluster.sysctls import preserved
+from loopback_iac.lab.instance import locked
 from loopback_iac.lab.namespaces import (
     enter,
     exists,
@@ -164,7 +165,7 @@ def ground(name: str, agents: Sequence[str], exports: Path) -> Iterator[Ground]:
 
     In: name, of the instance; agents, names of the nodes; exports, a directory where each agent's
     Hubble leaves its records, one folder per node.
-    Raises: LabError when something does not come up.
+    Raises: LabError when something does not come up, or another process has this ground.
     """
     check_tools()
     paths = InstancePaths(name)
@@ -173,13 +174,14 @@ def ground(name: str, agents: Sequence[str], exports: Path) -> Iterator[Ground]:
         export = exports / agent / "flows.log"
         export.parent.mkdir(parents=True, exist_ok=True)
         made.agents[agent] = Agent(paths, agent, number, export)
-    with preserved():
+    with locked(paths), preserved():
         remove(paths)
         try:
             made.up()
             yield made
         finally:
             remove(paths)
+            paths.lock.unlink()
 
 
 def remove(paths: InstancePaths) -> None:
