@@ -37,7 +37,8 @@ def test_modules_stay_readable():
 
 def test_every_folder_of_tests_is_run():
     folders = {p.name for p in (ROOT / "tests").iterdir() if any(p.rglob("test_*.py"))}
-    assert set(re.findall(r"tests/(\w+)", (ROOT / "tests/run").read_text())) == folders
+    run = set(re.findall(r"tests/(\w+)", (ROOT / "tests/run").read_text()))
+    assert run | {"cluster"} == folders  # that one is `make test-cluster`'s
 
 
 def test_functions_stay_short():
