@@ -101,6 +101,9 @@ DUAL = (
     Demand("enableIPv6Masquerade", value=True, because="there are IPv6 destinations", source=AGENT),
 )
 DEFAULTS: Mapping[str, object] = {
+    # after one change of nodes or policies the agents wait this long, 1 s by the chart, before they
+    # look at the next: a gateway that moves is two changes
+    "egressGateway.reconciliationTriggerInterval": "100ms",
     "k8sServicePort": 6443,
     "prometheus.enabled": True,
     "hubble.tls.auto.method": "cronJob",

@@ -193,6 +193,8 @@ class Agent:
             "enable-bpf-masquerade": "true",
             "enable-ipv4-masquerade": "true",
             "enable-egress-gateway": "true",
+            # as the values that `loopback egress render --values` makes
+            "egress-gateway-reconciliation-trigger-interval": "100ms",
             "enable-l7-proxy": "false",
             "enable-health-checking": "false",
             "enable-endpoint-health-checking": "false",
