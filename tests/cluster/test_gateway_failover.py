@@ -85,7 +85,7 @@ def test_a_keeper_that_is_killed_and_comes_back_at_once_keeps_everything(ground:
     epoch = ground.status("w1")["epoch"]
     ground.signal("w1", signal.SIGKILL)
     ground.start("w1")
-    until(lambda: bool(ground.status("w1").get("settled")), "w1 holds on")
+    ground.await_holder("w1", within_s=15)
     time.sleep(2 * LEASE_S)
     assert ground.await_holder(*NODES) in {"w1", "w2"}
     if ground.status("w1")["settled"]:
