@@ -30,9 +30,10 @@ test: $(VENV)/.dev ## everything: checks, real parsers, engine, policies, and th
 	@bash tests/run
 
 .PHONY: test-cluster
-test-cluster: $(VENV)/.dev ## a real Kubernetes, Cilium and Traefik; builds them from Go modules once, half an hour
+test-cluster: $(VENV)/.dev ## a real Kubernetes, Cilium and Traefik; builds them from Go modules once: 45 minutes of a processor
 	@bash requirements/setup cluster
 	@$(VENV)/bin/loopback lab binaries
+	@$(PY) -c 'from loopback_iac.lab.cluster.sysctls import changes_foretold; print(*changes_foretold(), sep="\n")'
 	@$(PY) -m pytest tests/cluster
 
 .PHONY: golden

@@ -34,7 +34,7 @@ def foretell() -> None:
 
 
 def build(report: Report) -> None:
-    """Build the programs that are not built yet: half an hour of two processors for all."""
+    """Build the programs that are not built yet: for all of them 45 minutes of a processor."""
     from loopback_iac.lab.cluster.binaries import build as build_all  # noqa: PLC0415 - as above
 
     build_all(NEEDED, report)

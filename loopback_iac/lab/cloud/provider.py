@@ -23,6 +23,7 @@ from loopback_iac.lab.cloud.kinds import (
 )
 from loopback_iac.lab.paths import LabError
 from loopback_iac.lab.standin.servicer import (
+    CHANGES,
     StandIn,
     abort_unready,
     parse_plain,
@@ -35,12 +36,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from loopback_iac.lab.cloud.kinds import Failures, Kind, Resource
-
-_CHANGES = {
-    "add": (provider_pb2.PropertyDiff.ADD, provider_pb2.PropertyDiff.ADD_REPLACE),
-    "delete": (provider_pb2.PropertyDiff.DELETE, provider_pb2.PropertyDiff.DELETE_REPLACE),
-    "update": (provider_pb2.PropertyDiff.UPDATE, provider_pb2.PropertyDiff.UPDATE_REPLACE),
-}
 
 
 class Vendor(Protocol):
@@ -125,7 +120,7 @@ class CloudProvider(StandIn):
             context.abort(grpc.StatusCode.UNKNOWN, f"diffing {request.urn}: {difference.refused}")
         return render_diff(
             difference.parts,
-            lambda part: _CHANGES[part.kind][str(part.path[0]) in difference.replaces],
+            lambda part: CHANGES[part.kind][str(part.path[0]) in difference.replaces],
             difference.replaces,
             delete_first=difference.delete_first,
         )

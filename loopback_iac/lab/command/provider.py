@@ -60,13 +60,7 @@ class CommandProvider(StandIn):
         super().__init__(_VERSION)
         self._reporter = reporter
 
-    def Handshake(  # noqa: N802  # the protocol's names, here and below
-        self, request: provider_pb2.ProviderHandshakeRequest, context: grpc.ServicerContext
-    ) -> provider_pb2.ProviderHandshakeResponse:
-        del request, context
-        return provider_pb2.ProviderHandshakeResponse(accept_secrets=True)
-
-    def CheckConfig(  # noqa: N802
+    def CheckConfig(  # noqa: N802  # the protocol's names, here and below
         self, request: provider_pb2.CheckRequest, context: grpc.ServicerContext
     ) -> provider_pb2.CheckResponse:
         del context

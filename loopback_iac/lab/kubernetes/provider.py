@@ -29,6 +29,7 @@ from loopback_iac.lab.kubernetes.settings import (
 )
 from loopback_iac.lab.kubernetes.waiting import Patience
 from loopback_iac.lab.standin.servicer import (
+    CHANGES,
     StandIn,
     abort_unready,
     parse_plain,
@@ -45,11 +46,6 @@ if TYPE_CHECKING:
 VERSION = "4.34.2"
 # components of the package that are no object; the rest of the package is
 _ABSENT = ("kubernetes:helm.sh/v3:", "kubernetes:kustomize/", "kubernetes:yaml:")
-_KINDS = {
-    "add": (provider_pb2.PropertyDiff.ADD, provider_pb2.PropertyDiff.ADD_REPLACE),
-    "delete": (provider_pb2.PropertyDiff.DELETE, provider_pb2.PropertyDiff.DELETE_REPLACE),
-    "update": (provider_pb2.PropertyDiff.UPDATE, provider_pb2.PropertyDiff.UPDATE_REPLACE),
-}
 
 
 class KubernetesProvider(StandIn):
@@ -61,13 +57,7 @@ class KubernetesProvider(StandIn):
         super().__init__(VERSION)
         self._reporter = reporter
 
-    def Handshake(  # noqa: N802  # the protocol's names, here and below
-        self, request: provider_pb2.ProviderHandshakeRequest, context: grpc.ServicerContext
-    ) -> provider_pb2.ProviderHandshakeResponse:
-        del request, context
-        return provider_pb2.ProviderHandshakeResponse(accept_secrets=True)
-
-    def CheckConfig(  # noqa: N802
+    def CheckConfig(  # noqa: N802  # the protocol's names, here and below
         self, request: provider_pb2.CheckRequest, context: grpc.ServicerContext
     ) -> provider_pb2.CheckResponse:
         del context
@@ -133,7 +123,7 @@ class KubernetesProvider(StandIn):
         found = diff_objects(inputs, live, news, request.ignoreChanges, fixed)
 
         def show(part: Part) -> provider_pb2.PropertyDiff.Kind.ValueType:
-            return _KINDS[part.kind][part in found.replacing]
+            return CHANGES[part.kind][part in found.replacing]
 
         names = sorted({str(part.path[0]) for part in found.replacing})
         return render_diff(found.parts, show, names, delete_first=found.delete_first)

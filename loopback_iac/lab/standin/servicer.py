@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 
     from loopback_iac.engine.diffs import Part
 
+CHANGES = {
+    "add": (provider_pb2.PropertyDiff.ADD, provider_pb2.PropertyDiff.ADD_REPLACE),
+    "delete": (provider_pb2.PropertyDiff.DELETE, provider_pb2.PropertyDiff.DELETE_REPLACE),
+    "update": (provider_pb2.PropertyDiff.UPDATE, provider_pb2.PropertyDiff.UPDATE_REPLACE),
+}
+"""Kinds of a changed property, by whether it replaces the resource."""
+
 
 class StandIn(provider_pb2_grpc.ResourceProviderServicer):
     """A provider without functions; `stopped` is set once the engine cancels."""
@@ -28,7 +35,13 @@ class StandIn(provider_pb2_grpc.ResourceProviderServicer):
         self.stopped = threading.Event()
         self._version = version
 
-    def GetPluginInfo(  # noqa: N802  # the protocol's names, here and below
+    def Handshake(  # noqa: N802  # the protocol's names, here and below
+        self, request: provider_pb2.ProviderHandshakeRequest, context: grpc.ServicerContext
+    ) -> provider_pb2.ProviderHandshakeResponse:
+        del request, context
+        return provider_pb2.ProviderHandshakeResponse(accept_secrets=True)
+
+    def GetPluginInfo(  # noqa: N802
         self, request: empty_pb2.Empty, context: grpc.ServicerContext
     ) -> plugin_pb2.PluginInfo:
         del request, context
