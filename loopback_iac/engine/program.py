@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loopback_iac.engine.processes import Child, Command
+from loopback_iac.engine.results import Severity
 
 if TYPE_CHECKING:
     from loopback_iac.engine.monitor import Gate
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 _RUNNER = Path(__file__).with_name("runner.py")
 _POLL_S = 0.2
-# How long a program may take to notice that a failed or cancelled run is over.
+# After this long, people are told what is waited for.
 _FAREWELL_S = 10.0
 
 
@@ -68,14 +69,24 @@ class Program:
         return not self._ended.is_set()
 
     def finish(self) -> bool:
-        """Let the program go; out: whether it ended well."""
+        """
+        Let the program go and wait for its end, however long it takes, as the Pulumi CLI does.
+
+        Out: whether it ended well; True also when the run was cancelled meanwhile.
+        """
         self._gate.released.set()
-        self._ended.wait(_FAREWELL_S)
+        if not self._ended.wait(_FAREWELL_S):
+            self._run.say(Severity.INFO, "the program has declared everything and still runs")
+        while not self._ended.wait(_POLL_S):
+            if self._run.cancelled:
+                return True
         return self._code == 0
 
     def explain(self) -> str:
-        """What the program printed, for an end without an error of its own."""
-        return f"the program ended with exit code {self._code}\n{self._child.tail()}".rstrip()
+        """What the program printed, for an end without an error of its own; after that end."""
+        code = self._code or 0
+        how = f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
+        return f"the program {how}\n{self._child.tail()}".rstrip()
 
     def output(self) -> str:
         """What the program printed."""

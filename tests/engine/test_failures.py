@@ -69,6 +69,31 @@ def test_a_program_that_raises_deletes_nothing(stack: Stack) -> None:
     assert stack.rows()["a"]["inputs"] == {"v": 2}
 
 
+@pytest.mark.parametrize(
+    ("last", "said"),
+    [
+        ("import os; os._exit(3)", "the program ended with exit code 3"),
+        ("import os; os.kill(os.getpid(), 9)", "the program was ended by signal 9"),
+    ],
+)
+def test_a_program_that_ends_badly_at_last_says_how(stack: Stack, last: str, said: str) -> None:
+    stack.write([thing("a")], last=last)
+    assert messages(stack.run(up)) == said
+    assert stack.world() == ["a"]
+
+
+def test_a_program_is_waited_for_when_everything_is_declared(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("loopback_iac.engine.program._FAREWELL_S", 0.0)
+    stack.write([thing("a")], last="import time; time.sleep(1)")
+    result = stack.run(up)
+    assert result.ok
+    assert "the program has declared everything and still runs" in {
+        item.message for item in result.diagnostics
+    }
+
+
 def test_an_exception_shows_the_programs_own_frames(stack: Stack) -> None:
     stack.write([{"name": "a", "inputs": {}, "opts": {"no_such_option": 1}}])
     text = messages(stack.run(up))
