@@ -10,7 +10,8 @@ from loopback_iac.controls.checks.bgp import rendered
 from loopback_iac.controls.evaluate import CHECKS
 from loopback_iac.controls.result import Finding
 from loopback_iac.controls.stack import EDGE_POP, failed, passed, unsure
-from loopback_iac.controls.tree import ABSENT, UNKNOWN, at, each, items
+from loopback_iac.controls.tree import ABSENT, UNKNOWN, UndecidedError, at, each, items
+from loopback_iac.model.tunnel import TUNNEL_V4
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -29,6 +30,7 @@ CERTIFICATE = "kubernetes:cert-manager.io/v1:Certificate"
 ISSUERS = ("cert-manager.io/issuer", "cert-manager.io/cluster-issuer")
 TLS_OPTION = "kubernetes:traefik.io/v1alpha1:TLSOption"
 ZONE_SETTING = "cloudflare:index/zoneSetting:ZoneSetting"
+CONTROLLER = "loopback-iac:index:IngressController"
 ACCEPTED_TLS = frozenset({"1.2", "1.3", "VersionTLS12", "VersionTLS13"})
 
 
@@ -46,7 +48,7 @@ def check_annotations(resource: Resource, settings: Mapping[str, Any]) -> Iterat
 
 @CHECKS.stack("ING-02")
 def check_proxy_protocol(stack: Stack, _: Mapping[str, Any]) -> Iterator[Finding]:
-    """Every worker is told the client's address by PROXY protocol version 2."""
+    """Every worker is told the client's address, and what is behind believes tunnels alone."""
     for pop, text in rendered(stack, EDGE_POP, HAPROXY):
         if isinstance(text, Finding):
             yield text
@@ -56,6 +58,30 @@ def check_proxy_protocol(stack: Stack, _: Mapping[str, Any]) -> Iterator[Finding
             yield failed(pop, f"no PROXY protocol towards {', '.join(without)}")
         else:
             yield passed(pop)
+    for controller in stack.of(CONTROLLER):
+        yield _judge_trust(controller)
+
+
+def _judge_trust(controller: Resource) -> Finding:
+    facts = controller.facts
+    try:
+        trusted = {name: list(each(facts, "trusted", name)) for name, _ in items(facts, "trusted")}
+    except UndecidedError as error:
+        return unsure(controller, [error.path])
+    if not trusted or any(UNKNOWN in ends for ends in trusted.values()):
+        return unsure(controller, ["trusted"])
+    wide = sorted(w for w, ends in trusted.items() if not ends or not all(map(_is_tunnels, ends)))
+    if wide:
+        return failed(controller, f"headers from outside of tunnels count on {', '.join(wide)}")
+    return passed(controller)
+
+
+def _is_tunnels(text: object) -> bool:
+    try:
+        found = ip_network(str(text))
+    except ValueError:
+        return False
+    return any(found.version == space.version and found.subnet_of(space) for space in TUNNEL_V4)
 
 
 @CHECKS.stack("ING-03")
@@ -74,7 +100,7 @@ def check_layer(stack: Stack, _: Mapping[str, Any]) -> Iterator[Finding]:
             yield passed(pop)
 
 
-@CHECKS.resource("ING-04", TLS_OPTION, ZONE_SETTING)
+@CHECKS.resource("ING-04", TLS_OPTION, ZONE_SETTING, CONTROLLER)
 def check_tls(resource: Resource, _: Mapping[str, Any]) -> Iterator[Finding]:
     """TLS before 1.2 is not spoken."""
     facts = resource.facts
@@ -82,6 +108,8 @@ def check_tls(resource: Resource, _: Mapping[str, Any]) -> Iterator[Finding]:
         if at(facts, "settingId") != "min_tls_version":
             return
         least = at(facts, "value")
+    elif resource.kind == CONTROLLER:
+        least = at(facts, "ingress", "tls_least")
     else:
         least = at(facts, "spec", "minVersion")
     if least is UNKNOWN:

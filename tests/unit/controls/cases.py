@@ -133,12 +133,19 @@ FAILING = {
     "ING-01": [
         [("www", "metadata|annotations|load-balancer.hetzner.cloud/location", CANARY)],
     ],
-    "ING-02": [[("edge-fra1", HAPROXY, swap(" send-proxy-v2 ", " ", 1))]],
+    "ING-02": [
+        [("edge-fra1", HAPROXY, swap(" send-proxy-v2 ", " ", 1))],
+        *([("ingress", "trusted|w2", wide)] for wide in (["10.0.0.0/8"], ["192.0.2.1"], ["x"], [])),
+    ],
     "ING-03": [
         [("edge-fra1", HAPROXY, swap("  mode tcp\n", "  mode http\n"))],
         [("edge-fra1", HAPROXY, swap("bind 203.0.113.10:443", "bind 203.0.113.10:443 ssl crt /k"))],
     ],
-    "ING-04": [[("tls", "spec|minVersion", "VersionTLS10")], [("tls", "spec|minVersion", ABSENT)]],
+    "ING-04": [
+        [("tls", "spec|minVersion", "VersionTLS10")],
+        [("tls", "spec|minVersion", ABSENT)],
+        [("ingress", "ingress|tls_least", "1.1")],
+    ],
     "ING-05": [[("edge-fra1", HAPROXY, swap("10.88.8.3:8443", "198.18.11.21:8443", 1))]],
     "ING-06": [[("www", "metadata|annotations", {})]],
     "EGR-01": [

@@ -6,6 +6,7 @@ import pytest
 
 from loopback_iac.controls import BLOCKING, Outcome, Resource, Stack, check_control, evaluate
 from loopback_iac.controls.record import load_controls
+from loopback_iac.controls.stack import EDGE_POP
 from loopback_iac.controls.tree import ABSENT, MARK, SECRET, UNKNOWN, Counted, at, is_marked
 from tests.unit.controls import passing
 from tests.unit.controls.passing import TODAY, WISH, build_stack
@@ -82,6 +83,16 @@ def test_what_is_redacted_in_an_exported_state_is_open_and_not_refused():
     command = Resource("command:remote:Command", "c", {"connection": "[secret]"}, "urn:c")
     (finding,) = check_control(load_controls()["CMD-01"], Stack((command,)), {})
     assert finding.outcome is Outcome.OPEN
+
+
+@pytest.mark.parametrize("late", [UNKNOWN, {"w1": UNKNOWN}, {"w1": ["10.88.8.2", UNKNOWN]}, {}])
+def test_whom_a_controller_believes_may_be_told_late_and_pops_are_judged_all_the_same(late):
+    facts = {"ingress": {"tls_least": "1.2"}, "trusted": late}
+    controller = Resource("loopback-iac:index:IngressController", "ingress", facts, "urn:i")
+    files = {"/etc/haproxy/haproxy.cfg": "  server w1 10.88.8.3:80 check\n"}
+    pop = Resource(EDGE_POP, "fra1", {"files": files}, "urn:p")
+    found = check_control(load_controls()["ING-02"], Stack((controller, pop)), {})
+    assert [each.outcome for each in found] == [Outcome.FAIL, Outcome.OPEN]
 
 
 def test_late_values_decide_only_where_they_can():
