@@ -21,6 +21,8 @@ from loopback_iac.kube import (
     records_of,
     render_issuer,
 )
+from loopback_iac.kube.chart_values import merge_values
+from loopback_iac.kube.issuer import CHART_VALUES
 from loopback_iac.kube.manifests import MADE_BY, Manifest
 from loopback_iac.model import InputRejected, Problem
 
@@ -30,7 +32,6 @@ READY = {"pulumi.com/waitFor": "condition=Ready", "pulumi.com/timeoutSeconds": "
 """An issuer is ready when the authority knows its account."""
 TRUSTED = {"pulumi.com/waitFor": "jsonpath={.webhooks[0].clientConfig.caBundle}"}
 """Before cert-manager has written it, the API server refuses every issuer."""
-CHART_VALUES = {"crds": {"enabled": True, "keep": True}, "prometheus": {"enabled": True}}
 
 
 class CertificateIssuer(pulumi.ComponentResource):
@@ -87,7 +88,7 @@ class CertificateIssuer(pulumi.ComponentResource):
             chart=artifact.path,
             name="cert-manager",
             namespace=issuer.namespace,
-            values={**artifact.values, **CHART_VALUES},
+            values=merge_values(artifact.values, CHART_VALUES),
             opts=self._after([made]),
         )
         return chart
@@ -162,7 +163,7 @@ def _parts(name: str, issuer: Issuer) -> list[Manifest] | None:
     if artifact is None:
         return None
     held = refuse_as_pulumi(lambda: read_artifact(name, path, artifact))
-    if artifact.path.endswith((".tgz", ".tar.gz")):
+    if artifact.is_chart:
         return None
     return refuse_as_pulumi(lambda: _read(name, path, held))
 

@@ -22,8 +22,6 @@ from loopback_iac.kube.render_cilium import render_cilium
 from loopback_iac.kube.render_ingress import ingress_base, ingress_pods, render_ingress
 from loopback_iac.kube.render_issuer import render_issuer
 from loopback_iac.kube.render_kube_vip import render_kube_vip
-from loopback_iac.kube.render_nginx import render_nginx
-from loopback_iac.kube.render_traefik import render_traefik
 
 __all__ = [
     "Artifact",
@@ -58,8 +56,6 @@ __all__ = [
     "render_ingress",
     "render_issuer",
     "render_kube_vip",
-    "render_nginx",
-    "render_traefik",
     "render_values",
     "render_yaml",
 ]

@@ -118,7 +118,7 @@ def check_chart_values(behind: Behind) -> Iterator[Problem]:
     if chart is None:
         return
     path = "controller.chart.values"
-    yield from _contradictions(path, chart.values, traefik_values(behind))
+    yield from check_owned(path, chart.values, traefik_values(behind))
     ports = chart.values.get("ports")
     for name, port in ports.items() if isinstance(ports, Mapping) else ():
         for key in TRUSTING if isinstance(port, Mapping) and name not in NAMES.values() else ():
@@ -128,15 +128,14 @@ def check_chart_values(behind: Behind) -> Iterator[Problem]:
                 yield Problem(f"{path}.ports.{name}.{key}", got, "", fix, "trust-wider-than-pops")
 
 
-def _contradictions(
-    path: str, given: Mapping[str, Any], ours: Mapping[str, Any]
-) -> Iterator[Problem]:
+def check_owned(path: str, given: Mapping[str, Any], ours: Mapping[str, Any]) -> Iterator[Problem]:
+    """Values of somebody's that say otherwise than ours."""
     for key, value in given.items():
         if key not in ours:
             continue
         where, wanted = f"{path}.{key}", ours[key]
         if isinstance(wanted, Mapping) and isinstance(value, Mapping):
-            yield from _contradictions(where, value, wanted)
+            yield from check_owned(where, value, wanted)
         elif value != wanted:
             rule = "trust-wider-than-pops" if _trusts(where) else "chart-value-owned"
             fix = "leave it out: it follows from what is declared"
@@ -155,13 +154,14 @@ def _trusts(path: str) -> bool:
 def merged_values(behind: Behind) -> dict[str, Any]:
     """Somebody's values with ours among them; checked before, so neither loses."""
     chart = behind.ingress.controller.chart
-    return _merged(chart.values if chart else {}, traefik_values(behind))
+    return merge_values(chart.values if chart else {}, traefik_values(behind))
 
 
-def _merged(given: Mapping[str, Any], ours: Mapping[str, Any]) -> dict[str, Any]:
+def merge_values(given: Mapping[str, Any], ours: Mapping[str, Any]) -> dict[str, Any]:
+    """Both, at every depth; ours where both say something."""
     found = dict(given)
     for key, value in ours.items():
         held = given.get(key)
         both = isinstance(held, Mapping) and isinstance(value, Mapping)
-        found[key] = _merged(held, value) if both else value  # type: ignore[arg-type]
+        found[key] = merge_values(held, value) if both else value  # type: ignore[arg-type]
     return found

@@ -3,8 +3,9 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
+from loopback_iac.kube.chart_values import check_owned
 from loopback_iac.kube.ingress import Edge
-from loopback_iac.kube.issuer import LONGEST, Dns01, Issuer, Update
+from loopback_iac.kube.issuer import CHART_VALUES, LONGEST, Dns01, Issuer, Update
 from loopback_iac.model.problem import InputRejected, Problem
 from loopback_iac.model.structure import collect, plain
 
@@ -41,6 +42,10 @@ def parse_update(name: str, issuer: Issuer, told: object) -> Update:
     """
     problems: list[Problem] = []
     path = "dns01.update"
+    if not isinstance(told, Mapping):
+        # whoever gave the key alone is not shown it
+        fix = "take it from output `updates` of the primary"
+        raise InputRejected(name, (Problem(path, "is no map", "", fix, "field-type"),))
     found = collect(Update, path, plain(told), problems)
     if found is not None and not found.addresses:
         fix = "take it from output `updates` of the primary"
@@ -99,6 +104,12 @@ def _check(issuer: Issuer) -> Iterator[Problem]:
     if issuer.http01 is None and issuer.dns01 is None:
         got, fix = "neither http01 nor dns01", "declare how the authority can see whose a name is"
         yield Problem("http01", got, "at least one of the two", fix, "solver-missing")
+    artifact, path = issuer.cert_manager, "cert_manager.values"
+    if artifact is not None and artifact.is_chart:
+        yield from check_owned(path, artifact.values, CHART_VALUES)
+    elif artifact is not None and artifact.values:
+        got, fix = f"{artifact.path} is no chart", "leave it out, or give the chart as .tgz"
+        yield Problem(path, got, "nothing", fix, "chart-values")
     if issuer.dns01 is not None:
         yield from _check_dns01(issuer.dns01)
 
@@ -157,7 +168,7 @@ def _check_caa(issuer: Issuer, zone: str, owner: str, values: Sequence[str]) -> 
         if issuer.authority in names:
             continue
         got = f"{owner} lets {', '.join(sorted(filter(None, names))) or 'nobody'} {tag}"
-        if not told:
+        if tag not in told:  # RFC 8659 4.2: other properties alone restrict nobody
             got = f"{owner} does not say who may issue, so everybody may"
         fix = f'write `{owner} CAA 0 {tag} "{issuer.authority}"` into the zone'
         yield Problem(f"zones.{zone}", got, f"{issuer.authority}", fix, "caa-names-authority")

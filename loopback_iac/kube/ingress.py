@@ -92,6 +92,11 @@ class Artifact(Value):
     values: dict[str, Any] = Field(default_factory=dict)
     """Of a chart: what is set beside ours."""
 
+    @property
+    def is_chart(self) -> bool:
+        """By its name."""
+        return self.path.endswith((".tgz", ".tar.gz"))
+
 
 class Controller(Value):
     """Which program it is, and where it comes from: an image for our manifests, or a chart."""

@@ -9,6 +9,7 @@ import binascii
 import re
 from ipaddress import IPv4Address
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field
 
@@ -26,6 +27,8 @@ from loopback_iac.model.fields import (
 
 CHALLENGE = "_acme-challenge"
 ALGORITHM = "hmac-sha256"
+CHART_VALUES = {"crds": {"enabled": True, "keep": True}, "prometheus": {"enabled": True}}
+"""Of cert-manager's chart: its kinds come with it and stay, and renewals are watched."""
 LONGEST = 253
 """Of a name without its final dot (RFC 1035 2.3.4)."""
 AUTHORITIES = {
@@ -78,15 +81,14 @@ def _algorithm(value: object) -> object:
 
 
 def _secret(value: object) -> object:
-    """In words that do not show it."""
-    if isinstance(value, str):
-        try:
-            held = base64.b64decode(value, validate=True)
-        except (binascii.Error, ValueError):
-            held = b""
-        if len(held) < 16:
-            need, fix = "16 bytes or more in base64", "take it from output `updates` of the primary"
-            refuse("tsig-secret", "is no key", need, fix)
+    """In words that do not show it, whatever it is."""
+    try:
+        held = base64.b64decode(value, validate=True) if isinstance(value, str) else b""
+    except (binascii.Error, ValueError):
+        held = b""
+    if len(held) < 16:
+        need, fix = "16 bytes or more in base64", "take it from output `updates` of the primary"
+        refuse("tsig-secret", "is no key", need, fix)
     return value
 
 
@@ -146,13 +148,13 @@ class Issuer(Value):
 
     @property
     def host(self) -> str:
-        """Of the directory."""
-        return self.directory.split("/")[2].partition(":")[0]
+        """Of the directory, in small letters."""
+        return urlsplit(self.directory).hostname or ""
 
     @property
     def authority(self) -> str | None:
         """What its CAA record names."""
-        known = (caa for end, caa in AUTHORITIES.items() if self.host.endswith(end))
+        known = (c for end, c in AUTHORITIES.items() if f".{self.host}".endswith(f".{end}"))
         return self.caa or next(known, None)
 
     @property

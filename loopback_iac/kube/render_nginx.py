@@ -51,11 +51,6 @@ Sources: nginx/kubernetes-ingress 5.6, deployments/rbac/rbac.yaml.
 """
 
 
-def render_nginx(behind: Behind) -> list[Manifest]:
-    """Everything, in the order in which it can be applied."""
-    return [*nginx_base(behind.ingress), *nginx_pods(behind)]
-
-
 def nginx_base(ingress: Ingress) -> list[Manifest]:
     """What does not depend on the edge."""
     return base(ingress, RULES, CONTROLLER)

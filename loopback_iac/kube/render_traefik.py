@@ -56,11 +56,6 @@ OWN_RULES = (
 """Sources: Traefik 3.6.12, reference of its provider for own kinds."""
 
 
-def render_traefik(behind: Behind) -> list[Manifest]:
-    """Everything, in the order in which it can be applied."""
-    return [*traefik_base(behind.ingress), *traefik_pods(behind)]
-
-
 def traefik_base(ingress: Ingress) -> list[Manifest]:
     """What does not depend on the edge."""
     return base(ingress, (*RULES, *(OWN_RULES if ingress.own_kinds else ())), CONTROLLER)

@@ -57,7 +57,8 @@ def keepers() -> dict:
     more = gateways.get("groups") or {}  # announced, interface, lease_ms by gateway
     args = {
         "nodes": {name: node(name) for name in gateways["nodes"]},
-        "groups": {name: {**group, **more.get(name, {})} for name, group in moved.items()},
+        # what is written for a gateway that egress.yaml does not have is refused there
+        "groups": {n: {**moved.get(n, {}), **more.get(n, {})} for n in {**moved, **more}},
         "admin_sources": config.require_object("adminSources"),
     }
     if "api" in gateways:
@@ -73,15 +74,17 @@ controller = IngressController("ingress", {**ingress, "edge": web}, inside)
 pulumi.export("ingress", {"class": controller.class_name, "address": controller.address})
 if issuer is not None:
     if issuer.pop("by_edge", True):
-        issuer["http01"] = {"edge": web, "class_name": ingress.get("class_name", "edge")}
+        here = {"edge": web, "class_name": ingress.get("class_name", "edge")}
+        issuer["http01"] = {**issuer.get("http01", {}), **here}
     if "dns01" in issuer:
         issuer["dns01"] = challenges(issuer["dns01"])
     pulumi.export("issuer", CertificateIssuer("issuer", issuer, inside).name)
 
 orders = config.get_object("orders") or {}  # pool -> orders, giving_back, labels
+told = egress.get("pools") or {}
 pools = {
-    name: EgressIpPool(name, {**told, **orders.get(name, {})})
-    for name, told in egress["pools"].items()
+    name: EgressIpPool(name, {**told.get(name, {}), **orders.get(name, {})})
+    for name in {**told, **orders}
 }
 left = EgressPolicy("egress", {**egress, **keepers()}, inside)
 pulumi.export("ordered", {name: pool.ordered for name, pool in pools.items()})

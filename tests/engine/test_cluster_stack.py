@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pytest
 import yaml
 
 from loopback_iac.engine import Options, Result, plan, up
@@ -63,6 +64,25 @@ def test_a_wrong_egress_file_is_refused_whole_before_anything(tmp_path):
     said = "".join(entry.message for entry in result.diagnostics)
     assert "address-not-owned" in said
     assert "policies.reports-out.default_deny" in said
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "path"),
+    [
+        ("gateways", {"groups": {"partner": {"announced": "routed"}}}, "groups.partner.addresses"),
+        ("orders", {"partner": {"orders": {"first": {"location": "fsn1"}}}}, "kind: is missing"),
+        ("issuer", {"http01": {"wait_s": -1}}, "http01.wait_s"),
+    ],
+)
+def test_nothing_in_the_configuration_goes_unread(tmp_path, key, value, path):
+    example = yaml.safe_load((CLUSTER / "Pulumi.example.yaml").read_text())
+    held = example["config"].setdefault(f"loopback-cluster:{key}", {})
+    held.update(value)
+    config = tmp_path / "config.yaml"
+    config.write_text(yaml.safe_dump(example))
+    result = planned(CLUSTER, tmp_path / "state", config)
+    assert not result.ok
+    assert path in "".join(entry.message for entry in result.diagnostics)
 
 
 def test_what_the_edge_says_comes_from_its_own_stack(tmp_path):

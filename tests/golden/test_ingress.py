@@ -9,11 +9,11 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from loopback_iac.kube import ingress_base, ingress_pods
+from loopback_iac.kube import ingress_base, ingress_pods, parse_issuer, parse_update
 from loopback_iac.kube.ingress import Behind
 from loopback_iac.kube.issuer import Update
 from loopback_iac.kube.render_traefik import WORKER_BITS
-from loopback_iac.model import parse_fleet, pool_facts, tunnels
+from loopback_iac.model import InputRejected, parse_fleet, pool_facts, tunnels
 from tests.golden import case as golden
 from tests.golden import ingress
 
@@ -170,3 +170,28 @@ def test_the_key_is_in_its_secret_and_nowhere_else():
     (key,) = [each for each in manifests()["issuer-both"] if each["kind"] == "Secret"]
     assert key["stringData"] == {"tsig": secret}
     assert Update.of_nobody().secret != secret
+
+
+@pytest.mark.parametrize("secret", [31415926535, ["c2VjcmV0"], {"c2VjcmV0": 1}, True, "c2VjcmV0"])
+def test_a_key_of_any_kind_is_refused_without_showing_it(secret):
+    case = ingress.load("issuer-both")
+    issuer = parse_issuer("letsencrypt", case.tree["issuer"])
+    with pytest.raises(InputRejected) as told:
+        parse_update("letsencrypt", issuer, case.tree["update"] | {"secret": secret})
+    assert [each.rule for each in told.value.problems] == ["tsig-secret"]
+    assert str(secret) not in str(told.value)
+    assert "c2VjcmV0" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("directory", "authority"),
+    [
+        ("https://acme-staging-v02.api.letsencrypt.org/directory", "letsencrypt.org"),
+        ("https://ACME.ZeroSSL.com:443/v2/DV90", "sectigo.com"),
+        ("https://notacme.zerossl.com/v2/DV90", None),
+        ("https://[2001:db8::1]:14000/dir", None),
+    ],
+)
+def test_the_authority_is_known_by_its_host(directory, authority):
+    tree = ingress.load("issuer-both").tree["issuer"] | {"directory": directory}
+    assert parse_issuer("a", tree).authority == authority

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from loopback_iac.kube import parse_behind, parse_ingress, render_traefik, render_yaml
+from loopback_iac.kube import parse_behind, parse_ingress, render_ingress, render_yaml
 from loopback_iac.lab.cluster.binaries import binary
 from loopback_iac.lab.cluster.images import ContainerImage, app_image
 from loopback_iac.lab.keys import SITE_NAME, ensure_certificates
@@ -62,7 +62,7 @@ def render_ingress_controller(lab: Lab) -> list[Manifest]:
         "class_name": CLASS,
     }
     ingress = parse_ingress("lab", declared)
-    return render_traefik(parse_behind("lab", ingress, pool_of_edge(lab)))
+    return render_ingress(parse_behind("lab", ingress, pool_of_edge(lab)))
 
 
 def render_app(lab: Lab, replicas: int = _REPLICAS) -> list[Manifest]:

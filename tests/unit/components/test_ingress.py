@@ -157,6 +157,20 @@ def test_manifests_of_cert_manager_are_declared_one_by_one(declare, tmp_path):
     assert notes["pulumi.com/waitFor"].endswith("clientConfig.caBundle}")
 
 
+def test_values_beside_ours_reach_the_chart_of_cert_manager(declare, tmp_path):
+    chart = tmp_path / "cert-manager.tgz"
+    chart.write_bytes(b"a chart")
+    values = {"replicaCount": 2, "prometheus": {"servicemonitor": {"enabled": True}}}
+    artifact = {"path": str(chart), "sha256": hashlib.sha256(b"a chart").hexdigest()}
+    args = issuer_args(cert_manager=artifact | {"values": values})
+    cloud = declare(Cloud(answer), lambda: CertificateIssuer("le", args))
+    assert plain(cloud.made["le-chart"].inputs["values"]) == {
+        "crds": {"enabled": True, "keep": True},
+        "prometheus": {"enabled": True, "servicemonitor": {"enabled": True}},
+        "replicaCount": 2,
+    }
+
+
 @pytest.mark.parametrize("text", ["", "a: [", "- 1\n", "kind: Service\n"])
 def test_a_file_that_is_no_manifest_is_refused(tmp_path, text):
     file = tmp_path / "cert-manager.yaml"
