@@ -116,7 +116,7 @@ class Agent:
     def start(self, kubeconfig: Path) -> None:
         """Start the agent; `await_ready` tells when it works."""
         placed = cgroups.ensure_cgroup(self.paths, f"{self.name}/agent")
-        options = [f"--{key}={value}" for key, value in self._options(kubeconfig).items()]
+        options = [f"--{key}={value}" for key, value in self.options(kubeconfig).items()]
         inside = [*self.inside(), f"K8S_NODE_NAME={self.name}"]
         with self.log.open("ab") as log:
             subprocess.run(
@@ -176,7 +176,8 @@ class Agent:
     def _pids(self, part: str) -> list[int]:
         return cgroups.pids(self.paths, f"{self.name}/{part}")
 
-    def _options(self, kubeconfig: Path) -> dict[str, str]:
+    def options(self, kubeconfig: Path) -> dict[str, str]:
+        """What it is told, by flag."""
         return {
             "k8s-kubeconfig-path": str(kubeconfig),
             "lib-dir": "/run/lib",
