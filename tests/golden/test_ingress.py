@@ -195,3 +195,90 @@ def test_a_key_of_any_kind_is_refused_without_showing_it(secret):
 def test_the_authority_is_known_by_its_host(directory, authority):
     tree = ingress.load("issuer-both").tree["issuer"] | {"directory": directory}
     assert parse_issuer("a", tree).authority == authority
+
+
+def refusals(name, **changes):
+    """What is refused of a case with other values, as "rule at path"."""
+    case = ingress.load(name)
+    for path, value in changes.items():
+        *steps, last = path.split("__")
+        owner = case.tree
+        for step in steps:
+            owner = owner[step]
+        owner[last] = value
+    with pytest.raises(InputRejected) as told:
+        case.read()
+    return [f"{each.rule} at {each.path}" for each in told.value.problems]
+
+
+def test_an_issuer_without_a_way_to_prove_names_is_refused():
+    without = {"issuer__http01": None, "issuer__dns01": None}
+    assert refusals("issuer-both", **without) == ["solver-missing at http01"]
+    assert refusals("issuer-both", issuer__dns01__names=[]) == ["section-empty at dns01.names"]
+    nowhere = refusals("issuer-both", update__addresses=[])
+    assert nowhere == ["section-empty at dns01.update.addresses"]
+
+
+def test_names_end_where_dns_does():
+    label = "a" * 63
+    fits = f"{label}.{label}.{label}.{'a' * 45}.example"
+    assert len(fits) <= 253 < len(f"{fits}.acme.example.net")
+    assert refusals("issuer-both", issuer__dns01__names=[fits]) == ["name-long at dns01.names[0]"]
+    long = f"{label}.{label}.{label}.{'a' * 54}.example"
+    assert len(long) == 254
+    named = refusals("issuer-both", issuer__dns01__names=[long])
+    assert named == ["certificate-name at dns01.names[0]"]
+
+
+def test_the_nearest_zone_has_to_lead_to_the_challenge():
+    """A zone and one below it are both known: the CNAME is looked for in the lower one."""
+    case = ingress.load("issuer-both")
+    zones = case.tree["zones"]
+    records = zones["example.net"]["records"]
+    lower = {"_acme-challenge": records.pop("_acme-challenge.shop"), "@": records["@"]}
+    hosts = {name: records[name] for name in ("ns1", "ns2")}
+    zones["shop.example.net"] = {"records": lower | hosts}
+    assert "CNAME" in case.read()["records.txt"]
+    del zones["shop.example.net"]["records"]["_acme-challenge"]
+    with pytest.raises(InputRejected, match=r"zones\.shop\.example\.net"):
+        case.read()
+
+
+def test_one_caa_record_stands_for_what_is_below_it():
+    lines = ingress.load("issuer-both").read()["records.txt"].splitlines()
+    names = ["shop.example.net", "a.shop.example.net", "www.example.net"]
+    case = ingress.load("issuer-both")
+    case.tree["issuer"]["dns01"]["names"] = names
+    case.tree["zones"] = {}
+    told = [line for line in case.read()["records.txt"].splitlines() if " CAA " in line]
+    assert [line.split()[0] for line in told] == ["shop.example.net.", "www.example.net."]
+    assert any(" CAA " in line for line in lines)
+
+
+def test_a_worker_that_no_pop_reaches_believes_nobody():
+    workers = ingress.load("traefik").tree["edge"]["workers"] | {"w1": []}
+    assert refusals("traefik", edge__workers=workers) == ["edge-without-pop at edge"]
+
+
+def test_a_name_of_a_node_is_one_from_its_first_letter_to_its_last():
+    path = "kubernetes-name at node_names.w1"
+    for node in ("a b", "node1/../x", "Node1", "", "-a"):
+        assert path in refusals("traefik", ingress__node_names={"w1": node})
+
+
+def test_what_a_config_map_cannot_hold_is_refused():
+    many = {f"w{n}": [f"10.88.{n // 128 * 8}.{n % 128 * 2}"] for n in range(1, 700)}
+    found = refusals("traefik", edge__workers=many, ingress__node_names={})
+    assert found == ["config-too-large at edge.workers"]
+
+
+def test_a_named_vip_says_which_ports_and_which_address():
+    tree = ingress.load("traefik").tree
+    tree["edge"]["vips"] = {"api": ["2001:db8:100::1", "203.0.113.1"], "www": ["203.0.113.10"]}
+    tree["edge"]["services"] = {
+        vip: {"vip": vip, "port": 443, "worker_port": port}
+        for vip, port in (("api", 9443), ("www", 8443))
+    }
+    for vip, port, address in (("api", 9443, "203.0.113.1"), ("www", 8443, "203.0.113.10")):
+        found = ingress.behind({**tree, "ingress": tree["ingress"] | {"vip": vip}})
+        assert (found.http_port, found.https_port, str(found.address)) == (None, port, address)

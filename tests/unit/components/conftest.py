@@ -11,6 +11,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from pulumi.runtime.settings import reset_options
 
+from tests.unit.components.recording import Monitor
+
 
 @pytest.fixture(scope="module", autouse=True)
 def loop():
@@ -57,7 +59,7 @@ def declare(loop):
     """Run a program under mocks: returns the mocks with what they were asked for."""
 
     def run(mocks, program):
-        pulumi.runtime.set_mocks(mocks, preview=False)
+        pulumi.runtime.set_mocks(mocks, preview=False, monitor=Monitor(mocks))
         loop.run_until_complete(pulumi.runtime.stack.run_pulumi_func(program))
         return mocks
 

@@ -21,6 +21,8 @@ class Cloud(mocks.Mocks):
 
     def __init__(self, answer: Callable[[Any, int], tuple[str, dict[str, Any]]]) -> None:
         self.made: dict[str, Any] = {}
+        self.asked: dict[str, Any] = {}
+        """By name: the registration, with its options."""
         self._answer = answer
 
     def call(self, args: Any) -> dict[str, Any]:
@@ -30,3 +32,15 @@ class Cloud(mocks.Mocks):
         self.made[args.name] = args
         ident, out = self._answer(args, len(self.made))
         return ident, {**args.inputs, **out}
+
+    def needs(self, name: str) -> set[str]:
+        """Names of resources that have to be there before one."""
+        return {urn.rpartition("::")[2] for urn in self.asked[name].dependencies}
+
+
+class Monitor(mocks.MockMonitor):
+    """Shows a cloud what Pulumi's own leaves out of its arguments."""
+
+    def RegisterResource(self, request: Any) -> Any:  # noqa: N802  # the protocol's name
+        self.mocks.asked[request.name] = request
+        return super().RegisterResource(request)

@@ -80,6 +80,20 @@ def test_a_gateways_label_is_all_that_is_said_of_its_node(cilium):
     assert patch == {"apiVersion": "v1", "kind": "Node", "metadata": about}
 
 
+def test_denials_then_labels_then_who_is_translated(cilium):
+    denials = {name for name in cilium.made if "networkpolicy" in name}
+    for gateway, node in (("a", "w1"), ("b", "w2")):
+        label = f"egress-{gateway}-label"
+        assert cilium.needs(label) == {*denials, f"{label}-on-{node}"}
+        # moved, it goes from the old node first: of two Cilium takes the first by name
+        assert cilium.asked[label].deleteBeforeReplace
+    policies = {name for name, made in cilium.made.items() if made.typ == CEGP}
+    assert policies
+    assert all(
+        cilium.needs(name) == {*denials, "egress-a-label", "egress-b-label"} for name in policies
+    )
+
+
 def test_policies_say_what_stands_and_where_so_that_a_change_touches_them(cilium):
     for name, made in cilium.made.items():
         if made.typ != CEGP:

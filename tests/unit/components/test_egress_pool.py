@@ -79,6 +79,13 @@ def test_floating_addresses_are_ordered_and_lead_somewhere_at_first(declare):
     assert (four["homeLocation"], four["deleteProtection"]) == ("fsn1", True)
     assert four["labels"] == {"owner": "edge", "role": "egress"}
     assert cloud.made["partners-four-assignment"].inputs["serverId"] == 21
+    kept = {name for name, asked in cloud.asked.items() if asked.protect}
+    assert kept == {"partners-four", "partners-six", "partners-shop-203.0.113.20"}
+    # a failover controller may move it
+    moved = {name: list(asked.ignoreChanges) for name, asked in cloud.asked.items()}
+    assert {name for name, paths in moved.items() if paths == ["serverId"]} == {
+        "partners-four", "partners-six", "partners-four-assignment",
+    }  # fmt: skip
     assert cloud.told["ordered"] == {"four": ["203.0.113.20"], "six": ["2001:db8:5::/64"]}
     assert cloud.told["free"] == "none"
 
@@ -94,7 +101,9 @@ def test_a_block_of_ionos(declare):
 
 def test_giving_back_takes_away_the_providers_protection_too(declare):
     args = pool(orders={"four": {"location": "fsn1"}}, giving_back=["four", "203.0.113.20"])
-    assert run(declare, args).made["partners-four"].inputs["deleteProtection"] is False
+    cloud = run(declare, args)
+    assert cloud.made["partners-four"].inputs["deleteProtection"] is False
+    assert not any(asked.protect for asked in cloud.asked.values())
 
 
 def test_what_is_written_has_to_be_what_the_provider_gave():

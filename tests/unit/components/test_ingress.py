@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from importlib.metadata import version
 from typing import Any
 
 import pulumi
@@ -81,6 +82,18 @@ def test_traefik_is_declared_as_it_is_rendered(declare, hosts):
     assert hosts["outputs"] == ["edge", "203.0.113.10", edge()["workers"]]
 
 
+def test_each_object_comes_after_what_it_stands_on(declare):
+    cloud = declare(Cloud(answer), lambda: IngressController("ingress", ingress_args()))
+    names = [name for name in cloud.made if name != "ingress"]
+    space, pods = names[0], "ingress-daemonset-ingress-edge-traefik-edge"
+    config = "ingress-configmap-ingress-edge-traefik-edge"
+    assert cloud.needs(space) == set()
+    assert cloud.needs(pods) == set(names) - {pods}
+    assert cloud.needs(config) == set(names) - {pods, config}
+    assert all(cloud.needs(name) == {space} for name in set(names) - {space, config, pods})
+    assert {cloud.asked[name].version for name in names} == {version("pulumi-kubernetes")}
+
+
 def by_kind(manifests: Any) -> dict[str, Any]:
     return {each["kind"]: each for each in manifests}
 
@@ -90,15 +103,19 @@ def plain(inputs: Any) -> Any:
     return json.loads(json.dumps(inputs), parse_float=lambda n: int(float(n)))
 
 
-def test_a_chart_is_taken_by_its_bytes_alone(declare, tmp_path):
+def test_a_chart_is_taken_by_its_bytes_alone(declare, hosts, tmp_path):
     chart = tmp_path / "traefik.tgz"
     chart.write_bytes(b"a chart")
     wrong, right = "0" * 64, hashlib.sha256(b"a chart").hexdigest()
 
+    def declared(controller):
+        made = IngressController("ingress", ingress_args(controller=controller))
+        made.trusted.apply(lambda got: hosts.update(trusted=got))
+
     def program(sha256):
         source = {"path": str(chart), "sha256": sha256, "values": {"image": {"tag": "v3.7.11"}}}
         controller = {"kind": "traefik", "chart": source}
-        return lambda: IngressController("ingress", ingress_args(controller=controller))
+        return lambda: declared(controller)
 
     with pytest.raises(RejectedInputs) as caught:
         program(wrong)()
@@ -112,6 +129,11 @@ def test_a_chart_is_taken_by_its_bytes_alone(declare, tmp_path):
     assert made.inputs["values"]["image"] == {"tag": "v3.7.11"}
     assert made.inputs["values"]["ports"]["websecure"]["proxyProtocol"]["trustedIPs"]
     assert "kubernetes:rbac.authorization.k8s.io/v1:ClusterRole" not in kinds(cloud).values()
+    assert "ingress-namespace-ingress-edge" in cloud.needs("ingress-chart")
+    # one configuration for all nodes: whoever is believed is believed everywhere
+    ends = sorted({end for several in edge()["workers"].values() for end in several})
+    found = {worker: sorted(told) for worker, told in hosts["trusted"].items()}
+    assert found == dict.fromkeys(edge()["workers"], ends)
     chart.unlink()
     with pytest.raises(RejectedInputs, match="file-read"):
         program(right)()
@@ -127,7 +149,12 @@ def test_the_key_is_a_secret_and_the_issuer_is_not(declare, hosts):
     issuer = cloud.made["letsencrypt-clusterissuer-letsencrypt"]
     assert key.inputs["stringData"]["value"] == {"tsig": KEY}
     assert key.inputs["stringData"]["4dabf18193072939515e22adb298388d"]  # Pulumi's mark of a secret
+    hidden = cloud.asked["letsencrypt-secret-cert-manager-letsencrypt-updates"]
+    assert set(hidden.additionalSecretOutputs) == {"data", "stringData"}
     assert KEY not in json.dumps(issuer.inputs)
+    assert cloud.needs("letsencrypt-clusterissuer-letsencrypt") == {
+        "letsencrypt-secret-cert-manager-letsencrypt-updates"
+    }
     assert [set(s) for s in issuer.inputs["spec"]["acme"]["solvers"]] == [
         {"selector", "dns01"},
         {"http01", "waitInsteadOfSelfCheck"},
@@ -153,6 +180,8 @@ def test_manifests_of_cert_manager_are_declared_one_by_one(declare, tmp_path):
     }
     webhook = cloud.made["le-validatingwebhookconfiguration-cert-manager-webhook"]
     notes = webhook.inputs["metadata"]["annotations"]
+    assert cloud.needs("le-validatingwebhookconfiguration-cert-manager-webhook") == set(names[:2])
+    assert cloud.needs("le-clusterissuer-le") == set(names) - {"le-clusterissuer-le"}
     assert notes["a"] == "b"
     assert notes["pulumi.com/waitFor"].endswith("clientConfig.caBundle}")
 
@@ -169,6 +198,8 @@ def test_values_beside_ours_reach_the_chart_of_cert_manager(declare, tmp_path):
         "prometheus": {"enabled": True, "servicemonitor": {"enabled": True}},
         "replicaCount": 2,
     }
+    assert cloud.needs("le-chart") == {"le-namespace-cert-manager"}
+    assert "le-chart" in cloud.needs("le-clusterissuer-le")
 
 
 @pytest.mark.parametrize("text", ["", "a: [", "- 1\n", "kind: Service\n"])
