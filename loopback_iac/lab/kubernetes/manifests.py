@@ -96,13 +96,13 @@ def settle_objects(things: Sequence[Object], namespace: str, scopes: Scopes) -> 
         thing = waiting.pop(0)
         if not isinstance(thing, dict) or not thing.get("kind") or not thing.get("apiVersion"):
             raise ManifestError(
-                f"Kubernetes resources require a kind and apiVersion: {thing!r:.100}"
+                f"Kubernetes resources require a kind and apiVersion: {_show(thing)}"
             )
         if isinstance(thing.get("items"), list) and thing["kind"].endswith("List"):
             waiting = [*thing["items"], *waiting]
             continue
         if not name_of(thing):
-            raise ManifestError(f"Kubernetes resources require a .metadata.name: {thing!r:.100}")
+            raise ManifestError(f"Kubernetes resources require a .metadata.name: {_show(thing)}")
         thing["apiVersion"] = thing["apiVersion"].removeprefix("core/")
         scopes.add(thing)
         found.append(thing)
@@ -112,6 +112,15 @@ def settle_objects(things: Sequence[Object], namespace: str, scopes: Scopes) -> 
         if here and not namespace_of(thing):
             set_metadata(thing, "namespace", value=namespace)
     return found
+
+
+def _show(thing: object) -> str:
+    """Of what it is, without what it holds: that may be secret."""
+    if not isinstance(thing, dict):
+        return f"got a {type(thing).__name__}"
+    return ", ".join(
+        f"{k}: {v}" if k in ("apiVersion", "kind") else str(k) for k, v in thing.items()
+    )
 
 
 def skip_awaits(thing: Object) -> None:

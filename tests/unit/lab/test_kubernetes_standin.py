@@ -57,6 +57,7 @@ def kubeconfig(server: str = "https://192.0.2.1", **changes: str) -> str:
         ({}, {"clusterIdentifier": "y"}, []),
         ({}, {"context": "b"}, ["context"]),
         ({}, {"kubeconfig": "no-such-file"}, []),
+        ({}, {"context": "none"}, []),  # no cluster at all is not another one
     ],
 )
 def test_another_cluster_replaces_what_is_in_it(
@@ -91,6 +92,7 @@ def test_the_environment_counts_where_the_program_says_nothing(
     assert find_namespace(parse_settings({"kubeconfig": kubeconfig()})) == "of-a"
     assert find_namespace(parse_settings({"kubeconfig": kubeconfig(), "context": "b"})) == "of-b"
     assert find_namespace(parse_settings({"kubeconfig": "no-such-file"})) == ""
+    assert find_namespace(parse_settings({"kubeconfig": "{a: b}"})) == "default"
 
 
 @pytest.mark.parametrize("text", ["a: [", "no-such-file", "a: b\n", "{}", "[]\n", "\n", "{a: 1}"])
@@ -151,6 +153,14 @@ def test_objects_come_after_what_they_need() -> None:
 def test_what_is_no_object_is_refused(thing: Any) -> None:
     with pytest.raises(ManifestError, match="Kubernetes resources require"):
         settle_objects([thing], "default", Scopes(None))
+
+
+def test_what_a_nameless_secret_holds_is_not_told() -> None:
+    thing = {"apiVersion": "v1", "kind": "Secret", "stringData": {"password": "hunter2"}}
+    for one in (thing, {**thing, "kind": ""}, "hunter2"):
+        with pytest.raises(ManifestError, match="Kubernetes resources require") as told:
+            settle_objects([one], "default", Scopes(None))  # type: ignore[list-item]
+        assert "hunter2" not in str(told.value)
 
 
 def test_what_would_be_fetched_is_refused(tmp_path: Path) -> None:
