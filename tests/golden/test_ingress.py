@@ -9,7 +9,13 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from loopback_iac.kube import ingress_base, ingress_pods, parse_issuer, parse_update
+from loopback_iac.kube import (
+    ingress_base,
+    ingress_pods,
+    merged_values,
+    parse_issuer,
+    parse_update,
+)
 from loopback_iac.kube.ingress import Behind
 from loopback_iac.kube.issuer import Update
 from loopback_iac.kube.render_traefik import WORKER_BITS
@@ -282,3 +288,25 @@ def test_a_named_vip_says_which_ports_and_which_address():
     for vip, port, address in (("api", 9443, "203.0.113.1"), ("www", 8443, "203.0.113.10")):
         found = ingress.behind({**tree, "ingress": tree["ingress"] | {"vip": vip}})
         assert (found.http_port, found.https_port, str(found.address)) == (None, port, address)
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_what_is_asked_for_reaches_the_chart_and_nginx(wanted):
+    asked = {"own_kinds": wanted, "access_log": wanted}
+    tree = ingress.load("traefik-chart").tree
+    values = merged_values(ingress.behind({**tree, "ingress": tree["ingress"] | asked}))
+    assert values["providers"]["kubernetesCRD"] == {"enabled": wanted}
+    assert values["logs"]["access"]["enabled"] is wanted
+    tree = ingress.load("nginx").tree
+    logs = {"access_log": wanted}
+    config = ingress_pods(ingress.behind({**tree, "ingress": tree["ingress"] | logs}))[0]["data"]
+    assert config.get("access-log-off") == (None if wanted else "True")
+
+
+def test_a_long_value_is_not_told_whole():
+    tree = ingress.load("traefik-chart").tree
+    tree["ingress"]["controller"]["chart"]["values"] = {"globalArguments": ["x" * 500]}
+    with pytest.raises(InputRejected) as told:
+        ingress.behind(tree)
+    assert "xxx..." in str(told.value)
+    assert "x" * 100 not in str(told.value)

@@ -177,3 +177,9 @@ def test_numbers_of_a_chart_stay_whole_through_a_component_host():
     egress = parse_egress_tree("egress", tree)
     assert egress.cilium.values["k8sServicePort"] == 6443
     assert isinstance(egress.cilium.values["k8sServicePort"], int)
+
+
+def test_what_keepers_say_late_is_held_to_what_is_declared(declare):
+    late = pulumi.Output.from_input({"a": ["203.0.113.20"], "b": ["203.0.113.21"]})
+    with pytest.raises(RejectedInputs, match="2001:db8:100::2a"):
+        run(declare, {**EXAMPLE, "standing": late})

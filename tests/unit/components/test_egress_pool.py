@@ -9,6 +9,7 @@ import pulumi
 import pytest
 
 from loopback_iac.components import EgressIpPool
+from loopback_iac.components.boundary import RejectedInputs
 from loopback_iac.kube.pool_order import check_ordered, parse_pool
 from loopback_iac.model import InputRejected
 from tests.unit.components.recording import Cloud
@@ -146,3 +147,13 @@ def test_what_is_written_has_to_be_what_the_provider_gave():
 )  # fmt: skip
 def test_refused(more, found):
     assert problems(**more) == found
+
+
+def test_another_address_than_the_one_that_is_written_is_refused_when_it_comes(declare):
+    args = pool(
+        orders={"four": {"location": "fsn1"}},
+        addresses=["203.0.113.77/32"],
+        allocations={"shop": ["203.0.113.77"]},
+    )
+    with pytest.raises(RejectedInputs, match="pool-not-ordered"):
+        run(declare, args)
