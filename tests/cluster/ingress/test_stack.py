@@ -25,6 +25,7 @@ KINDS = (
     *("ciliumegressgatewaypolicies", "ciliumnetworkpolicies"),
 )
 ISSUER, EGRESS = "issuer", "billing-to-bank"
+ADDRESS = "203.0.113.130"
 PATIENCE_S = 60
 
 
@@ -87,6 +88,9 @@ def test_p1_both_ends_are_applied_twice_and_taken_away(stack, site):
     assert answer["client"] == site.address("c-fra")
     labelled = {name for name, had in stack.labels().items() if "loopback-iac/egress" in had}
     assert labelled == {"w2"}
+    # the row of an address that partners know is protected until it is given back by name
+    stack.configure(orders={"partners": {"giving_back": [ADDRESS]}})
+    stack.run("up")
     stack.run("destroy")
     gone = stands - stack.objects()
     assert not any(f"ingress-{CLASS}" in name or EGRESS in name for name in stack.objects())
