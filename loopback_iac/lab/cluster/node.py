@@ -100,8 +100,10 @@ class Node:
 
         Raises: LabError with what does not start.
         """
-        self._run(self.name, ["systemctl", "enable", "--now", *_DAEMONS])
+        # images first: a kubelet without them asks a registry, and waits for it
+        self._run(self.name, ["systemctl", "enable", "--now", *_DAEMONS[:-1]])
         self.load([pause_image(), *images])
+        self._run(self.name, ["systemctl", "enable", "--now", _DAEMONS[-1]])
         self.await_ready()
 
     def leave(self) -> None:

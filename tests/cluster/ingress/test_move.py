@@ -85,6 +85,7 @@ def written(cluster):
     return read
 
 
+@pytest.mark.timeout(900)
 def test_e9_workers_move_between_providers_with_the_cluster_running(site, cluster, written):
     tree = yaml.safe_load(site.lab.paths.stack_config.read_text())["config"]
     machines = tree[f"{PROJECT}:machines"]
@@ -94,7 +95,7 @@ def test_e9_workers_move_between_providers_with_the_cluster_running(site, cluste
     try:
         for leaving, coming in ((OLD, SPARES), (SPARES, OLD)):
             move = Move(site, leaving, coming)
-            moves.append(site.under_load(move.whole, rate=100, most_s=500))
+            moves.append(site.under_load(move.whole, most_s=600))
             nodes.append(cluster.kubectl("get", "nodes", "-o", "name").split())
             site.settle()
     finally:

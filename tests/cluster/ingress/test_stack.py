@@ -76,6 +76,7 @@ def stack(site, tmp_path) -> Iterator[Stack]:
             made.run("up")
 
 
+@pytest.mark.timeout(600)
 def test_p1_both_ends_are_applied_twice_and_taken_away(stack, site):
     assert stack.run("up")["create"] >= 2  # the component, and its ClusterIssuer
     assert stack.run("up") == {}
