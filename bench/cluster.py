@@ -27,7 +27,7 @@ from loopback_iac.lab.cluster.workload import CLASS
 from loopback_iac.lab.drill.ground import Ground, LoadProcess, Pace
 from loopback_iac.lab.drill.metronome import Metronome
 from loopback_iac.lab.drill.patience import be_patient
-from loopback_iac.lab.drill.runner import await_ready
+from loopback_iac.lab.topology import Role
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 CLIENT, NODE, VIP = "c-fra", "w1", "203.0.113.10"
 SECONDS, RATE = 5, 200
+PATIENCE_S = 120
 AGENT = "/usr/local/sbin/loopback-agent"
 SPACE = f"--namespace=ingress-{CLASS}"
 _UNITS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
@@ -121,7 +122,16 @@ class Changes:
         self.cluster.kubectl("rollout", "restart", "deployment/app")
         words = ("rollout", "status", "deployment/app", "--timeout=120s")
         self.cluster.kubectl(*words, timeout_s=130)
-        await_ready(self.ground)
+        self.await_workers()
+
+    def await_workers(self) -> None:
+        """Every PoP has every worker."""
+        pops = [pop.name for pop in self.lab.topology.having(Role.POP)]
+        deadline = time.monotonic() + PATIENCE_S
+        while missing := [p for p in pops if ",DOWN" in self.ground.haproxy(p)]:
+            if time.monotonic() > deadline:
+                raise SystemExit(f"after {PATIENCE_S} s a worker is DOWN at {', '.join(missing)}")
+            time.sleep(0.5)
 
 
 def restarts(cluster: Cluster) -> Table:
@@ -144,7 +154,7 @@ def restarts(cluster: Cluster) -> Table:
         with Metronome() as machine, LoadProcess(made.ground, pace, 300) as load:
             time.sleep(2)
             act()
-            await_ready(made.ground)
+            made.await_workers()
             time.sleep(2)
             records = load.finish()
         took = f"{time.monotonic() - begun:.0f}"
@@ -155,6 +165,7 @@ def restarts(cluster: Cluster) -> Table:
         within = f"{(max(due) - min(due)) / 1e6:.1f}" if due else ""
         told = ", ".join(f"{n} {outcome}" for outcome, n in how)
         counts = (str(len(records.attempts)), str(len(lost)))
+        print(f"  {took} s, {counts}, within {within} s: {told}", file=sys.stderr)
         table.add_row(name, took, *counts, within, told, f"{still:.0f}")
     return table
 
