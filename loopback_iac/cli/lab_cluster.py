@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from loopback_iac.lab.cluster.ground import Cluster
     from loopback_iac.lab.instance import Report
 
-NEEDED = ("labkube", "kubectl", "kubelet", "labapp", "traefik")
+NEEDED = ("labkube", "kubectl", "kubelet", "labapp", "traefik", "cilium-crds")
 _talk = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
@@ -42,11 +42,11 @@ def build(report: Report) -> None:
 
 def populate(lab: Lab, report: Report) -> Cluster:
     """
-    Start the cluster of a lab that is up, deploy the edge to it, then Traefik and an application.
+    Start the cluster of a lab that is up, deploy the edge, then both ends and an application.
 
     Raises: LabError naming what did not come up.
     """
-    from loopback_iac.lab.cluster import workload  # noqa: PLC0415 - as above
+    from loopback_iac.lab.cluster import stack, workload  # noqa: PLC0415 - as above
     from loopback_iac.lab.cluster.ground import open_cluster  # noqa: PLC0415 - as above
     from loopback_iac.lab.cluster.images import app_image  # noqa: PLC0415 - as above
 
@@ -55,8 +55,11 @@ def populate(lab: Lab, report: Report) -> Cluster:
     cluster.up([app_image(), workload.traefik_image()])
     report("the edge: loopback up -C stacks/edge", 0, 1)
     deploy_edge(lab)
-    report("Traefik and an application", 0, 1)
-    workload.deploy(cluster)
+    report("both ends: loopback up of stacks/cluster", 0, 1)
+    workload.define_egress(cluster)
+    stack.deploy_stack(cluster)
+    report("an application", 0, 1)
+    workload.deploy_app(cluster)
     return cluster
 
 

@@ -223,8 +223,10 @@ def workstation_environment(paths: InstancePaths) -> dict[str, str]:
     PATH and everything it asks for: so a plain `loopback up` there deploys to this lab.
     """
     kept = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
+    path = (str(Path(sys.executable).parent), str(paths.cluster_tools), os.environ.get("PATH", ""))
     return kept | {
-        "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}",
+        "PATH": ":".join(path),
+        "KUBECONFIG": str(paths.kubeconfig),
         "LOOPBACK_LAB": paths.name,
         "LOOPBACK_STACK": paths.name,
         "LOOPBACK_CONFIG_FILE": str(paths.stack_config),

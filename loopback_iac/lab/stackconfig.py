@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 PROJECT = "loopback-edge"
 LEGAL_OWNER = "Example Edge GmbH"
-PROVIDER = "own-metal"
+PROVIDER, OTHER_PROVIDER = "own-metal", "other-metal"
 # Drills wait for both; the defaults of 30 and 10 s suit a fleet with users.
 ROLL = {"drain_s": 1, "return_hold_s": 1}
 # What workers that are nodes of a cluster serve: an ingress controller answers on both ports, and
@@ -106,7 +106,8 @@ def render_secrets(keys: Keys) -> dict[str, str]:
 
 
 def _numbered(topology: Topology, role: Role) -> dict[str, dict[str, int]]:
-    return {host.name: {"node_id": n} for n, host in enumerate(topology.having(role), 1)}
+    hosts = (host for host in topology.having(role) if not host.spare)
+    return {host.name: {"node_id": n} for n, host in enumerate(hosts, 1)}
 
 
 def _machine(topology: Topology, keys: Keys, name: str) -> dict[str, str]:
@@ -119,7 +120,7 @@ def _machine(topology: Topology, keys: Keys, name: str) -> dict[str, str]:
         "country": host.country,
         "site": host.site,
         "legal_owner": LEGAL_OWNER,
-        "provider": PROVIDER,
+        "provider": OTHER_PROVIDER if host.spare else PROVIDER,
     }
 
 

@@ -21,6 +21,8 @@ UPSTREAMS = (("t1", 64496, "c-fra"), ("t2", 64497, "c-par"))
 CACHES = ("svc1", "svc2")
 # The control plane of a lab's cluster, in the network of the services.
 CONTROL_PLANE = "cp"
+# Machines beside its nodes, for whoever moves its workers.
+SPARES = ("w3", "w4")
 # Serves Debian packages to hosts that are told to ask it.
 MIRROR = "svc1"
 MIRROR_PORT = 8080
@@ -89,6 +91,8 @@ class Host:
     near: str = ""
     # what its disk is a layer over: a name of lab/image.py
     image: str = "image"
+    # delivered by another hoster, and in no fleet and no cluster yet
+    spare: bool = False
 
     @property
     def bare(self) -> bool:
@@ -254,15 +258,21 @@ def bare() -> Topology:
 
 
 def cluster() -> Topology:
-    """The demo fleet with a Kubernetes cluster: workers are nodes, `cp` is the control plane."""
-    plain = demo()
-    hosts = tuple(replace(h, image="node") if h.role is Role.WORKER else h for h in plain.hosts)
+    """
+    The demo fleet with a Kubernetes cluster: workers are nodes, `cp` is the control plane.
+
+    Two more machines, of another hoster, wait to be workers: `w3` and `w4`.
+    """
+    plain = build_topology("cluster", (("fra1", "DE"), ("par1", "FR")), 4)
+    hosts = tuple(
+        replace(h, image="node", spare=h.name in SPARES) if h.role is Role.WORKER else h
+        for h in plain.hosts
+    )
     net = next(net for net in plain.nets if net.name == "net-svc")
     port = End(CORE, f"p-{CONTROL_PLANE}", bridge=net.name)
     end = _leaf(End(CORE, net.name, net.v4, net.v6), CONTROL_PLANE, 21).right
     return replace(
         plain,
-        name="cluster",
         hosts=(*hosts, Host(CONTROL_PLANE, Role.CONTROL)),
         links=(*plain.links, Link(port, end)),
     )

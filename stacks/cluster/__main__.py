@@ -20,7 +20,8 @@ config = pulumi.Config()
 ingress = config.require_object("ingress")  # as IngressController takes it, without `edge`
 issuer = config.get_object("issuer")  # as CertificateIssuer takes it, without what is known here
 gateways = config.get_object("gateways")  # nodes that egress leaves by, and how they are reached
-egress = yaml.safe_load((Path(__file__).parent / "egress.yaml").read_text())
+egress_file = Path(__file__).parent / (config.get("egress") or "egress.yaml")
+egress = yaml.safe_load(egress_file.read_text())
 cluster = kubernetes.Provider(
     "cluster", kubeconfig=config.require_secret("kubeconfig"), enable_config_map_mutable=True
 )

@@ -33,9 +33,13 @@ class Cluster:
 
     @property
     def nodes(self) -> tuple[Node, ...]:
-        """The workers that are nodes."""
-        topology = self.lab.topology
-        return tuple(Node(self.lab, self.plane, h.name) for h in topology.hosts if h.node)
+        """The workers that are nodes from the start."""
+        hosts = self.lab.topology.hosts
+        return tuple(self.node(h.name) for h in hosts if h.node and not h.spare)
+
+    def node(self, name: str) -> Node:
+        """A machine that is a node, or can become one."""
+        return Node(self.lab, self.plane, name)
 
     def up(self, images: Iterable[ContainerImage] = ()) -> None:
         """

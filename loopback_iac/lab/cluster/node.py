@@ -27,6 +27,12 @@ if TYPE_CHECKING:
 
 _UNITS = "etc/systemd/system"
 _PATIENCE_S = 60.0
+_DAEMONS = ("node-ground", "containerd", "kubelet")
+_ENABLED = {
+    **enabled("node-ground.service", f"/{_UNITS}"),
+    **enabled("kubelet.service", f"/{_UNITS}"),
+    **enabled("containerd.service"),
+}
 
 
 def node_seed(plane: ControlPlane, topology: Topology, name: str) -> Seed:
@@ -59,9 +65,7 @@ def node_seed(plane: ControlPlane, topology: Topology, name: str) -> Seed:
         "etc/loopback-lab/node-ground.sh": SeedFile(read("node-ground.sh")),
         f"{_UNITS}/kubelet.service": SeedFile(render("node-kubelet.service.j2", **values)),
         f"{_UNITS}/node-ground.service": SeedFile(read("node-ground.service")),
-        **enabled("node-ground.service", f"/{_UNITS}"),
-        **enabled("kubelet.service", f"/{_UNITS}"),
-        **enabled("containerd.service"),
+        **({} if topology.host(name).spare else _ENABLED),
     }
 
 
@@ -89,6 +93,26 @@ class Node:
     lab: Lab
     plane: ControlPlane
     name: str
+
+    def join(self, images: Iterable[ContainerImage]) -> None:
+        """
+        Have a machine that is delivered become a node, and wait until it is one.
+
+        Raises: LabError with what does not start.
+        """
+        # images first: a kubelet without them asks a registry, and waits for it
+        self._run(self.name, ["systemctl", "enable", "--now", *_DAEMONS[:-1]])
+        self.load([pause_image(), *images])
+        self._run(self.name, ["systemctl", "enable", "--now", _DAEMONS[-1]])
+        self.await_ready()
+
+    def leave(self) -> None:
+        """
+        Have a node that was drained and deleted not come back when it boots again.
+
+        Raises: LabError with the complaint of systemd.
+        """
+        self._run(self.name, ["systemctl", "disable", *_DAEMONS])
 
     def load(self, images: Iterable[ContainerImage]) -> None:
         """

@@ -1,16 +1,13 @@
-"""What a person finds running in the lab's cluster: an application, and Traefik in front of it."""
+"""What a person finds running in the lab's cluster, beside what stacks/cluster declares."""
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
-from loopback_iac.kube import parse_behind, parse_ingress, render_ingress, render_yaml
+from loopback_iac.kube import render_yaml
 from loopback_iac.lab.cluster.binaries import binary
 from loopback_iac.lab.cluster.images import ContainerImage, app_image
 from loopback_iac.lab.keys import SITE_NAME, ensure_certificates
-from loopback_iac.lab.paths import LabError
-from loopback_iac.lab.topology import OPS
 
 if TYPE_CHECKING:
     from loopback_iac.lab.cluster.ground import Cluster
@@ -18,7 +15,7 @@ if TYPE_CHECKING:
 
 Manifest = dict[str, Any]
 APP, CLASS, TLS = "app", "edge", "www-tls"
-_EDGE = "loopback-iac:index:AnycastEdge"
+_EGRESS_KINDS = ("ciliumegressgatewaypolicies", "ciliumnetworkpolicies")
 _REPLICAS = 2
 
 
@@ -29,40 +26,6 @@ def traefik_image() -> ContainerImage:
     Raises: LabError when it is not built.
     """
     return ContainerImage("traefik", binary("traefik"))
-
-
-def pool_of_edge(lab: Lab, pool: str = "web") -> dict[str, Any]:
-    """
-    What the deployed edge says of a pool.
-
-    Raises: LabError when `stacks/edge` is not deployed to this lab.
-    """
-    done = lab.exec(OPS, ["loopback", "state", "export"])
-    try:
-        resources = json.loads(done.stdout)["deployment"]["resources"]
-        (edge,) = (each for each in resources if each["type"] == _EDGE)
-    except (ValueError, KeyError):
-        raise LabError(
-            f"no edge is deployed to lab {lab.paths.name!r}: {done.stderr.strip()}\n"
-            "  fix: loopback lab exec -- loopback up"
-        ) from None
-    found: dict[str, Any] = edge["outputs"]["pools"][pool]
-    return found
-
-
-def render_ingress_controller(lab: Lab) -> list[Manifest]:
-    """
-    Traefik as IngressController declares it, behind the edge that is deployed.
-
-    Raises: LabError as `pool_of_edge`.
-    """
-    declared = {
-        "controller": {"kind": "traefik", "image": traefik_image().reference},
-        "edge": True,
-        "class_name": CLASS,
-    }
-    ingress = parse_ingress("lab", declared)
-    return render_ingress(parse_behind("lab", ingress, pool_of_edge(lab)))
 
 
 def render_app(lab: Lab, replicas: int = _REPLICAS) -> list[Manifest]:
@@ -90,6 +53,12 @@ def render_app(lab: Lab, replicas: int = _REPLICAS) -> list[Manifest]:
             },
         },
         {
+            "apiVersion": "policy/v1",
+            "kind": "PodDisruptionBudget",
+            "metadata": {"name": APP, "namespace": "default"},
+            "spec": {"minAvailable": 1, "selector": {"matchLabels": chosen}},
+        },
+        {
             "apiVersion": "v1",
             "kind": "Service",
             "metadata": {"name": APP, "namespace": "default"},
@@ -108,18 +77,27 @@ def render_app(lab: Lab, replicas: int = _REPLICAS) -> list[Manifest]:
     ]
 
 
-def deploy(cluster: Cluster) -> None:
+def deploy_app(cluster: Cluster) -> None:
     """
-    Put both into the cluster and wait until they serve; twice is as good as once.
+    Put the application into the cluster and wait until it runs; twice is as good as once.
 
     Raises: LabError with what the API server or the wait says.
     """
-    lab = cluster.lab
-    text = render_yaml([*render_ingress_controller(lab), *render_app(lab)])
+    text = render_yaml(render_app(cluster.lab))
     cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", text=text)
     cluster.kubectl("rollout", "status", f"deployment/{APP}", "--timeout=120s", timeout_s=130)
-    wait = ("rollout", "status", f"daemonset/traefik-{CLASS}", f"--namespace=ingress-{CLASS}")
-    cluster.kubectl(*wait, "--timeout=120s", timeout_s=130)
+
+
+def define_egress(cluster: Cluster) -> None:
+    """
+    Have the API server know the kinds of Cilium that egress is declared in.
+
+    Raises: LabError with its complaint.
+    """
+    folder = binary("cilium-crds") / "v2"
+    files = [f"--filename={folder / name}.yaml" for name in _EGRESS_KINDS]
+    cluster.kubectl("apply", "--server-side", *files)
+    cluster.kubectl("wait", "--for=condition=Established", "--timeout=60s", *files)
 
 
 def _backend() -> Manifest:

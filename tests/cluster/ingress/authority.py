@@ -93,6 +93,15 @@ class Authority:
     def __init__(self, cluster: Cluster, address: str) -> None:
         self.cluster, self.address = cluster, address
 
+    @property
+    def declared(self) -> dict[str, str]:
+        """What whoever declares an issuer says of it."""
+        return {
+            "directory": f"https://{self.address}:{PORT}/dir",
+            "email": "hostmaster@example.net",
+            "ca_certificate": self.cluster.lab.paths.ca_certificate.read_text(),
+        }
+
     def root(self) -> str:
         """Certificate that clients of this authority trust, PEM; new at every start."""
         context = ssl.create_default_context(cafile=str(self.cluster.lab.paths.ca_certificate))
@@ -166,10 +175,11 @@ def running_authority(cluster: Cluster, folder: Path) -> Iterator[Authority]:
         cluster.kubectl("apply", "--server-side", "-f", "-", text=crds)
         cluster.kubectl("wait", "--for=condition=Established", "crd", "--all")
         stack.enter_context(_cert_manager(cluster, folder, solver))
-        manifests = render_yaml(_issuer(cluster, address, secret))
+        authority = Authority(cluster, address)
+        manifests = render_yaml(_issuer(authority, secret))
         cluster.kubectl("apply", "--server-side", "-f", "-", text=manifests)
         try:
-            yield Authority(cluster, address)
+            yield authority
         finally:
             # the authority forgets its accounts when it ends; what it knew of them goes with it
             for space, kinds in _MADE.items():
@@ -182,12 +192,10 @@ def render_namespace() -> str:
     return render_yaml([named])
 
 
-def _issuer(cluster: Cluster, address: str, secret: str) -> list[dict[str, Any]]:
+def _issuer(authority: Authority, secret: str) -> list[dict[str, Any]]:
     """As CertificateIssuer declares it."""
     declared = {
-        "directory": f"https://{address}:{PORT}/dir",
-        "email": "hostmaster@example.net",
-        "ca_certificate": cluster.lab.paths.ca_certificate.read_text(),
+        **authority.declared,
         "http01": {"edge": True, "class_name": CLASS},
         "dns01": {
             "zone": CHALLENGES,

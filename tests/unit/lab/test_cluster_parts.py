@@ -16,9 +16,10 @@ from loopback_iac.lab.cluster.control import ControlPlane
 from loopback_iac.lab.cluster.ground import control_plane
 from loopback_iac.lab.cluster.images import ContainerImage
 from loopback_iac.lab.cluster.pki import Pki
+from loopback_iac.lab.keys import ensure_keys
 from loopback_iac.lab.paths import InstancePaths, LabError, cluster_root
-from loopback_iac.lab.stackconfig import INGRESS
-from loopback_iac.lab.topology import TOPOLOGIES, Role
+from loopback_iac.lab.stackconfig import INGRESS, render_facts
+from loopback_iac.lab.topology import SPARES, TOPOLOGIES, Role
 
 
 @pytest.fixture
@@ -114,9 +115,20 @@ def test_a_fleet_without_a_place_for_a_control_plane_has_none(built):
 
 def test_the_cluster_stands_in_the_demo_fleet_and_moves_nothing_of_it():
     demo, cluster = TOPOLOGIES["demo"](), TOPOLOGIES["cluster"]()
-    assert {h.name for h in cluster.hosts} - {h.name for h in demo.hosts} == {"cp"}
+    assert {h.name for h in cluster.hosts} - {h.name for h in demo.hosts} == {"cp", *SPARES}
     assert set(demo.links) < set(cluster.links)
-    assert [h.name for h in cluster.hosts if h.node] == [h.name for h in demo.having(Role.WORKER)]
+    workers = [h.name for h in demo.having(Role.WORKER)]
+    assert [h.name for h in cluster.hosts if h.node and not h.spare] == workers
+
+
+def test_spare_machines_are_another_hosters_and_no_workers_yet(tmp_path, monkeypatch):
+    monkeypatch.setenv("LOOPBACK_STATE", str(tmp_path))
+    cluster, paths = TOPOLOGIES["cluster"](), InstancePaths("unit")
+    paths.root.mkdir(parents=True)
+    facts = render_facts(cluster, ensure_keys(paths, cluster))
+    assert set(facts["workers"]) == {"w1", "w2"}
+    told = {name: facts["machines"][name]["provider"] for name in ("w1", "w2", *SPARES)}
+    assert [*told.values()] == ["own-metal"] * 2 + ["other-metal"] * 2
 
 
 def test_one_service_of_the_lab_says_where_readiness_is_asked():
