@@ -44,6 +44,7 @@ def test_a_dead_nodes_label_goes_before_anything_of_the_next_comes():
     assert written(world) == [
         ("mark", NODE, "w3", "None"),
         ("mark", TWIN, "w3", "None"),
+        ("touch", "partners-v4", "w2-2-before"),
         ("mark", NODE, "w1", "None"),
         ("mark", TWIN, "w1", "None"),
         ("on", "w2"),
@@ -83,6 +84,7 @@ def test_handed_over_the_addresses_are_there_before_the_label():
         ("on", "w3"),
         ("mark", NODE, "w2", "None"),
         ("mark", TWIN, "w2", "None"),
+        ("touch", "partners-v4", "w3-2-before"),
         ("mark", NODE, "w1", "None"),
         ("mark", TWIN, "w1", "None"),
         ("announce", "w3"),
