@@ -65,12 +65,17 @@ def measure_keepers(agents: Ground, web: Pod, keepers: Keepers, moves: int, deat
         for _ in range(rounds):
             holder = keepers.await_holder(*NODES)
             (other,) = set(NODES) - {holder}
-            until(lambda other=other: bool(keepers.status(other).get("ready")), other, 120)
+            await_ready(keepers, other)
             found.append(one_move(agents, web, functools.partial(act, holder, other)))
             if keepers.processes[holder].poll() is not None:
                 cut(agents, holder, off=False)
                 keepers.start(holder)
         tell(f"keepers, {name}", found)
+
+
+def await_ready(keepers: Keepers, node: str) -> None:
+    """Only who has said so is given the addresses."""
+    until(lambda: bool(keepers.status(node).get("ready")), f"{node} is ready", 120)
 
 
 def measure_alone(agents: Ground, web: Pod, moves: int) -> None:

@@ -1,8 +1,8 @@
 """Files of an egress gateway: its groups, the API's credential, the unit that keeps them, a guard.
 
 The guard drops what no gateway translated. It stands whether the keeper runs or not.
-Sources: Cilium 1.20.1, bpf/bpf_overlay.c (egress_gw_fib_lookup_and_redirect),
-bpf/lib/egress_gateway.h, pkg/defaults/node.go (names of devices).
+Sources: Cilium 1.20.1, bpf/bpf_overlay.c (egress_gw_fib_lookup_and_redirect,
+ipv4_host_delivery), bpf/lib/egress_gateway.h, pkg/defaults/node.go (names of devices).
 """
 
 from collections.abc import Mapping

@@ -111,7 +111,7 @@ def test_a_group_of_one_node_needs_no_api():
     files = render_gateway(found, "w1", hosts_of(declared)).files
     assert "/etc/loopback/gateway-credential" not in files
     assert "LoadCredential" not in files["/etc/systemd/system/loopback-gateway.service"].text
-    assert "cilium_vxlan" in files["/etc/loopback/nftables.conf"].text
+    assert "cilium_host" in files["/etc/loopback/nftables.conf"].text
     assert render_gateway_access(found) == []
 
 
