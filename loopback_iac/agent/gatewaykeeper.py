@@ -236,7 +236,8 @@ class Keeper:
         self._note(self.api.write_lease(wanted, self.timing.lease_s, self._patience(now)))
         self.renewed_s, self.gone_epoch, self.settled = now, -1, False
         self.moves += 1
-        self.todo = plan_move(self.group, self.node, self._carrying(previous))
+        prepared = self.prepared_epoch >= 0
+        self.todo = plan_move(self.group, self.node, self._carrying(previous), prepared=prepared)
 
     def _carrying(self, previous: str) -> str:
         if previous != self.node:
