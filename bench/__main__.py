@@ -17,7 +17,6 @@ from bench import (
     evidence,
     gateway,
     grow,
-    keepers,
     migrate,
     names,
     propagation,
@@ -50,7 +49,6 @@ MEASUREMENTS = {
     "served": served.main,
     "evidence": evidence.main,
     "cluster": cluster.main,
-    "keepers": keepers.main,
     "gateway": gateway.main,
 }
 

@@ -1,58 +1,127 @@
-"""How long an egress gateway is away while it moves in order: real Cilium agents, 200 packets/s."""
+"""An egress gateway's planned move and its death, on real Cilium agents, beside Cilium alone.
+
+`python -m bench gateway 5 3`: planned moves, deaths. A pod sends 500 datagrams a second to a server
+outside, which notes when each came, and from which address. What an operator can do with Cilium
+alone is to move address and label by hand, in order; when a node dies it does nothing.
+"""
 
 from __future__ import annotations
 
+import functools
+import os
+import signal
 import statistics
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from loopback_iac.lab.cluster.cilium import ground
+from loopback_iac.lab.cluster.cilium import ground, touched
 from loopback_iac.lab.cluster.pods import add_pod, sending, serve
+from loopback_iac.lab.namespaces import enter, run
+from tests.cluster.gateway_agents import ADDRESS, CEGP, NODES, cut, keeping
+from tests.cluster.keepers import GROUP, LABEL, until
 
-ADDRESS, LABELS = "192.0.2.10", {"egress": "a"}
-POLICY = {
-    "apiVersion": "cilium.io/v2",
-    "kind": "CiliumEgressGatewayPolicy",
-    "metadata": {"name": "bench"},
-    "spec": {
-        "selectors": [{"podSelector": {"matchLabels": {"app": "web"}}}],
-        "destinationCIDRs": ["198.51.100.0/24"],
-        "egressGateway": {"nodeSelector": {"matchLabels": LABELS}, "egressIP": ADDRESS},
-    },
-}
-AWAY_S = 2.0
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from loopback_iac.lab.cluster.cilium import Ground
+    from loopback_iac.lab.cluster.pods import Pod
+    from tests.cluster.keepers import Keepers
+
+LEASE_MS = 1500
+PER_SECOND = 500
+ALONE_S = 30
 
 
-def main(moves: int = 10) -> None:
-    """In: how often the gateway moves to and fro between two nodes."""
-    with (
-        tempfile.TemporaryDirectory() as exports,
-        ground("gwbench", ("c1", "c2"), Path(exports)) as agents,
-        serve(agents) as server,
-    ):
-        web = add_pod(agents, "c1", "web", "bench", {"app": "web"})
-        agents.agents["c2"].carry(ADDRESS)
-        agents.label("c2", LABELS)
-        agents.apply(POLICY)
-        while web.sees() != ADDRESS:
-            time.sleep(0.1)
-        server.forget()
-        gaps, there = [], ("c2", "c1")
-        with sending(web):
-            for _ in range(moves):
-                time.sleep(AWAY_S)
-                server.packets.clear()
-                time.sleep(AWAY_S / 4)
-                agents.hand_over(POLICY, LABELS, *there)
-                time.sleep(AWAY_S)
-                gaps.append(server.longest_gap_s() * 1000)
-                there = there[::-1]
-                wrong = server.addresses() - {ADDRESS}
-                if wrong:
-                    print(f"gateway: packets with another source: {wrong}")
-    middle = statistics.median(gaps)
+def main(moves: int = 5, deaths: int = 3) -> None:
+    """Print gaps, and how many datagrams came from another address."""
+    with tempfile.TemporaryDirectory() as kept:
+        folder = Path(kept)
+        with ground("kgb", ("c1", *NODES), folder / "exports") as agents:
+            web = add_pod(agents, "c1", "web", "billing", {"app": "web"})
+            print(f"load {os.getloadavg()[0]:.1f}, lease {LEASE_MS} ms, {PER_SECOND} datagrams/s")
+            with keeping(agents, folder, LEASE_MS) as keepers:
+                with serve(agents):
+                    until(lambda: web.sees() == ADDRESS, "the pod leaves by the address", 120)
+                measure_keepers(agents, web, keepers, moves, deaths)
+            measure_alone(agents, web, moves)
+
+
+def measure_keepers(agents: Ground, web: Pod, keepers: Keepers, moves: int, deaths: int) -> None:
+    """Handed over, and dead."""
+
+    def plan(holder: str, other: str) -> None:
+        keepers.wish(holder, other)
+        keepers.await_holder(other)
+
+    def die(holder: str, other: str) -> None:
+        cut(agents, holder)
+        keepers.signal(holder, signal.SIGKILL)
+        keepers.await_holder(other)
+
+    for name, act, rounds in (("handed over", plan, moves), ("node dies", die, deaths)):
+        found = []
+        for _ in range(rounds):
+            holder = keepers.await_holder(*NODES)
+            (other,) = set(NODES) - {holder}
+            await_ready(keepers, other)
+            found.append(one_move(agents, web, functools.partial(act, holder, other)))
+            if keepers.processes[holder].poll() is not None:
+                cut(agents, holder, off=False)
+                keepers.start(holder)
+        tell(f"keepers, {name}", found)
+
+
+def await_ready(keepers: Keepers, node: str) -> None:
+    """Only who has said so is given the addresses."""
+    until(lambda: bool(keepers.status(node).get("ready")), f"{node} is ready", 120)
+
+
+def measure_alone(agents: Ground, web: Pod, moves: int) -> None:
+    """The same by hand, without guard or keeper; then its node dies."""
+    agents.kubectl("label", "nodes,ciliumnodes", "--all", f"{LABEL}-")
+    for node in NODES:
+        run([*enter(agents.paths, node), "nft", "delete", "table", "inet", "loopback"])
+        if ADDRESS in agents.agents[node].addresses():
+            agents.agents[node].drop(ADDRESS)
+    (holder, other), labels = NODES, {LABEL: GROUP}
+    agents.agents[holder].carry(ADDRESS)
+    agents.label(holder, labels)
+    agents.apply(touched(CEGP))
+    with serve(agents):
+        until(lambda: web.sees() == ADDRESS, "the pod leaves by the address", 120)
+    found = []
+    for _ in range(moves):
+        act = functools.partial(agents.hand_over, CEGP, labels, holder, other)
+        found.append(one_move(agents, web, act))
+        holder, other = other, holder
+    tell("Cilium alone, moved by hand", found)
+    cut(agents, holder)
+    with serve(agents) as server, sending(web, PER_SECOND):
+        time.sleep(ALONE_S)
+    cut(agents, holder, off=False)
+    print(f"Cilium alone, node dies: {len(server.packets)} datagrams in the {ALONE_S} s after")
+
+
+def one_move(agents: Ground, web: Pod, act: Callable[[], None]) -> tuple[float, list[str]]:
+    """Out: the longest gap between two datagrams, in seconds, and every other source's address."""
+    with serve(agents) as server:
+        with sending(web, PER_SECOND):
+            until(lambda: len(server.packets) > 2 * PER_SECOND, "datagrams before", 120)
+            act()
+            done = len(server.packets)
+            until(lambda: len(server.packets) > done + PER_SECOND, "datagrams after", 120)
+        wrong = [address for *_, address in server.packets if address != ADDRESS]
+        return server.longest_gap_s(), wrong
+
+
+def tell(name: str, found: list[tuple[float, list[str]]]) -> None:
+    """One line."""
+    gaps = [gap_s * 1000 for gap_s, _ in found]
+    wrong = [address for _, each in found for address in each]
+    told = f"median {statistics.median(gaps):.0f} ms, {min(gaps):.0f} to {max(gaps):.0f}"
+    seen = f"{len(wrong)} datagrams from {sorted(set(wrong))}" if wrong else "none"
     print(
-        f"gateway: {moves} ordered moves, longest gap of each: median {middle:.0f} ms,"
-        f" least {min(gaps):.0f}, most {max(gaps):.0f}"
+        f"{name}: {len(gaps)} times, longest gap {told}; from another address: {seen}", flush=True
     )

@@ -42,7 +42,7 @@ class Place(NamedTuple):
 
 _EXACT = {
     "/etc/loopback/sysctl.conf": Place("sysctl", (*BOTH, PRIMARY)),
-    "/etc/loopback/nftables.conf": Place("nftables", (*BOTH, PRIMARY)),
+    "/etc/loopback/nftables.conf": Place("nftables", (*BOTH, PRIMARY, GATEWAY)),
     "/etc/loopback/routes.json": Place("routes", (POP, MEMBER)),
     "/etc/loopback/watch.json": Place("watch", BOTH),
     "/etc/loopback/arbiter.json": Place("arbiter", (ARBITER,)),

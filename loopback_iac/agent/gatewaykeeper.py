@@ -2,8 +2,8 @@
 
 A move, in this order: the lease is ours; every other node's label is off, under our epoch; the
 addresses are on the card; our own label is on; the policies are touched, for Cilium does not look
-at addresses by itself. Whatever ends it in between leaves no node with a label, and Cilium drops
-what would leave by none.
+at addresses by itself. One is touched before the last label goes as well; plan_move says why.
+Whatever ends it in between leaves no node with a label, and Cilium drops what would leave by none.
 
 Handing over: the next node has the addresses on before the lease is written to it, and this one
 keeps them until the next one's label is on.
@@ -236,7 +236,8 @@ class Keeper:
         self._note(self.api.write_lease(wanted, self.timing.lease_s, self._patience(now)))
         self.renewed_s, self.gone_epoch, self.settled = now, -1, False
         self.moves += 1
-        self.todo = plan_move(self.group, self.node, self._carrying(previous))
+        prepared = self.prepared_epoch >= 0
+        self.todo = plan_move(self.group, self.node, self._carrying(previous), prepared=prepared)
 
     def _carrying(self, previous: str) -> str:
         if previous != self.node:
@@ -297,7 +298,7 @@ class Keeper:
 
     def _op_touch(self, op: Op, timeout_s: float) -> None:
         try:
-            self.api.touch_policy(op.name, f"{self.node}-{self._epoch}", timeout_s)
+            self.api.touch_policy(op.name, f"{self.node}-{self._epoch}{op.kind}", timeout_s)
         except MissingError:
             self._complain(f"there is no CiliumEgressGatewayPolicy {op.name}")
 

@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from .gatewayfile import Group
 
 
+BEFORE = (
+    "-before"  # the touch that comes first says something else than the last: same is no change
+)
+
+
 class Wish(NamedTuple):
     """A node that an operator asked for; one wish is heeded once."""
 
@@ -70,19 +75,27 @@ class Op(NamedTuple):
     name: str = ""
 
 
-def plan_move(group: Group, node: str, carrying: str) -> deque[Op]:
+def plan_move(group: Group, node: str, carrying: str, *, prepared: bool = False) -> deque[Op]:
     """What follows once the lease is ours, in order.
 
     In: carrying, the node that traffic goes through until now, if any: there the gap begins, so
-    its label goes last.
+    its label goes last; prepared, whether it handed the addresses over and they are here already.
+
+    Cilium's agents look at most once in an interval. The touch before that label goes, one is
+    enough, has them look while nothing has changed; when they look again, both labels have moved.
+    No look falls between them unless the API takes longer than the interval.
     """
-    others = [name for name in group.names if name != node]
-    others.sort(key=lambda name: name == carrying)
+    others = [name for name in group.names if name not in (node, carrying)]
+    last = [Op("fence", kind, carrying) for kind in KINDS if carrying]
+    hold = Op("hold")
     return deque(
         [
             *(Op("read", kind) for kind in KINDS),
             *(Op("fence", kind, name) for name in others for kind in KINDS),
-            Op("hold"),
+            *([hold] if prepared else []),
+            *(Op("touch", BEFORE, policy) for policy in group.policies[:1] if carrying),
+            *last,
+            *([] if prepared else [hold]),
             *(Op("mark", kind) for kind in (TWIN, NODE)),
             *(Op("touch", name=policy) for policy in group.policies),
             Op("settle"),

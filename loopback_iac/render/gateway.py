@@ -1,4 +1,9 @@
-"""Files of an egress gateway: its groups, the API's credential, and the unit that keeps them."""
+"""Files of an egress gateway: its groups, the API's credential, the unit that keeps them, a guard.
+
+The guard drops what no gateway translated. It stands whether the keeper runs or not.
+Sources: Cilium 1.20.1, bpf/bpf_overlay.c (egress_gw_fib_lookup_and_redirect,
+ipv4_host_delivery), bpf/lib/egress_gateway.h, pkg/defaults/node.go (names of devices).
+"""
 
 from collections.abc import Mapping
 
@@ -35,6 +40,8 @@ def render_gateway(gateways: EgressGateways, node: str, hosts: Mapping[str, Host
     }
     files = {
         "/etc/loopback/gateway.json": File(render_json(tree)),
+        "/etc/loopback/nftables.conf": File(render_text("nftables-gateway.conf", node=node)),
+        f"{UNITS}/loopback-nftables.service": File(render_text("loopback-nftables.service")),
         f"{UNITS}/loopback-gateway.service": File(
             render_text("loopback-gateway.service", moving=moving)
         ),

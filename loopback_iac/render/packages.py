@@ -14,7 +14,7 @@ PACKAGES = {
     ),
     "worker": ("iproute2", "nftables", "python3", "wireguard-tools"),
     "member": ("iproute2", "python3"),
-    "gateway": ("iproute2", "python3"),
+    "gateway": ("iproute2", "nftables", "python3"),
     "arbiter": ("ca-certificates", "python3"),
     "knot": ("knot", "python3"),
     "nsd": ("nsd", "python3"),

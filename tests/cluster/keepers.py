@@ -87,7 +87,8 @@ class Keepers:
         (here / "run" / "status.json").unlink(missing_ok=True)  # of the process before
         certificate, key = self.plane.pki.client_files(USER)
         (here / "credentials" / "api").write_text(certificate.read_text() + key.read_text())
-        (here / "gateway.json").write_text(self._file(node))
+        (here / "gateway.json").write_text(self._file(node, "gateway.json"))
+        self.guard(node)
         environment = {
             **os.environ,
             "RUNTIME_DIRECTORY": str(here / "run"),
@@ -104,12 +105,19 @@ class Keepers:
         with (here / "log").open("ab") as log:
             self.processes[node] = subprocess.Popen(argv, stderr=log, env=environment)
 
-    def _file(self, node: str) -> str:
+    def guard(self, node: str) -> None:
+        """Load a node's table, as its unit does before the keeper starts."""
+        text = self._file(node, "nftables.conf")
+        # Debian 12's nft does not know the word, and means this by it
+        anew = text.replace("destroy table", "add table inet loopback\ndelete table", 1)
+        run([*enter(self.paths, node), "nft", "-f", "-"], anew)
+
+    def _file(self, node: str, name: str) -> str:
         hosts = {
             name: parse_host(name, {"ipv4": own, "host_key": KEY.format(c)})
             for (name, own), c in zip(self.nodes.items(), "cdefg", strict=False)
         }
-        return render_gateway(self.gateways(), node, hosts).files["/etc/loopback/gateway.json"].text
+        return render_gateway(self.gateways(), node, hosts).files[f"/etc/loopback/{name}"].text
 
     def signal(self, node: str, number: signal.Signals) -> None:
         """Send the keeper a signal; one that was killed is reaped."""

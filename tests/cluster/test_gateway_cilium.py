@@ -5,38 +5,32 @@ c1 has the pod; c2 and c3 stand in for each other.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import signal
+import socket
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
-from loopback_iac.kube.gateway import render_gateway_access
-from loopback_iac.lab.cluster.cilium import SERVER, Ground, ground
-from loopback_iac.lab.cluster.pods import Pod, add_pod, sending, serve
-from loopback_iac.lab.namespaces import run
-from loopback_iac.lab.topology import CONTROL_PLANE
-from tests.cluster.keepers import GROUP, LABEL, POLICY, Keepers, until
+from loopback_iac.lab import cgroups
+from loopback_iac.lab.cluster.cilium import OUTSIDE, Ground, ground
+from loopback_iac.lab.cluster.pods import PORT, Pod, add_pod, sending, serve
+from loopback_iac.lab.namespaces import call_inside, connect, enter, run
+from tests.cluster.gateway_agents import ADDRESS, CEGP, NODES, cut, keeping
+from tests.cluster.keepers import GROUP, LABEL, POLICY, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ADDRESS, POD_NODE = "192.0.2.10", "172.31.0.1"
-NODES = ("c2", "c3")
+    from tests.cluster.keepers import Keepers
+
+POD_NODE = "172.31.0.1"
+LEASE_MS = 4000
 PATIENCE_S = 120
-CEGP = {
-    "apiVersion": "cilium.io/v2",
-    "kind": "CiliumEgressGatewayPolicy",
-    "metadata": {"name": POLICY},
-    "spec": {
-        "selectors": [{"podSelector": {"matchLabels": {"app": "web"}}}],
-        "destinationCIDRs": [f"{SERVER}/32"],
-        "egressGateway": {
-            "nodeSelector": {"matchLabels": {LABEL: GROUP}},
-            "egressIP": ADDRESS,
-        },
-    },
-}
+NODE_PORT = 30080
 
 
 @pytest.fixture(scope="module")
@@ -52,26 +46,84 @@ def web(agents: Ground) -> Pod:
 
 @pytest.fixture(scope="module")
 def keepers(agents: Ground, web: Pod, tmp_path_factory) -> Iterator[Keepers]:
-    """Rights, keepers, and then the policy: the pod leaves by the address."""
-    nodes = {name: agents.agents[name].address for name in NODES}
-    made = Keepers(agents.plane, tmp_path_factory.mktemp("keepers"), nodes, [ADDRESS])
-    made.pack()
-    agents.apply(*render_gateway_access(made.gateways()))
-    agents.apply(CEGP)
-    try:
-        for node in NODES:
-            made.start(node)
+    """The pod leaves by the address."""
+    with keeping(agents, tmp_path_factory.mktemp("keepers"), LEASE_MS) as made:
         with serve(agents):
             until(lambda: web.sees() == ADDRESS, "the pod leaves by the address", PATIENCE_S)
         yield made
+
+
+@contextlib.contextmanager
+def stopped(agents: Ground, node: str) -> Iterator[None]:
+    """An agent stands still; its datapath goes on."""
+    pids = cgroups.pids(agents.paths, f"{node}/agent")
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
     finally:
-        made.end()
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
 
 
-def cut(agents: Ground, node: str, *, off: bool = True) -> None:
-    """Take a node's cable out, or put it back."""
-    space = agents.paths.namespace(CONTROL_PLANE)
-    run(["ip", "-netns", space, "link", "set", node, "down" if off else "up"])
+def dropped(agents: Ground, node: str) -> int:
+    """Packets that a gateway's guard dropped."""
+    listed = [*enter(agents.paths, node), "nft", "-j", "list", "table", "inet", "loopback"]
+    rules = [each["rule"]["expr"] for each in json.loads(run(listed))["nftables"] if "rule" in each]
+    return sum(part["counter"]["packets"] for rule in rules for part in rule if "counter" in part)
+
+
+def node_port(pod: Pod) -> list[dict[str, object]]:
+    """A Service of one pod, on every node's port."""
+    meta = {"name": "plain", "namespace": pod.namespace}
+    ports = [{"port": PORT, "protocol": "TCP", "nodePort": NODE_PORT}]
+    service = {"type": "NodePort", "ports": ports}
+    labels = {"kubernetes.io/service-name": "plain"}
+    return [
+        {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": service},
+        {
+            "apiVersion": "discovery.k8s.io/v1",
+            "kind": "EndpointSlice",
+            "metadata": {**meta, "labels": labels},
+            "addressType": "IPv4",
+            "endpoints": [{"addresses": [pod.address], "conditions": {"ready": True}}],
+            "ports": [{"port": PORT, "protocol": "TCP"}],
+        },
+    ]
+
+
+@contextlib.contextmanager
+def answering(agents: Ground, pod: Pod) -> Iterator[None]:
+    """The pod tells whoever asks it from which address."""
+    where = agents.paths.namespace_path(pod.name)
+    listener = call_inside(where, lambda: socket.create_server(("", PORT)))
+
+    def answer() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                line, (address, *_) = listener.accept()
+                with line, contextlib.suppress(OSError):
+                    line.sendall(address.encode())
+
+    thread = threading.Thread(target=answer)
+    thread.start()
+    try:
+        yield
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
+        listener.close()
+
+
+def asked(agents: Ground, address: str) -> str:
+    """What a node's port answers to somebody outside."""
+    with (
+        contextlib.suppress(OSError),
+        connect(agents.paths, OUTSIDE, address, NODE_PORT, 5) as line,
+    ):
+        line.settimeout(5)
+        return line.recv(64).decode()
+    return ""
 
 
 def bearing(agents: Ground) -> set[str]:
@@ -80,18 +132,77 @@ def bearing(agents: Ground) -> set[str]:
     return {str(each["metadata"]["name"]) for each in json.loads(told)["items"]}
 
 
-def test_a_planned_move_shows_no_other_address(agents, web, keepers):
+@pytest.fixture(scope="module")
+def near(agents: Ground, keepers: Keepers) -> Pod:
+    """A pod under the policy on a node that may be the gateway."""
+    made = add_pod(agents, "c2", "near", "billing", {"app": "web"})
+    with serve(agents):
+        until(lambda: made.sees() == ADDRESS, "it leaves by the address", PATIENCE_S)
+    return made
+
+
+@pytest.fixture(scope="module")
+def other(agents: Ground) -> Pod:
+    """A pod that no policy names, beside the one that it does."""
+    return add_pod(agents, "c1", "other", "billing", {"app": "other"})
+
+
+def move_once(agents: Ground, keepers: Keepers, pod: Pod) -> None:
+    """Hand the address over while a pod sends."""
     holder = keepers.await_holder(*NODES)
-    (other,) = set(NODES) - {holder}
+    (taker,) = set(NODES) - {holder}
     with serve(agents) as server:
-        with sending(web):
-            until(lambda: len(server.packets) > 100, "packets before")
-            keepers.wish(holder, other)
-            assert keepers.await_holder(other) == other
+        with sending(pod):
+            until(lambda: len(server.packets) > 100, "packets before", PATIENCE_S)
+            keepers.wish(holder, taker)
+            assert keepers.await_holder(taker) == taker
             done = len(server.packets)
             until(lambda: len(server.packets) > done + 100, "packets after", PATIENCE_S)
         assert server.addresses() == {ADDRESS}
-    assert bearing(agents) == {other}
+    assert bearing(agents) == {taker}
+
+
+@pytest.mark.parametrize("whose", ["web", "near"])
+def test_planned_moves_show_no_other_address(agents, keepers, request, whose):
+    pod = request.getfixturevalue(whose)
+    for _ in range(4):
+        move_once(agents, keepers, pod)
+
+
+def test_what_comes_by_the_tunnel_and_has_no_gateway_stays(agents, web, keepers):
+    """The pod's node knows a policy that the gateway has forgotten."""
+    holder = keepers.await_holder(*NODES)
+    gateway = agents.agents[holder]
+    with serve(agents) as server:
+        until(lambda: web.sees() == ADDRESS, "it leaves by the address", PATIENCE_S)
+        with stopped(agents, "c1"):
+            agents.kubectl("delete", "ciliumegressgatewaypolicies", POLICY)
+            until(lambda: not gateway.egress_map(), "the gateway forgets", PATIENCE_S)
+            server.forget()
+            before = dropped(agents, holder)
+            with sending(web):
+                until(lambda: dropped(agents, holder) > before + 100, "drops", PATIENCE_S)
+            assert server.addresses() == set()
+            run([*enter(agents.paths, holder), "nft", "delete", "table", "inet", "loopback"])
+            with sending(web):  # what Cilium alone does
+                until(lambda: server.addresses() == {web.address}, "a pod's address", PATIENCE_S)
+            keepers.guard(holder)
+        agents.apply(CEGP)
+        until(lambda: web.sees() == ADDRESS, "it leaves by the address again", PATIENCE_S)
+
+
+def test_what_is_plain_passes(agents, web, other, near, keepers):
+    """Pod to pod, what no policy names, and a gateway's NodePort for a pod elsewhere."""
+    holder = keepers.await_holder(*NODES)
+    with serve(agents):
+        until(lambda: other.sees() == POD_NODE, "its node's address", PATIENCE_S)
+    agents.apply(*node_port(other))
+    before = dropped(agents, holder)
+    with answering(agents, other):
+        until(lambda: near.sees(server=other.address) == near.address, "pod to pod", PATIENCE_S)
+        gateway = agents.agents[holder].address
+        until(lambda: bool(asked(agents, gateway)), "from outside", PATIENCE_S)
+    assert dropped(agents, holder) == before
 
 
 def test_a_dead_gateway_is_left_and_nothing_leaves_by_another_address(agents, web, keepers):

@@ -81,15 +81,26 @@ def test_a_nodes_death_moves_everything(ground: Ground):
     assert epoch_of(ground).startswith("w2-")
 
 
-def test_a_keeper_that_is_killed_and_comes_back_at_once_keeps_everything(ground: Ground):
+def test_a_keeper_that_is_killed_and_comes_back_keeps_everything(ground: Ground):
+    """The others stand still until it is back: a start on a busy machine may outlast a lease, and
+    then it is theirs by right.
+    """
     epoch = ground.status("w1")["epoch"]
-    ground.signal("w1", signal.SIGKILL)
-    ground.start("w1")
-    ground.await_holder("w1", within_s=15)
+    others = [node for node in NODES if node != "w1"]
+    for node in others:
+        ground.signal(node, signal.SIGSTOP)
+    try:
+        ground.signal("w1", signal.SIGKILL)
+        ground.start("w1")
+        assert ground.await_holder("w1") == "w1"
+    finally:
+        for node in others:
+            ground.signal(node, signal.SIGCONT)
     time.sleep(2 * LEASE_S)
-    assert ground.await_holder(*NODES) in {"w1", "w2"}
-    if ground.status("w1")["settled"]:
-        assert ground.status("w1")["epoch"] == epoch
+    assert ground.await_holder(*NODES) == "w1"
+    assert ground.status("w1")["epoch"] == epoch
+    assert ground.on("w1") == BOTH
+    assert ground.labelled() == {"w1"}
 
 
 def test_one_that_stands_still_loses_its_addresses_by_the_kernel(ground: Ground):

@@ -99,7 +99,9 @@ def test_files_of_a_node():
         {"name": "w2", "address": "198.18.32.2"},
     ]
     assert files["/etc/loopback/gateway-credential"].mode == "0600"
-    assert "LoadCredential" in files["/etc/systemd/system/loopback-gateway.service"].text
+    unit = files["/etc/systemd/system/loopback-gateway.service"].text
+    assert "LoadCredential" in unit
+    assert "After=network-online.target loopback-nftables.service" in unit
 
 
 def test_a_group_of_one_node_needs_no_api():
@@ -109,6 +111,7 @@ def test_a_group_of_one_node_needs_no_api():
     files = render_gateway(found, "w1", hosts_of(declared)).files
     assert "/etc/loopback/gateway-credential" not in files
     assert "LoadCredential" not in files["/etc/systemd/system/loopback-gateway.service"].text
+    assert "cilium_host" in files["/etc/loopback/nftables.conf"].text
     assert render_gateway_access(found) == []
 
 
