@@ -13,11 +13,11 @@ import re
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .bundle import FORMAT, parse_json
+from .bundle import parse_json
 from .files import read_on_disk, replace
 from .programs import run
 from .refusal import RefusedError
-from .state import LIBRARY, RUN, alone
+from .state import FORMAT, LIBRARY, RUN, alone
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

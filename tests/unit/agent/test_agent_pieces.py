@@ -22,7 +22,7 @@ from loopback_iac.agent.routes import parse_routes, plan_rules
 def test_the_agent_is_one_file_with_the_same_bytes_each_time():
     agent = build()
     assert agent == build()
-    assert agent.startswith(b"#!/usr/bin/python3 -IB\n")
+    assert agent.startswith(b"#!/usr/bin/python3 -ISB\n")
     assert len(agent_sha256(agent)) == 64
     with zipfile.ZipFile(io.BytesIO(agent)) as archive:
         names = archive.namelist()
