@@ -6,7 +6,6 @@ reads, replaces or removes it there: whoever takes the host over cannot take its
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -67,6 +66,8 @@ def back_up() -> dict[str, Any]:
     Out: size, digest, and the targets that have it.
     Raises: RefusedError naming each target that has it not, and why.
     """
+    import hashlib
+
     from .zonekeys import encrypted_backup
 
     found, reader = read_on_disk(TARGETS), read_on_disk(READER)

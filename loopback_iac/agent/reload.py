@@ -10,7 +10,6 @@ import time
 from typing import TYPE_CHECKING
 
 from .gates import BirdError, configure_bird, drop_foreign_gates
-from .gatewaycard import drop_strays
 from .haproxy import worker_process
 from .holes import load_holes
 from .plan import DAEMONS, ONE_SHOTS, Step, services_of
@@ -262,6 +261,8 @@ def stop_retired(retired: list[Step], *, wait: bool = True) -> list[str]:
 
             drop_addresses()
         if step.kind == "gateway":
+            from .gatewaycard import drop_strays
+
             drop_strays(())
         for argv in _stop_words(step, () if wait else ("--no-block",)):
             with contextlib.suppress(RefusedError):
