@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import urllib.parse
 from typing import Any, NamedTuple
 
 from .bundle import parse_json
@@ -75,6 +74,8 @@ def _member(entry: dict[str, Any]) -> Member:
 
 
 def _endpoint(url: str) -> str:
+    import urllib.parse
+
     parts = urllib.parse.urlsplit(url)
     if parts.scheme != "https" or not parts.hostname:
         raise ValueError(f"{url!r} is no https address")

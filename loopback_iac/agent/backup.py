@@ -6,18 +6,17 @@ reads, replaces or removes it there: whoever takes the host over cannot take its
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .bundle import FORMAT, parse_json
+from .bundle import parse_json
 from .files import read_on_disk, replace
 from .programs import run
 from .refusal import RefusedError
-from .state import LIBRARY, RUN, alone
+from .state import FORMAT, LIBRARY, RUN, alone
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,6 +66,8 @@ def back_up() -> dict[str, Any]:
     Out: size, digest, and the targets that have it.
     Raises: RefusedError naming each target that has it not, and why.
     """
+    import hashlib
+
     from .zonekeys import encrypted_backup
 
     found, reader = read_on_disk(TARGETS), read_on_disk(READER)

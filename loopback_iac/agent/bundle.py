@@ -8,19 +8,15 @@ steps.
 from __future__ import annotations
 
 import grp
-import hashlib
 import ipaddress
 import json
 import pwd
-import re
 from typing import Any, NamedTuple
 
 from .allowed import parse_place
 from .marks import replace_marks
 from .refusal import RefusedError
-
-FORMAT = 1
-DIGEST = re.compile(r"[0-9a-f]{12,128}")
+from .state import FORMAT
 
 
 class SetFile(NamedTuple):
@@ -35,11 +31,6 @@ class SetFile(NamedTuple):
     def content(self) -> bytes:
         """Bytes on disk; surrogates carry the odd byte of a file that stood there before us."""
         return self.text.encode("utf-8", "surrogateescape")
-
-    @property
-    def sha256(self) -> str:
-        """Hex digest of the content."""
-        return hashlib.sha256(self.content).hexdigest()
 
     def check_owner(self) -> None:
         """Refuse an owner or group that this host does not have.

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import os
 import re
+import threading
+from functools import partial
 from typing import TYPE_CHECKING
 
 from .allowed import parse_place, tunnel_of
-from .arbiterfile import TOKEN, parse_arbiter
 from .backup import parse_targets
-from .gatewayfile import CREDENTIAL, check_credential, parse_gateway
-from .hold import KEY, parse_hold, parse_key
 from .holes import check_elements, parse_holes
 from .programs import memory_kib, run
 from .refusal import RefusedError
@@ -43,14 +42,40 @@ def check_staged(stage: str, staged: HostSet) -> None:
     In:  the staged tree's root and the set it was written from.
     Raises: RefusedError with the file, and the daemon's own complaint and line.
     """
-    units = []
+    units: list[str] = []
+    checks: list[Callable[[], None]] = []
     for path in staged.files:
         kind = parse_place(path, staged.role).kind
         if kind == "unit":
             units.append(path)
         elif kind in _CHECKS:
-            _CHECKS[kind](stage, path, staged)
-    _check_units(stage, units)
+            checks.append(partial(_CHECKS[kind], stage, path, staged))
+    _in_turns([*checks, partial(_check_units, stage, units)])
+
+
+def _in_turns(checks: list[Callable[[], None]]) -> None:
+    """Two at a time: each waits for a program, and the host has its traffic to serve meanwhile.
+
+    Raises: of those that raise, what the first in the list raised.
+    """
+    left = iter(enumerate(checks))
+    failed: dict[int, Exception] = {}
+
+    def work() -> None:
+        for at, check in left:  # `next` of an enumerate is one step of the interpreter
+            try:
+                check()
+            except Exception as why:  # noqa: BLE001 -- the caller's to judge
+                failed[at] = why
+            if failed:
+                return
+
+    other = threading.Thread(target=work)
+    other.start()
+    work()
+    other.join()
+    if failed:
+        raise failed[min(failed)]
 
 
 def _ask(path: str, stage: str, *argv: str, stdin: str = "") -> str:
@@ -196,6 +221,8 @@ def _check_watch(_: str, path: str, staged: HostSet) -> None:
 
 
 def _check_arbiter(_: str, path: str, staged: HostSet) -> None:
+    from .arbiterfile import TOKEN, parse_arbiter
+
     content = staged.files[path].content
     try:
         if path != TOKEN:
@@ -207,6 +234,8 @@ def _check_arbiter(_: str, path: str, staged: HostSet) -> None:
 
 
 def _check_hold(_: str, path: str, staged: HostSet) -> None:
+    from .hold import KEY, parse_hold, parse_key
+
     try:
         (parse_key if path == KEY else parse_hold)(staged.files[path].content)
     except RefusedError as refused:
@@ -214,6 +243,8 @@ def _check_hold(_: str, path: str, staged: HostSet) -> None:
 
 
 def _check_gateway(_: str, path: str, staged: HostSet) -> None:
+    from .gatewayfile import CREDENTIAL, check_credential, parse_gateway
+
     content = staged.files[path].content
     try:
         if path == CREDENTIAL:
@@ -303,16 +334,10 @@ def _check_backup(_: str, path: str, staged: HostSet) -> None:
 def _check_units(stage: str, paths: list[str]) -> None:
     if not paths:
         return
-    for path in paths:
-        _ask(
-            path,
-            stage,
-            "systemd-analyze",
-            "verify",
-            "--man=no",
-            "--recursive-errors=no",
-            stage + path,
-        )
+    verify = ("systemd-analyze", "verify", "--man=no", "--recursive-errors=no")
+    if run(*verify, *(stage + path for path in paths)).code:
+        for path in paths:  # which one
+            _ask(path, stage, *verify, stage + path)
 
 
 _CHECKS: dict[str, Callable[[str, str, HostSet], None]] = {

@@ -15,7 +15,7 @@ import time
 from typing import Any
 
 from .apply import stage_again
-from .bundle import FORMAT, HostSet
+from .bundle import HostSet
 from .drain import APPLY, OPERATOR, drain, let_in, wait_announcing
 from .files import remove
 from .holes import forget_by_hand
@@ -25,7 +25,15 @@ from .recover import disarm_timer, prune_sets, recover_locked, restore_origin, r
 from .refusal import RefusedError
 from .reload import do_steps, stop_retired
 from .sets import ORIGIN, read_set, set_path
-from .state import UNCONFIRMED, alone, changing_state, read_enrolled, read_state, standing
+from .state import (
+    FORMAT,
+    UNCONFIRMED,
+    alone,
+    changing_state,
+    read_enrolled,
+    read_state,
+    standing,
+)
 from .watchfile import read_watch
 
 _ACKNOWLEDGED_S = 5.0

@@ -16,14 +16,14 @@ from typing import Any
 
 from .allowed import ROLES
 from .authorized import restrict_key
-from .bundle import FORMAT, parse_json
+from .bundle import parse_json
 from .files import read_on_disk, replace
 from .keys import KEYS, epochs_kept, forget_keys, wireguard_key
 from .packages import install_packages, parse_packages
 from .packing import compile_agent, compiled_path, is_whole
 from .programs import active_units, must
 from .refusal import RefusedError
-from .state import AGENT, ENROLLED, LIBRARY
+from .state import AGENT, ENROLLED, FORMAT, LIBRARY
 
 AGENTS = "/usr/local/lib/loopback"
 # not `agent-...`, which is what agents are called here

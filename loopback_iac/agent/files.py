@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import os
 import stat
 from typing import TYPE_CHECKING, NamedTuple
@@ -37,6 +36,8 @@ class OnDisk(NamedTuple):
     @property
     def sha256(self) -> str:
         """Hex digest of the content."""
+        import hashlib
+
         return hashlib.sha256(self.content).hexdigest()
 
 

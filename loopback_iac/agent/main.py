@@ -127,7 +127,7 @@ def _enroll(words: Words) -> dict[str, Any]:
 
 def _apply(words: Words) -> dict[str, Any]:
     from .apply import apply
-    from .bundle import DIGEST
+    from .state import DIGEST
 
     _check_host(words)
     (digest,) = _need(words, "digest")

@@ -17,7 +17,8 @@ from .refusal import RefusedError
 
 JOIN = "join.py"
 NOT_PACKED = ("__init__.py", JOIN)
-SHEBANG = b"#!/usr/bin/python3 -IB\n"
+# nothing of site-packages is imported, so `site` need not look for any
+SHEBANG = b"#!/usr/bin/python3 -ISB\n"
 # What is not there, or no archive, is no place to import from: then the sources here are compiled.
 _MAIN = """\
 import os, sys

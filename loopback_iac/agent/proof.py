@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from .allowed import parse_place, tunnel_of
 from .gates import BirdError, tell_bird
-from .handover import read_ruling
 from .listeners import listening
 from .plan import DAEMONS
 from .programs import run, unit_properties
@@ -83,6 +82,8 @@ def _check_arbiter() -> list[str]:
     found = unit_properties("loopback-arbiter", "ActiveState", "InvocationID")
     if found["ActiveState"] != "active":
         return ["a running loopback-arbiter"]
+    from .handover import read_ruling
+
     ruling = read_ruling()
     if ruling is None or ruling.invocation != found["InvocationID"]:
         return ["a first look of loopback-arbiter"]

@@ -18,7 +18,7 @@ from .bundle import HostSet
 from .drain import APPLY, want_undrained
 from .files import forget_beside, put_in_place, remove, remove_empty, write_beside
 from .plan import plan_retired, plan_steps
-from .programs import boottime_s, must, run
+from .programs import boottime_s, must, run, transient_units
 from .proof import prove_set
 from .refusal import RefusedError
 from .reload import do_steps, stop_retired
@@ -144,7 +144,9 @@ def arm_timer(digest: str, seconds: float) -> None:
 
 def disarm_timer(digest: str) -> None:
     """Stop the timers of a digest; a recover that has already started finds nothing to do."""
-    run("systemctl", "stop", f"{_timers(digest)}-*.timer")
+    armed = _timers(digest)
+    if any(name.startswith(armed) for name in transient_units()):
+        run("systemctl", "stop", f"{armed}-*.timer")
 
 
 def _timers(digest: str) -> str:

@@ -10,9 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 from .gates import BirdError, configure_bird, drop_foreign_gates
-from .gatewaycard import drop_strays
 from .haproxy import worker_process
-from .hold import drop_addresses
 from .holes import load_holes
 from .plan import DAEMONS, ONE_SHOTS, Step, services_of
 from .programs import active_units, must, run
@@ -259,8 +257,12 @@ def stop_retired(retired: list[Step], *, wait: bool = True) -> list[str]:
         if step.kind == "routes":
             set_routes(Routes((), ()))
         if step.kind == "hold":
+            from .hold import drop_addresses
+
             drop_addresses()
         if step.kind == "gateway":
+            from .gatewaycard import drop_strays
+
             drop_strays(())
         for argv in _stop_words(step, () if wait else ("--no-block",)):
             with contextlib.suppress(RefusedError):

@@ -74,7 +74,7 @@ def differing(kept: HostSet) -> list[str]:
 
 def _stands(path: str, file: SetFile) -> bool:
     found = read_on_disk(path)
-    if found is None or found.sha256 != file.sha256 or found.mode != file.mode:
+    if found is None or found.content != file.content or found.mode != file.mode:
         return False
     try:
         return (found.uid, found.gid) == file.ids

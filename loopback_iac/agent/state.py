@@ -11,7 +11,7 @@ import contextlib
 import fcntl
 import json
 import os
-from pathlib import Path
+import re
 from typing import TYPE_CHECKING, Any
 
 from .files import replace
@@ -26,6 +26,9 @@ LIBRARY = "/var/lib/loopback"
 STATE = f"{LIBRARY}/state.json"
 ENROLLED = f"{LIBRARY}/enrolled.json"
 RUN = "/run/loopback"
+
+FORMAT = 1  # of bundles, and of what a verb prints
+DIGEST = re.compile(r"[0-9a-f]{12,128}")
 
 # Phases of a pending set, in the order in which an apply walks them.
 DRAINING, SWAPPING, UNCONFIRMED = "draining", "swapping", "unconfirmed"
@@ -89,7 +92,7 @@ def alone_with_packages(*, wait: bool = True) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _locked(name: str, *, wait: bool) -> Iterator[None]:
-    Path(f"{RUN}/lock").mkdir(mode=0o755, parents=True, exist_ok=True)
+    os.makedirs(f"{RUN}/lock", mode=0o755, exist_ok=True)
     descriptor = os.open(f"{RUN}/lock/{name}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:

@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from .files import read_on_disk, replace
-from .programs import run, unit_properties
+from .programs import run, transient_units, unit_properties
 from .refusal import RefusedError
 from .state import AGENT, standing
 
@@ -37,7 +37,7 @@ def start_unit(
     In:  where the unit leaves its ending; what has to stand before it starts.
     Raises: RefusedError with systemd's complaint.
     """
-    if unit_runs(unit):
+    if f"{unit}.service" in transient_units() and unit_runs(unit):
         return
     stage()
     if os.path.exists(ending):

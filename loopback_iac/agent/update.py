@@ -13,7 +13,6 @@ import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .allowed import tunnel_of
-from .bundle import FORMAT
 from .drain import OPERATOR, UPDATE, drain, wait_announcing, want_undrained
 from .packages import (
     ARCHIVES,
@@ -36,7 +35,15 @@ from .recover import recover_locked
 from .refusal import RefusedError
 from .reload import do_steps
 from .sets import read_set
-from .state import RUN, alone, alone_with_packages, read_enrolled, read_state, standing
+from .state import (
+    FORMAT,
+    RUN,
+    alone,
+    alone_with_packages,
+    read_enrolled,
+    read_state,
+    standing,
+)
 from .transient import follow_unit, run_leaving, start_unit
 from .watchfile import read_watch
 

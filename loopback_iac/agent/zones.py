@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 import socket
 import struct
 import time
@@ -181,7 +180,7 @@ def ask_soa(address: str, zone: str, timeout_s: float = PATIENCE_S) -> str | Non
     Out: `served` for an authoritative answer that has it, else what was said; None for silence.
     """
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    number = secrets.randbelow(1 << 16)
+    number = int.from_bytes(os.urandom(2))
     try:
         with socket.socket(family, socket.SOCK_DGRAM) as line:
             line.settimeout(timeout_s)

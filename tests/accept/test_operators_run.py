@@ -264,6 +264,8 @@ def test_secondaries_have_what_the_hidden_primary_signed(two, image, tmp_path):
     half = deploy(tmp_path, up, zone, go_on=True, **secrets)
     assert [item.name for item in half.undone] == ["net-ionos"]
     assert "  hetzner: all of it was done there" in render_degraded(half)
+    wait_for(lambda: bool(signed(two, "hcloud", "www", "A")), 30)
+    assert not two.answer("ionoscloud", "www.example.net.", "A")
     zone["operators"]["ionos"]["endpoint"] = two.endpoint
     zone["operators"]["cloudflare"] = later
     made = deploy(tmp_path, up, zone, **secrets)

@@ -9,6 +9,7 @@ import zipfile
 import pytest
 
 from loopback_iac.agent import BOOT, agent_sha256, build, enroll
+from loopback_iac.agent.checks import _in_turns
 from loopback_iac.agent.converge import allows
 from loopback_iac.agent.echo import _request, peer_address
 from loopback_iac.agent.haproxy import parse_denied, parse_workers
@@ -22,7 +23,7 @@ from loopback_iac.agent.routes import parse_routes, plan_rules
 def test_the_agent_is_one_file_with_the_same_bytes_each_time():
     agent = build()
     assert agent == build()
-    assert agent.startswith(b"#!/usr/bin/python3 -IB\n")
+    assert agent.startswith(b"#!/usr/bin/python3 -ISB\n")
     assert len(agent_sha256(agent)) == 64
     with zipfile.ZipFile(io.BytesIO(agent)) as archive:
         names = archive.namelist()
@@ -194,3 +195,21 @@ def test_programs_are_kept_whole_and_go_with_the_request_that_had_them(tmp_path,
         found = {p.name: p.read_bytes() for p in tmp_path.iterdir() if "agent" not in p.name}
         assert found == {f"{n}.pyz": base64.b64decode(text) for n, text in given.items()}
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_all_checks_run_and_of_those_that_refuse_the_first_is_told():
+    begun = []
+
+    def check(at, refuses):
+        def run():
+            begun.append(at)
+            if refuses:
+                raise RefusedError(str(at))
+
+        return run
+
+    _in_turns([check(at, refuses=False) for at in range(9)])
+    assert sorted(begun) == list(range(9))
+    with pytest.raises(RefusedError, match=r"^3$"):
+        _in_turns([check(at, refuses=at in (3, 4)) for at in range(90)])
+    _in_turns([])

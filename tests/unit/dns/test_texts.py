@@ -107,6 +107,12 @@ def test_no_text_is_more_than_refused(text):
         assert parse_zone_file(render_zone_file(zone)) == zone
 
 
+@pytest.mark.parametrize("text", ["a\0b A 192.0.2.1", 'a TXT "x\0y"', "a A 192.0.2.1\0", "\0" * 50])
+def test_a_file_with_nul_in_it_is_no_text(text):
+    with pytest.raises(InputRejected, match="control-character"):
+        parse_zone_file(f"$TTL 60\n{text}\n", "example.net")
+
+
 def test_every_record_knows_its_line():
     read = read_zone_file("$ORIGIN example.net.\n$TTL 60\n\na A 192.0.2.1\n  A 192.0.2.2\n")
     assert read.places == {("a.example.net.", "A"): "zone file:4"}
