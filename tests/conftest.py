@@ -37,8 +37,8 @@ LONG = (
     "tests/engine/",
     "",
 )
-# It fills a table within seconds, so nothing else may run. Other drills hold beside a busy machine:
-# they judge order, with timers that a pause fits into (loopback_iac/lab/drill/patience.py).
+# It is filled at the lowest priority, to which a busy machine leaves nothing. Other drills hold
+# beside one: they judge order, with timers that a pause fits into (lab/drill/patience.py).
 ALONE = "tests/lab/test_drill.py::test_what_must_hold_in_each_drill_does[table-full]"
 # The fleet's last, in this order: connections of clients are judged when others have done most of
 # their share, and at the very end the lab goes.
