@@ -37,11 +37,19 @@ LONG = (
     "tests/engine/",
     "",
 )
-# They measure, so nothing else may run; of the fleet's tests they are the last.
-ALONE = tuple(f"tests/lab/test_{name}.py" for name in ("drill", "migrate", "pop_names", "zz_docs"))
+# It is filled at the lowest priority, to which a busy machine leaves nothing. Other drills hold
+# beside one: they judge order, with timers that a pause fits into (lab/drill/patience.py).
+ALONE = "tests/lab/test_drill.py::test_what_must_hold_in_each_drill_does[table-full]"
+# The fleet's last, in this order: connections of clients are judged when others have done most of
+# their share, and at the very end the lab goes.
+LAST = (
+    *(f"tests/lab/test_{name}.py" for name in ("pages", "pop_names", "migrate", "drill")),
+    ALONE,
+    "tests/lab/test_zz_docs.py",
+)
 NICE = os.getpriority(os.PRIO_PROCESS, 0)
 RUN = os.open(Path(__file__).parent, os.O_RDONLY)  # a lock on the folder leaves no file
-BESIDE = min(NICE + 5, 19)  # how nice tests without a lab are to those with one
+BESIDE = min(NICE + 10, 19)  # how nice tests without a lab are to those with one
 
 
 class ByPlace(LoadScopeScheduling):
@@ -91,7 +99,8 @@ def pytest_runtest_protocol(item):
 def order_of(nodeid):
     """Labs wait more than they work; then the files that one process has for minutes."""
     place = place_of(nodeid)
-    return next(n for n, w in enumerate(LONG) if place.startswith(w)), nodeid.startswith(ALONE)
+    late = max((n for n, w in enumerate(LAST, 1) if nodeid.startswith(w)), default=0)
+    return next(n for n, w in enumerate(LONG) if place.startswith(w)), late
 
 
 @pytest.hookimpl(trylast=True)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import struct
 import subprocess
 import sys
+import termios
 import time
 from collections import Counter
 
@@ -94,6 +97,22 @@ def test_a_load_can_be_ended_early_and_keeps_its_records(wire):
     attempts = json.loads(out)["attempts"]
     assert 10 < len(attempts) < 300
     assert {a["outcome"] for a in attempts} == {"ok"}
+
+
+def test_records_that_are_being_read_are_not_cut_by_a_late_end(wire, monkeypatch):
+    monkeypatch.setenv("PYTHONUNBUFFERED", "1")
+    running = wire.start_load(port=NOBODY, rate=5000, seconds=0.3)
+    running.stdout.readline()
+    written = 0
+    while written < 65536:  # what a pipe holds: the rest waits for its reader
+        assert running.poll() is None
+        time.sleep(0.01)
+        held = fcntl.ioctl(running.stdout, termios.FIONREAD, bytes(4))
+        (written,) = struct.unpack("i", held)
+    running.terminate()
+    out, _ = running.communicate(timeout=30)
+    assert running.returncode == 0
+    assert len(json.loads(out)["attempts"]) == 1500
 
 
 def test_streams_that_live_to_the_end_survived(wire):

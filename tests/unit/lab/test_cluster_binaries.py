@@ -21,12 +21,18 @@ TINY = Program("tiny", "tiny", ".", ("main.version=v7",))
 MAIN = 'package main\n\nvar version string\n\nfunc main() { println("tiny", version) }\n'
 
 
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Go's cache of these tests: compiling the standard library each time takes most of theirs."""
+    return tmp_path_factory.mktemp("compiled")
+
+
 @pytest.fixture
-def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """One family with one program, a cache of its own, Go's caches as this machine has them."""
+def modules(tmp_path: Path, compiled: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """One family with one program, a cache of its own."""
     monkeypatch.setenv("LOOPBACK_CACHE", str(tmp_path / "cache"))
     monkeypatch.setitem(binaries.PRODUCTS, "tiny", TINY)
-    monkeypatch.delenv("GOCACHE", raising=False)
+    monkeypatch.setenv("GOCACHE", str(compiled))
     family = tmp_path / "modules" / "tiny"
     family.mkdir(parents=True)
     (family / "go.mod").write_text("module loopback/tiny\n\ngo 1.26.0\n")
@@ -38,7 +44,8 @@ def silent(step: str, done: int, total: int) -> None:
     pass
 
 
-def test_a_program_is_built_once_and_says_its_version(modules):
+def test_a_program_is_built_once_and_says_its_version(modules, monkeypatch):
+    monkeypatch.delenv("GOCACHE")  # Go's own then stands beside, and goes
     said = []
     (built,) = build(["tiny"], lambda *step: said.append(step), modules)
     ran = subprocess.run([built.path], capture_output=True, text=True, check=True)
@@ -137,7 +144,7 @@ def test_two_at_once_build_once(modules):
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_an_interrupted_build_leaves_no_half_program(modules, how, tmp_path, monkeypatch):
+def test_an_interrupted_build_leaves_no_half_program(modules, how, tmp_path, compiled, monkeypatch):
     # a cold cache of its own: compiling the standard library takes long enough to be interrupted
     monkeypatch.setenv("GOCACHE", str(tmp_path / "objects"))
     (modules / "tiny" / "main.go").write_text(
@@ -164,7 +171,7 @@ def test_an_interrupted_build_leaves_no_half_program(modules, how, tmp_path, mon
     assert not list(root.glob("tiny-*/tiny"))
     # the next one takes the leavings away
     (modules / "tiny" / "main.go").write_text(MAIN)
-    monkeypatch.delenv("GOCACHE")
+    monkeypatch.setenv("GOCACHE", str(compiled))
     (built,) = build(["tiny"], silent, modules)
     assert [file.name for file in root.iterdir()] == [built.path.parent.name]
 
