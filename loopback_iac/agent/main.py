@@ -24,8 +24,8 @@ _USAGE = """usage: loopback-agent VERB [WORDS]
   back-up                              zones and keys to the declared targets, encrypted
   backup-keys | restore-keys           of zones: certificate, or decrypted backup, on stdin
   report                               what is active, what is wrong (JSON)
-  routes | watch | metrics | arbitrate | hold | gateway | heal | recover | converge | updating | ssh
-                                       called by the system
+  routes | watch | metrics | count-names | arbitrate | hold | gateway | heal | recover | converge
+  updating | ssh                       called by the system
 """
 
 
@@ -245,6 +245,14 @@ def _metrics(_: Words) -> None:
     metrics()
 
 
+def _count_names(words: Words) -> None:
+    from .namestats import COMMANDS, count_for_ever
+
+    if words.get("word") not in COMMANDS:
+        raise RefusedError(f"count-names {'|'.join(COMMANDS)}", code=USAGE, host="unchanged")
+    count_for_ever(words["word"])
+
+
 def _arbitrate(_: Words) -> None:
     from .arbiter import arbitrate
 
@@ -325,6 +333,7 @@ _VERBS = {
     "routes": _routes,
     "watch": _watch,
     "metrics": _metrics,
+    "count-names": _count_names,
     "arbitrate": _arbitrate,
     "hold": _hold,
     "gateway": _gateway,

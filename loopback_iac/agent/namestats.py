@@ -1,20 +1,32 @@
 """What the name server of this host counts of questions and answers, in one set of words for both
 programs.
+
+Who may ask the program may have all of it: its control socket tells the secrets of keys and takes
+any order. So a process of the program's own user asks, and what it is told lies in a file; who
+makes metrics reads that file, and has no way to the socket.
 """
 
 from __future__ import annotations
 
+import os
+import sys
+import time
 from typing import NamedTuple
 
+from .gates import write_plain
 from .programs import run
 from .refusal import RefusedError
+from .state import AGENT
 
 COMMANDS = {
     "knot": ("knotc", "-t", "2", "-f", "stats"),
     # without `_noreset` it would count from 0 again
     "nsd": ("nsd-control", "stats_noreset"),
 }
-PATIENCE_S = 4.0  # one that hangs delays a look, never the watch
+TOLD = "/run/loopback-names/told"
+PATIENCE_S = 4.0
+EVERY_S = 5.0
+STALE_S = 30.0  # since the program told anything: it hangs, or is gone
 RCODES = ("NOERROR", "NXDOMAIN", "SERVFAIL", "REFUSED")
 """Those that are told from the first look on, so that a rate over them has a beginning."""
 _KNOT_MODULE = "mod-stats."
@@ -28,15 +40,39 @@ class NameCounts(NamedTuple):
     limited: dict[str, int]  # by what became of it: `truncated`, `dropped`
 
 
-def read_name_counts(unit: str) -> NameCounts | None:
-    """Ask the program itself; None when it does not tell."""
+def count_for_ever(unit: str) -> None:
+    """Write down what the program tells; end when the agent was replaced."""
+    own, before = os.path.realpath(AGENT), ""
+    while os.path.realpath(AGENT) == own:
+        trouble = _count(unit)
+        if trouble != before:
+            sys.stderr.write(f"{trouble or f'{unit} tells again'}\n")
+        before = trouble
+        time.sleep(EVERY_S)
+
+
+def _count(unit: str) -> str:
+    """Out: why nothing was written down; empty when it was."""
     try:
         told = run(*COMMANDS[unit], timeout_s=PATIENCE_S)
-    except RefusedError:
+        if told.code:
+            return f"{unit} does not tell: {told.complaint}"
+        write_plain(TOLD, told.out)
+    except (RefusedError, OSError) as failed:
+        return f"{unit} does not tell: {failed}"
+    return ""
+
+
+def read_name_counts(unit: str) -> NameCounts | None:
+    """What the program told last; None when that is long ago, or nothing."""
+    try:
+        with open(TOLD, encoding="utf-8") as stream:
+            if time.time() - os.fstat(stream.fileno()).st_mtime > STALE_S:
+                return None
+            text = stream.read()
+    except FileNotFoundError:
         return None
-    if told.code:
-        return None
-    return parse_knot(told.out) if unit == "knot" else parse_nsd(told.out)
+    return parse_knot(text) if unit == "knot" else parse_nsd(text)
 
 
 def parse_knot(text: str) -> NameCounts | None:

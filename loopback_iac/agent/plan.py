@@ -38,6 +38,7 @@ _RESTARTED = {kind: DAEMONS[kind] for kind in ("watch", "arbiter", "hold", "gate
 }
 # whoever put addresses on is stopped before they are taken off
 _ADDRESSES = ("hold", "gateway")
+_COUNTING = ("loopback-metrics.service", "loopback-names.service")
 _OWN_STEPS = ("chrony", "sshd", "blackholes")
 # what is read before the swap, and by nobody afterwards; what a timer's next run reads
 _STEPLESS = ("ended", "look")
@@ -135,7 +136,7 @@ def _unit_steps(path: str, unit: str, new: Mapping[str, SetFile]) -> set[Step]:
     for kind, service in {**ONE_SHOTS, **_RESTARTED}.items():
         if unit == f"{service}.service":
             return {Step(kind)}
-    if unit.startswith("prometheus-") or unit == "loopback-metrics.service":
+    if unit.startswith("prometheus-") or unit in _COUNTING:
         return {Step("exporter", unit.removesuffix(".service"))}
     return set()
 

@@ -13,16 +13,15 @@ def render_units_pop(
     fleet: Fleet, pop: str, links: tuple[Link, ...], uplinks: tuple[Uplink, ...]
 ) -> dict[str, File]:
     """Units and drop-ins of a PoP by path."""
-    # whom the metrics ask at their control sockets
-    told = ("bird", "haproxy", fleet.name_server_at(pop))
+    software = fleet.name_server_at(pop)
+    names = {"loopback-names.service": render_text("loopback-names.service", software=software)}
     texts = {
         "loopback-nftables.service": render_text("loopback-nftables.service"),
         "loopback-routes.service": render_text("loopback-routes.service"),
         "loopback-sysctl.service": render_text("loopback-sysctl.service"),
         "loopback-watch.service": render_text("loopback-watch.service", groups="bird haproxy"),
-        "loopback-metrics.service": render_text(
-            "loopback-metrics.service", groups=" ".join(filter(None, told))
-        ),
+        "loopback-metrics.service": render_text("loopback-metrics.service"),
+        **(names if software else {}),
         "bird.service.d/loopback.conf": render_text("bird.drop-in"),
         "haproxy.service.d/loopback.conf": render_text(
             "haproxy.drop-in", file_limit=file_limit(fleet)

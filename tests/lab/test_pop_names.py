@@ -32,6 +32,7 @@ HERE = Path(__file__).parent
 OPERATE = HERE.parents[1] / "operate"
 AT4, AT6 = "198.19.53.53", "2001:db8:153::53"
 SERVED = {"fra1": "knot", "par1": "nsd"}
+SOCKETS = {"knot": "/run/knot/knot.sock", "nsd": "/run/nsd/nsd.ctl"}
 PRIMARY = "svc1"
 ZONE = """\
 $TTL 300
@@ -198,6 +199,28 @@ def test_each_pop_tells_what_its_name_server_counts(names):
             return set(found) == wanted
 
         until(told)
+
+
+def test_the_metrics_have_the_counts_and_no_way_to_a_key(names):
+    """Its control socket would give the secrets of its keys to whoever may open it."""
+    for host, software in SERVED.items():
+        conf = f"/etc/{software}/{software}.conf"
+        assert "secret" in says(names.lab, host, "cat", conf)
+        (pid,) = names.ground().processes(host, "loopback-metrics.service")[:1]
+        groups = says(names.lab, host, "ps", "-o", "supgrp=", "-p", main_pid(names, host))
+        assert software not in groups.split(",")
+        assert {"bird", "haproxy"} <= set(groups.split(","))
+        # root itself, in the namespace that the unit has
+        for path in (conf, "/etc/bird/bird.conf"):
+            assert not Path(f"/proc/{pid}/root{path}").is_file(), path
+        group, mode = says(names.lab, host, "stat", "-c", "%G %a", SOCKETS[software]).split()
+        assert (group in (software, "root"), mode[-1]) == (True, "0")
+
+
+def main_pid(names: Names, host: str) -> str:
+    return says(
+        names.lab, host, "systemctl", "show", "loopback-metrics", "-p", "MainPID", "--value"
+    )
 
 
 def lose(
