@@ -28,6 +28,7 @@ LABS = {
     "tests/lab/agent/": "one host",
     "tests/lab/cloud/": "clouds and racks",
     "tests/lab/nat/": "clouds and racks",
+    "tests/lab/second/": "second fleet",
     "tests/lab/": "fleet",
 }
 LONG = (
@@ -43,13 +44,13 @@ ALONE = "tests/lab/test_drill.py::test_what_must_hold_in_each_drill_does[table-f
 # The fleet's last, in this order: connections of clients are judged when others have done most of
 # their share, and at the very end the lab goes.
 LAST = (
-    *(f"tests/lab/test_{name}.py" for name in ("pages", "pop_names", "migrate", "drill")),
+    *(f"tests/lab/test_{name}.py" for name in ("pages", "drill")),
     ALONE,
     "tests/lab/test_zz_docs.py",
 )
 NICE = os.getpriority(os.PRIO_PROCESS, 0)
 RUN = os.open(Path(__file__).parent, os.O_RDONLY)  # a lock on the folder leaves no file
-BESIDE = min(NICE + 10, 19)  # how nice tests without a lab are to those with one
+BESIDE = min(NICE + 5, 19)  # how nice tests without a lab are to those with one
 
 
 class ByPlace(LoadScopeScheduling):

@@ -162,11 +162,16 @@ class Deployed:
         return answer
 
 
-@pytest.fixture(scope="session")
-def fleet(lab: Lab) -> Deployed:
-    """The deployed fleet, with patient timers; whoever changes it puts it back."""
+def deploy(lab: Lab) -> Deployed:
+    """The fleet with patient timers."""
     be_patient(lab.paths)
     deployed = Deployed(lab)
     done = deployed.loopback("up", "--yes")
     assert done.returncode == 0, done.stderr
     return deployed
+
+
+@pytest.fixture(scope="session")
+def fleet(lab: Lab) -> Deployed:
+    """The deployed fleet, with patient timers; whoever changes it puts it back."""
+    return deploy(lab)

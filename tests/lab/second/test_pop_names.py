@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tests.lab.conftest import Deployed
 
 HERE = Path(__file__).parent
-OPERATE = HERE.parents[1] / "operate"
+OPERATE = HERE.parents[2] / "operate"
 AT4, AT6 = "198.19.53.53", "2001:db8:153::53"
 SERVED = {"fra1": "knot", "par1": "nsd"}
 SOCKETS = {"knot": "/run/knot/knot.sock", "nsd": "/run/nsd/nsd.ctl"}

@@ -23,7 +23,7 @@ from loopback_iac.lab.drill.patience import PatientExit
 from loopback_iac.lab.drill.runner import await_ready, judge_runs, run_once
 
 LOOPBACK = Path(sys.executable).parent / "loopback"
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 # by cause, of which every pause of the machine is one
 COUNTED = ("quiet-before", "none-fails")
 AWAY = (METAL, ("h1", "i1"))
