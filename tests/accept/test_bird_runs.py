@@ -37,7 +37,7 @@ protocol static sent6 {{
 }}
 template bgp pop {{
   local role provider; require roles on; direct; ttl security on; strict bind on;
-  authentication md5; password "{password}"; hold time 9; bfd {{ {timers} }};
+  authentication md5; password "{password}"; hold time 9; bfd {{ interval 300 ms; multiplier 3; }};
 }}
 protocol bgp pop4 from pop {{
   local 192.0.2.0 as 64496; neighbor 192.0.2.1 as 64500;
@@ -49,7 +49,7 @@ protocol bgp pop6 from pop {{
 }}
 """
 PASSWORD = "0123456789abcdef"
-METAL, PATIENT = "interval 50 ms; multiplier 3;", "interval 300 ms; multiplier 3;"
+METAL, PATIENT = "bfd { interval 50 ms;", "bfd { interval 300 ms;"
 
 
 class Session:
@@ -71,7 +71,7 @@ class Session:
         # how long a neighbour may be silent is not asked here, and a busy machine is, now and then
         text = files.files["/etc/bird/bird.conf"].text.replace(METAL, PATIENT)
         image.write(f"{STAGE}/fra1.conf", re.sub(r"@\{secret:[^}]*\}", password, text))
-        image.write(f"{STAGE}/t1.conf", CARRIER.format(password=PASSWORD, timers=PATIENT))
+        image.write(f"{STAGE}/t1.conf", CARRIER.format(password=PASSWORD))
         image.empty(GATES)
         for who, space in (("fra1", pop), ("t1", carrier)):
             files_of = ("-s", f"/run/{who}.ctl", "-P", f"/run/{who}.pid")
