@@ -91,7 +91,7 @@ class Wire:
                 "seconds": 0.5,
                 "sample_every": 5,
                 "streams": 0,
-                "timeout_ms": 500,
+                "timeout_ms": 5000,  # a busy machine has answered late, never not
             }
             | changed
         )
