@@ -159,10 +159,13 @@ class Keepers:
                 if alive and self.status(node).get("settled"):
                     return node
             time.sleep(0.02)
-        logs = "\n".join(
+        raise AssertionError(f"none of {nodes} holds it after {within_s} s\n{self.logs()}")
+
+    def logs(self) -> str:
+        """What every keeper said."""
+        return "\n".join(
             f"{node}:\n{self.log(node)}" for node in self.nodes if node in self.processes
         )
-        raise AssertionError(f"none of {nodes} holds it after {within_s} s\n{logs}")
 
 
 def until(true: Callable[[], bool], what: str, within_s: float = 30) -> None:

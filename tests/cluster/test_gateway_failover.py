@@ -97,7 +97,7 @@ def test_a_keeper_that_is_killed_and_comes_back_keeps_everything(ground: Ground)
         for node in others:
             ground.signal(node, signal.SIGCONT)
     time.sleep(2 * LEASE_S)
-    assert ground.await_holder(*NODES) == "w1"
+    assert ground.await_holder(*NODES) == "w1", ground.logs()
     assert ground.status("w1")["epoch"] == epoch
     assert ground.on("w1") == BOTH
     assert ground.labelled() == {"w1"}
@@ -164,7 +164,7 @@ def test_a_node_whose_agent_is_sick_is_passed_over(ground: Ground):
     until(lambda: not ground.status("w2")["ready"], "w2 knows")
     ground.cut("w1")
     ground.signal("w1", signal.SIGKILL)
-    assert ground.await_holder("w2", "w3") == "w3"
+    assert ground.await_holder("w2", "w3") == "w3", ground.logs()
 
 
 def test_the_credential_reaches_nothing_else(ground: Ground):

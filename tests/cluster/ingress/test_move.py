@@ -104,5 +104,7 @@ def test_e9_workers_move_between_providers_with_the_cluster_running(site, cluste
     lost = [[(a.due_us, a.outcome) for a in records.attempts if a.failed] for records in moves]
     assert lost == [[], []]
     assert nodes == [[f"node/{name}" for name in place] for place in (SPARES, OLD)]
-    assert {a.worker for a in moves[0].attempts if a.worker} == {*OLD, *SPARES}
+    answered = [a.worker for a in moves[0].attempts if a.worker]
+    assert answered[0] in OLD
+    assert answered[-1] in SPARES
     assert written() == before
