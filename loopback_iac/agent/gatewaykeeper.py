@@ -52,7 +52,10 @@ class Keeper:
         self.settled = False
         self.gone_epoch = self.prepared_epoch = -1
         self.floor = 0
-        self.offer = self.leaving = self.heeded = ""
+        self.offer = self.leaving = ""
+        # a wish from before this start was heeded by who ran then; or its operator asks again
+        wish = self.around.wish()
+        self.heeded = wish.ident if wish else ""
         self.leaving_s = 0.0
         self.blind_s: dict[str, float] = {}
         self.todo: deque[Op] = deque()

@@ -46,7 +46,10 @@ def ground(standing: Ground) -> Iterator[Ground]:
         until(lambda: bool(standing.status("w1").get("ready")), "w1's agent")
         standing.wish(holder, "w1")
         standing.await_holder("w1")
-    until(lambda: not standing.on("w2") and not standing.on("w3"), "one holder")
+    try:
+        until(lambda: not standing.on("w2") and not standing.on("w3"), "one holder")
+    except AssertionError as late:
+        raise AssertionError(f"{late}\n{standing.logs()}") from late
     with Watch(standing, "nodes") as nodes, Watch(standing, "ciliumnodes") as twins:
         yield standing
     assert (nodes.most, twins.most) == (1, 1)
