@@ -15,9 +15,8 @@ if TYPE_CHECKING:
     from .gatewayfile import Group
 
 
-BEFORE = (
-    "-before"  # the touch that comes first says something else than the last: same is no change
-)
+# What the touch that comes first adds: to write the same twice is no change.
+BEFORE = "-before"
 
 
 class Wish(NamedTuple):

@@ -42,12 +42,14 @@ class NameCounts(NamedTuple):
 
 def count_for_ever(unit: str) -> None:
     """Write down what the program tells; end when the agent was replaced."""
-    own, before = os.path.realpath(AGENT), ""
+    own, silent = os.path.realpath(AGENT), False
     while os.path.realpath(AGENT) == own:
         trouble = _count(unit)
-        if trouble != before:
+        if (
+            bool(trouble) != silent
+        ):  # once: complaints have the time in them, so no two are the same
             sys.stderr.write(f"{trouble or f'{unit} tells again'}\n")
-        before = trouble
+        silent = bool(trouble)
         time.sleep(EVERY_S)
 
 

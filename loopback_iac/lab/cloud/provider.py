@@ -60,19 +60,14 @@ class Vendor(Protocol):
 class CloudProvider(StandIn):
     """One vendor's resource types; any other is refused by name."""
 
+    accepts_secrets: ClassVar[bool] = False
+
     def __init__(self, vendor: Vendor) -> None:
         super().__init__(vendor.version)
         self._vendor = vendor
         self._resources: Mapping[str, Resource] = {}
 
-    def Handshake(  # noqa: N802  # the protocol's names, here and below
-        self, request: provider_pb2.ProviderHandshakeRequest, context: grpc.ServicerContext
-    ) -> provider_pb2.ProviderHandshakeResponse:
-        """Secrets come plain and the engine marks them again, at every depth."""
-        del request, context
-        return provider_pb2.ProviderHandshakeResponse(accept_secrets=False)
-
-    def CheckConfig(  # noqa: N802
+    def CheckConfig(  # noqa: N802  # the protocol's names, here and below
         self, request: provider_pb2.CheckRequest, context: grpc.ServicerContext
     ) -> provider_pb2.CheckResponse:
         del context

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, ClassVar, NoReturn
 
 import grpc
 from google.protobuf import any_pb2, empty_pb2
@@ -28,7 +28,13 @@ CHANGES = {
 
 
 class StandIn(provider_pb2_grpc.ResourceProviderServicer):
-    """A provider without functions; `stopped` is set once the engine cancels."""
+    """
+    A provider without functions; `stopped` is set once the engine cancels.
+
+    `accepts_secrets`: else they come plain, and the engine marks them again, at every depth.
+    """
+
+    accepts_secrets: ClassVar[bool] = True
 
     def __init__(self, version: str) -> None:
         """In: version, of the real plugin that this one mirrors."""
@@ -39,7 +45,7 @@ class StandIn(provider_pb2_grpc.ResourceProviderServicer):
         self, request: provider_pb2.ProviderHandshakeRequest, context: grpc.ServicerContext
     ) -> provider_pb2.ProviderHandshakeResponse:
         del request, context
-        return provider_pb2.ProviderHandshakeResponse(accept_secrets=True)
+        return provider_pb2.ProviderHandshakeResponse(accept_secrets=self.accepts_secrets)
 
     def GetPluginInfo(  # noqa: N802
         self, request: empty_pb2.Empty, context: grpc.ServicerContext

@@ -105,6 +105,9 @@ def test_a_wish_is_heeded_once():
     world.frozen.clear()
     world.run(LONG_S)
     assert world.settled() == ["w1"]
+    world.start("w1")  # a new process remembers nothing, and the wish still lies there
+    world.run(LONG_S)
+    assert world.settled() == ["w1"]
 
 
 @pytest.mark.parametrize("broken", ["frozen", "unready", "no_api"])
