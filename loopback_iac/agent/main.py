@@ -25,7 +25,7 @@ _USAGE = """usage: loopback-agent VERB [WORDS]
   backup-keys | restore-keys           of zones: certificate, or decrypted backup, on stdin
   report                               what is active, what is wrong (JSON)
   routes | watch | metrics | count-names | arbitrate | hold | gateway | heal | recover | converge
-  updating | ssh                       called by the system
+  settle-keys | updating | ssh         called by the system
 """
 
 
@@ -305,6 +305,12 @@ def _restore_keys(_: Words) -> dict[str, Any]:
         return restore_keys(sys.stdin.buffer.read())
 
 
+def _settle_keys(words: Words) -> None:
+    from .settle import parse_wait, settle_keys
+
+    settle_keys(parse_wait(words.get("word", "")))
+
+
 def _heal(_: Words) -> None:
     from .heal import heal
 
@@ -341,6 +347,7 @@ _VERBS = {
     "back-up": _back_up,
     "backup-keys": _backup_keys,
     "restore-keys": _restore_keys,
+    "settle-keys": _settle_keys,
     "heal": _heal,
     "report": _report,
 }

@@ -18,7 +18,7 @@ from loopback_iac.model.name_server import (
     update_key,
     update_mark,
 )
-from loopback_iac.model.primary import PRIMARY, Primary, ZoneSource
+from loopback_iac.model.primary import DAY_S, PRIMARY, Primary, ZoneSource
 from loopback_iac.render.exporters import NODE_EXPORTER_PORT
 from loopback_iac.render.files import File, HostFiles, secret_mark
 from loopback_iac.render.look import render_look
@@ -100,6 +100,9 @@ def render_primary(
         "/etc/loopback/sysctl.conf": File(render_text("sysctl-primary.conf", name=primary.name)),
         f"{UNITS}/loopback-sysctl.service": File(render_text("loopback-sysctl.service")),
         **{zone_path(name, z): File(zones[name]) for name, z in primary.zones.items()},
+        f"{UNITS}/knot.service.d/loopback.conf": File(
+            render_text("signer.drop-in", wait_s=_longest_wait_s(primary))
+        ),
         **_render_ended(primary),
         **render_look(
             primary,
@@ -121,7 +124,7 @@ def _render_knot(
             "key": f"{DS_KEY}-{name}",
             "secret": secret_mark(f"{DS_KEY}-{name}"),
             "addresses": parent.addresses,
-            "delay_s": parent.ds_ttl_s + primary.signing.propagation_delay_s,
+            "delay_s": _wait_s(primary, parent.ds_ttl_s),
         }
         for name, parent in primary.parents.items()
     ]
@@ -167,6 +170,18 @@ def _render_knot(
         ],
         types={zone: source.update_types for zone, source in primary.zones.items()},
     )
+
+
+def _wait_s(primary: Primary, ds_ttl_s: int) -> int:
+    """For how long a KSK stays that another has replaced."""
+    return ds_ttl_s + primary.signing.propagation_delay_s
+
+
+def _longest_wait_s(primary: Primary) -> int:
+    """The same for every zone; of a parent that is told by hand, the TTL is what most have."""
+    ttls = [parent.ds_ttl_s for parent in primary.parents.values()]
+    by_hand = [DAY_S for source in primary.zones.values() if not source.parent]
+    return _wait_s(primary, max([*ttls, *by_hand], default=DAY_S))
 
 
 def _render_ended(primary: Primary) -> dict[str, File]:

@@ -39,10 +39,12 @@ def start(image):
 def installed(image):
     image.empty(FOLDER)
     (image.root / SENT[1:]).write_bytes(agent.build())
-    before = (image.root / AGENT[1:]).read_bytes()
+    own = image.root / AGENT[1:]
+    before = own.read_bytes()
     yield install(image)
-    (image.root / AGENT[1:]).unlink()
-    image.write(AGENT, before.decode(), "0755")
+    own.unlink()
+    own.write_bytes(before)
+    own.chmod(0o755)
 
 
 def test_an_installed_agent_starts_from_its_bytecode(image, installed):

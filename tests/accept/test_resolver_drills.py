@@ -6,14 +6,17 @@ asked steadily all the time, two thirds of the questions for names that nobody a
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from loopback_iac.lab.names.anycast import anycast
 from loopback_iac.lab.names.drills import DRILLS
 from loopback_iac.lab.names.performing import judge, perform
 from loopback_iac.lab.names.signing import DS_TTL_S
+from loopback_iac.lab.names.space import wait_for
 from loopback_iac.lab.names.story import BEFORE, DURING, STRICT
-from loopback_iac.lab.names.tree import hierarchy
+from loopback_iac.lab.names.tree import ZONE, hierarchy, wait_answering
 from loopback_iac.remote.dns_ask import Limits
 from tests.conftest import PROFILE
 
@@ -22,6 +25,7 @@ RATE = 30
 QUICK = Limits(timeout_s=1.0, tries=2)
 # of either key, beside the one of its drill
 MORE_ROLLS = 49 if PROFILE == "soak" else 1
+KEYS_S = 90.0
 
 
 @pytest.fixture(scope="module")
@@ -63,3 +67,36 @@ def test_keys_roll_again_and_again(tree, kind, number):
     """Two of either with every run; fifty of either in a soak."""
     counts = performed(tree, f"dns-{kind}").sums()
     assert (counts["bogus"], counts["insecure"]) == (0, 0)
+
+
+@pytest.mark.timeout(240)
+def test_a_key_whose_end_was_lost_gets_one_at_the_next_start(tree):
+    """As a signer leaves it that was killed between keeping the new key and the old one's end."""
+    tree.load(RATE)
+    seen = len(tree.primary.log)
+    tree.set_ds(*tree.parent.answer(ZONE, "DS"), ttl_s=DS_TTL_S)
+    rolled = tree.begin_roll("ksk")
+    wait_for(lambda: "KSK submission, waiting" in tree.primary.log[seen:], KEYS_S)
+    tree.resolver.begin_anew()  # it has the DS from before
+    wait_for(lambda: "KSK submission, confirmed" in tree.primary.log[seen:], KEYS_S)
+    wait_for(lambda: retiring(tree) != [], KEYS_S)
+    tree.primary.stop(kill=True)
+    (old,) = retiring(tree)
+    lost = tree.primary.run("keymgr", ZONE, "set", old, "retire_active=0", "remove=0")
+    assert (lost.returncode, retiring(tree)) == (0, [])
+    tree.asked.mark()
+    tree.primary.start()
+    wait_answering(tree.primary, ZONE)
+    assert retiring(tree) == [old]
+    wait_for(rolled, KEYS_S)
+    counts = tree.resolver.after(40)
+    assert (counts["bogus"], counts["insecure"]) == (0, 0)
+    # whoever looks again finds nothing to do
+    told = tree.primary.run("loopback-agent", "settle-keys", "1")
+    assert (told.returncode, told.stderr) == (0, "")
+
+
+def retiring(tree):
+    """KSKs of the primary that have an end."""
+    found = json.loads(tree.primary.run("keymgr", "-j", ZONE, "list").stdout)
+    return [key["id"] for key in found if key["ksk"] and key["remove"]]

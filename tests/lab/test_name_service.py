@@ -9,7 +9,7 @@ import re
 import subprocess
 import tarfile
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -175,6 +175,37 @@ def test_keys_leave_the_host_encrypted_and_come_back(service, tmp_path):
     assert json.loads(told.stdout)["restored"] == ["example.net."]
     assert service.report()["zones"]["example.net."]["ds"] == before
     assert service.says("svc1", "ls", "/run/knot", "/run/loopback").count("keys") == 0
+
+
+def test_a_killed_primary_gives_a_key_that_was_replaced_its_end_before_it_starts(service):
+    """Keys as it leaves them that is killed between keeping the new one and the old one's end."""
+
+    def keymgr(*words: str) -> str:
+        words = ("runuser", "-u", "knot", "--", "keymgr", "-j", "example.net.", *words)
+        return service.says("svc1", *words)
+
+    def signing() -> dict[str, Any]:
+        return {key["id"]: key for key in json.loads(keymgr("list")) if key["ksk"]}
+
+    before = service.report()["zones"]["example.net."]["ds"]
+    ((old, key),) = signing().items()
+    began = key["ready"] + 1  # nobody told it of its DS yet
+    keymgr("set", old, f"active={began}")
+    times = [f"created={began}", f"publish={began}", f"ready={began + 1}", f"active={began + 2}"]
+    new = keymgr("generate", "ksk=yes", *times)
+    try:
+        assert signing()[old]["remove"] == 0
+        service.says("svc1", "systemctl", "kill", "-s", "KILL", "knot")
+        until(lambda: signing()[old]["remove"] > time.time())
+        assert signing()[new]["remove"] == 0
+        said = service.says("svc1", "journalctl", "-u", "knot", "-o", "cat")
+        assert f"[example.net.] key {key['tag']} was replaced: its end is set" in said.splitlines()
+        until(lambda: service.says("svc1", "systemctl", "is-active", "knot") == "active")
+    finally:
+        keymgr("set", old, "active=0", "retire_active=0", "retire=0", "remove=0")
+        keymgr("delete", new)
+        service.says("svc1", "systemctl", "restart", "knot")
+    assert service.report()["zones"]["example.net."]["ds"] == before
 
 
 def test_what_the_pack_asks_of_hosts_is_kept_by_the_deployed_fleet(service):

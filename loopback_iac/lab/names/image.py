@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from loopback_iac.agent import build
 from loopback_iac.lab.image import ensure_image
 from loopback_iac.lab.names.space import is_running
 
@@ -57,7 +58,7 @@ class Image:
 
 @contextlib.contextmanager
 def writable_image() -> Iterator[Image]:
-    """The image with a layer over it, which is gone afterwards; built first where it is not there.
+    """The image and our agent under a layer that is gone afterwards; built where it is not there.
 
     Raises: LabError when it cannot be built.
     """
@@ -68,6 +69,9 @@ def writable_image() -> Iterator[Image]:
         subprocess.run(["mount", "-t", "tmpfs", "tmpfs", name], check=True)
         try:
             with overlaid(lower, ground) as root:
+                agent = root / "usr/local/sbin/loopback-agent"
+                agent.write_bytes(build())
+                agent.chmod(0o755)
                 yield Image(root)
         finally:
             subprocess.run(["umount", name], check=True)
@@ -79,7 +83,7 @@ def sweep_images() -> None:
         if not is_running(ground.name.removeprefix(PREFIX).split("-")[0]):
             for mounted in (ground / "root", ground):
                 if mounted.is_mount():
-                    subprocess.run(["umount", str(mounted)], check=True)
+                    subprocess.run(["umount", "--lazy", str(mounted)], check=True)
             shutil.rmtree(ground)
 
 

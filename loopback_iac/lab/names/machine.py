@@ -47,6 +47,7 @@ OWN = (
     "etc/bird", "run/bird", "etc/haproxy", "run/haproxy", "run/loopback/gate", "var/lib/loopback",
 )  # fmt: skip
 SERVED_S = 30.0
+_BEFORE = re.compile(r"^ExecStartPre=-(.*)$", re.MULTILINE)
 PROGRAMS = {"etc/knot/knot.conf": "knotd", "etc/nsd/nsd.conf": "nsd"}
 
 
@@ -83,6 +84,8 @@ class Machine:
     daemon: subprocess.Popen[str] | None = None
     asker: subprocess.Popen[str] | None = None
     mounts: list[str] = field(default_factory=list)
+    before: list[str] = field(default_factory=list)
+    """What its drop-in has run before each start."""
 
     def prepare(self) -> None:
         """Directories of its own in place of the image's, seen by its daemon alone."""
@@ -100,6 +103,7 @@ class Machine:
         """Files as the agent would leave them, marks replaced."""
         for path, file in files.files.items():
             if path.startswith("/etc/systemd/"):
+                self.before += _BEFORE.findall(file.text)
                 continue
             target = self.ground / path.lstrip("/")
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -128,6 +132,8 @@ class Machine:
 
     def start(self) -> None:
         """Start what it has a configuration for; it logs to a file of its own."""
+        for command in self.before:
+            self.run(*shlex.split(command))
         program = next(p for path, p in PROGRAMS.items() if (self.ground / path).exists())
         options = ["-d"] if program == "nsd" else ["-c", "/etc/knot/knot.conf"]
         self.daemon = self.space.start_daemon(self.ground / "log", *self.words(program, *options))
