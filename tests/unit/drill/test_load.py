@@ -69,26 +69,29 @@ def test_a_worker_that_saw_another_client_is_found(wire, port):
 
 
 def test_silence_neither_slows_the_schedule_nor_hides_failures(wire, blackhole):
-    running = wire.start_load(seconds=60, streams=2, timeout_ms=5000)
+    patience_us = 5_000_000
+    running = wire.start_load(streams=2, seconds=60, timeout_ms=patience_us // 1000)
     running.stdout.readline()
     wire.load(sample_every=1)  # whoever asked when this began has had its turn before this ended
     at = blackhole()
-    wire.wait(wire.silenced, 100)
+    wire.wait(wire.silenced, 400)  # an attempt knocks again after 1 and 3 s, and has no more time
     running.terminate()
     out, _ = running.communicate(timeout=60)
     records = json.loads(out)
     attempts = records["attempts"]
     fault_us = (at - records["clock"]["start_monotonic_ns"]) // 1000
-    after = [a for a in attempts if a["due_us"] > fault_us]
     assert [a["due_us"] for a in attempts] == [10_000 * n for n in range(len(attempts))]
-    assert len(after) >= 20  # an attempt knocks again after 1, 3 and 7 s, and has no more time
-    assert outcomes({"attempts": after}).keys() == {"timeout"}
-    # nothing waited for an answer: the last began before the first was given up
-    began = [a["due_us"] + a["late_us"] for a in after]
-    assert max(began) < min(a["due_us"] + a["answer_us"] for a in after)
-    # who was under way then may have lost its answer, and is given up when its time is over
+    after = [a for a in attempts if a["due_us"] > fault_us]
+    assert len(after) > 100
+    assert {a["outcome"] for a in after} == {"timeout"}
+    # who was under way then may have lost its answer
     assert outcomes(records).keys() == {"ok", "timeout"}
-    assert all(a["answer_us"] >= 5_000_000 for a in attempts if a["outcome"] == "timeout")
+    lost = [a for a in attempts if a["outcome"] == "timeout"]
+    assert min(a["answer_us"] for a in lost) >= patience_us
+    # nothing waited for an answer: when one is given up, all that was due has begun
+    ends = [(a["due_us"] + patience_us, a["due_us"] + a["answer_us"]) for a in lost]
+    began = [(a["due_us"], a["due_us"] + a["late_us"]) for a in attempts]
+    assert all(at <= end for over, end in ends for due, at in began if due <= over)
     assert [s["outcome"] for s in records["streams"]] == ["silent"] * 4
 
 
