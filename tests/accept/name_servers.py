@@ -95,7 +95,7 @@ class Daemon:
 
     def start(self) -> None:
         self.process = start_logged(self.home / "log", *self.inside(self.words))
-        wait_for(lambda: self.serial() is not None, 30)
+        wait_for(lambda: self.serial() is not None)
 
     def stop(self) -> None:
         if self.process is not None:
