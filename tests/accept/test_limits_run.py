@@ -153,7 +153,7 @@ def test_the_agent_reports_what_each_limit_kept_out(image):
 
         def whole():
             https.update(told()["https"])
-            # of the ten that the first lets in at once the second keeps three; none: it said nothing
+            # of ten that the first lets in at once the second keeps three; none: it said nothing
             return (https["dropped"]["concurrent_per_client"] or 0) >= 7
 
         wait_for(whole)
