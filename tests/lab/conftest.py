@@ -153,7 +153,7 @@ class Deployed:
 
     def ask(self, client: str, vip: str, *more: str) -> dict[str, object]:
         """One request over TLS, certificate checked; the application says what it saw."""
-        argv = ["curl", "--silent", "--show-error", "--max-time", "5"]
+        argv = ["curl", "--silent", "--show-error", "--max-time", "30"]
         argv += ["--cacert", "/etc/ssl/certs/loopback-lab-ca.pem", *more]
         argv += ["--resolve", f"www.example.net:443:{vip}", "https://www.example.net/"]
         done = self.lab.exec(client, argv)

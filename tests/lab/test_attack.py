@@ -23,7 +23,7 @@ def routes(fleet, upstream, *words):
     return fleet.lab.exec(upstream, ["birdc", "show", "route", *words]).stdout
 
 
-def until(fact, within_s=20.0):
+def until(fact, within_s=60.0):
     """Wait for something that takes its time; its last answer."""
     end = time.monotonic() + within_s
     while not (answer := fact()) and time.monotonic() < end:

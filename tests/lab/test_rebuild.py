@@ -23,7 +23,7 @@ def processes(lab, host):
 
 def await_whole(fleet):
     """Every host announces what it should, whatever the machine did meanwhile."""
-    deadline = time.monotonic() + 40
+    deadline = time.monotonic() + 90
     while found := json.loads(fleet.loopback("drift", "--json").stdout)["differences"]:
         assert time.monotonic() < deadline, found
         time.sleep(1)

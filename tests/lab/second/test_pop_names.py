@@ -120,7 +120,7 @@ class Questions:
 
     def __exit__(self, *_: object) -> None:
         self.running.send_signal(signal.SIGTERM)
-        out, _ = self.running.communicate(timeout=30)
+        out, _ = self.running.communicate(timeout=60)
         self.answers = json.loads(out)
 
     def after(self, since_ns: int) -> list[list]:
