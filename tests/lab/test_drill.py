@@ -84,7 +84,6 @@ def test_a_silent_pop_is_survived_and_the_record_proves_it(lab, ground, tmp_path
     assert "fra1" not in silenced(lab.paths, lab.topology)
 
 
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", SHORT)
 def test_what_must_hold_in_each_drill_does(ground, name):
     """What held although the machine was paused meanwhile held; figures are the bench's."""
