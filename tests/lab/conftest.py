@@ -82,7 +82,7 @@ def lab_of_tests(name: str, topology: str, folder: Path) -> Iterator[Lab]:
     LOOPBACK_TEST_LAB names a standing lab to work against instead, for whoever writes a test.
     """
     if standing := os.environ.get("LOOPBACK_TEST_LAB"):
-        running, _ = bring_up(standing)
+        running, _ = bring_up(standing, topology)
         yield running
         return
     with only_run(name, folder):
