@@ -121,7 +121,7 @@ def test_nobody_confirms_a_firewall_that_locks_out(edge, serving):
         "type filter hook input priority filter; policy drop;",
         "type filter hook input priority filter; policy drop;\n\t\ttcp dport 22 drop",
     )
-    bundle = edge.bundle({NFT: text}, confirm_s=8)
+    bundle = edge.bundle({NFT: text}, confirm_s=5)
     client = begin(edge, bundle)
     edge.eventually(lambda: phase(edge) == "unconfirmed")
     knock = ["timeout", "1", "bash", "-c", f"</dev/tcp/{edge.address}/22"]
