@@ -151,6 +151,15 @@ class Deployed:
         at = ["-C", str(stack or ROOT)] if words[0] in STACK_VERBS else []
         return self.lab.exec("ops", ["loopback", *words, *at], timeout_s=240)
 
+    def await_whole(self) -> None:
+        """Until nothing differs: a PoP that fell as the machine stood still announces only after
+        its return hold.
+        """
+        end = time.monotonic() + 90
+        while (done := self.loopback("drift")).returncode:
+            assert time.monotonic() < end, done.stdout + done.stderr
+            time.sleep(1)
+
     def ask(self, client: str, vip: str, *more: str) -> dict[str, object]:
         """One request over TLS, certificate checked; the application says what it saw."""
         argv = ["curl", "--silent", "--show-error", "--max-time", "30"]
