@@ -49,7 +49,7 @@ class Heard(NamedTuple):
         return tuple(
             f"{zone} ({what})"
             for zone, since_s, what, known in self.failing
-            if now_s - since_s >= (WRONG_S if known else NEW_S)
+            if self._last_s(now_s) - since_s >= (WRONG_S if known else NEW_S)
         )
 
     def late(self, now_s: float) -> tuple[str, ...]:
@@ -57,8 +57,12 @@ class Heard(NamedTuple):
         return tuple(
             zone
             for zone, since_s, _, known in self.failing
-            if now_s - since_s < (WRONG_S if known else NEW_S)
+            if self._last_s(now_s) - since_s < (WRONG_S if known else NEW_S)
         )
+
+    def _last_s(self, now_s: float) -> float:
+        """When it said something last: while a machine is paused no answer gets older."""
+        return min(now_s, max(self.heard_s))
 
     def silent(self, now_s: float) -> tuple[str, ...]:
         """Transports over which nothing came for so long."""

@@ -16,7 +16,7 @@ from .routes import read_routes
 from .state import changing_blackholes
 from .watchfile import Watch, read_watch
 
-ANNOUNCED_S = 2.0
+ANNOUNCED_S = 5.0
 
 
 def add_hole(text: str) -> dict[str, Any]:
@@ -109,7 +109,7 @@ def _check_budget(held: set[str], address: str, watch: Watch) -> None:
 
 
 def _wait(address: str, watch: Watch, *, there: bool) -> list[str]:
-    """BIRD filters after its answer to `configure`: give it two seconds, then say how it is."""
+    """BIRD filters after its answer to `configure`: give it five seconds, then say how it is."""
     wanted = [s for s, f in watch.blackhole_sessions.items() if f == family_of(address)]
     end = time.monotonic() + ANNOUNCED_S
     while True:

@@ -63,7 +63,7 @@ def parent_in(space: Namespace, image: Image, ground: Path, zone: str = ZONE) ->
     (machine.ground / "etc/knot/knot.conf").write_text(CONFIGURATION)
     (machine.ground / "var/lib/knot/example.zone").write_text(zone)
     machine.start()
-    wait_for(lambda: machine.serial("example.") > 0, 30)
+    wait_for(lambda: machine.serial("example.") > 0)
     try:
         yield machine
     finally:

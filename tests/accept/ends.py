@@ -60,7 +60,7 @@ def serve(name: str, address: str, port: int) -> None:
 def ask_once(address: str, port: int, source: str) -> object:
     try:
         with socket.create_connection(
-            (address, port), timeout=5, source_address=(source, 0) if source else None
+            (address, port), timeout=30, source_address=(source, 0) if source else None
         ) as connection:
             text = b""
             while part := connection.recv(4096):
@@ -76,7 +76,7 @@ def hold(address: str, port: int, source: str, count: int) -> list[object]:
     answers: list[object] = []
     for _ in range(count):
         try:
-            connection = socket.create_connection((address, port), 5, (source, 0))
+            connection = socket.create_connection((address, port), 30, (source, 0))
             kept.append(connection)
             text = connection.recv(4096)
             answers.append(json.loads(text) if text else "Empty")

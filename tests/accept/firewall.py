@@ -11,6 +11,7 @@ from tests.accept.network import cable, namespaces, wait_for
 from tests.accept.parsers import stage
 from tests.golden import case as golden
 
+SILENT_S, PATIENCE_S = 0.4, 20.0
 PROBE = Path(__file__).parent / "probe.py"
 NFT = "/etc/loopback/nftables.conf"
 ADMIN, STRANGER, CARRIER = "198.18.251.2", "198.51.100.2", "192.0.2.0"
@@ -31,11 +32,18 @@ def tracked(space):
     return int(space.run("cat", "/proc/sys/net/netfilter/nf_conntrack_count").stdout)
 
 
-def reach(space, address, port, source, kind="tcp", *, source_port=0):
+def reach(space, address, port, source, kind="tcp", *, source_port=0, likely="silent"):
+    """In: what is to come; who is to be heard may be late on a busy machine, silence is brief."""
+    patience_s = SILENT_S if likely == "silent" else PATIENCE_S
     words = [sys.executable, str(PROBE), "reach", address, str(port), kind, source]
-    words.append(str(source_port))
+    words += [str(source_port), str(patience_s)]
     told = space.run(*words)
     return told.stdout.strip() or told.stderr
+
+
+def is_heard(*where, **more):
+    """As `reach`, of who is to be heard."""
+    return reach(*where, **more, likely="heard") == "heard"
 
 
 def nft(image, space, *words):

@@ -95,7 +95,7 @@ class Daemon:
 
     def start(self) -> None:
         self.process = start_logged(self.home / "log", *self.inside(self.words))
-        wait_for(lambda: self.serial() is not None, 30)
+        wait_for(lambda: self.serial() is not None)
 
     def stop(self) -> None:
         if self.process is not None:
@@ -187,6 +187,17 @@ def running(*daemons: Daemon) -> Iterator[None]:
             daemon.stop()
 
 
+def is_whole(told: list[bytes]) -> bool:
+    """Whether a transfer has come to its end: the second SOA, or a refusal (RFC 5936 2.2)."""
+    ends = 0
+    for wire in told:
+        message = dns.message.from_wire(wire, keyring=False, xfr=True, one_rr_per_rrset=True)
+        if not message.answer:
+            return True
+        ends += sum(rrset.rdtype == dns.rdatatype.SOA for rrset in message.answer)
+    return ends >= 2
+
+
 class Between:
     """Stands before a real server and may change what it says.
 
@@ -226,14 +237,13 @@ class Between:
     def _behind(self, query: bytes) -> list[bytes]:
         """All messages that the real server sends over TCP for one question."""
         is_transfer = query[-4:-2] == b"\0\xfc" or b"\0\xfc\0\1" in query
-        with socket.create_connection((HOST, self.behind.port), 5) as line:
+        with socket.create_connection((HOST, self.behind.port), 30) as line:
             line.sendall(struct.pack(">H", len(query)) + query)
             if not is_transfer:
                 return [_message(line)]
             found = []
-            line.settimeout(0.5)
             with contextlib.suppress(OSError, EOFError):
-                while True:
+                while not is_whole(found):
                     found.append(_message(line))
             return found
 

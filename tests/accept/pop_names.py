@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from loopback_iac.lab.names.machine import MD5, Machine
 from loopback_iac.lab.names.pop import PROGRAMS, Pop
 from loopback_iac.model import parse_fleet, tunnel
-from tests.accept.network import Namespace, cable, namespaces, wait_for
+from tests.accept.network import Namespace, be_patient, cable, namespaces, wait_for
 from tests.accept.test_bird_runs import CARRIER
 from tests.golden import case as golden
 from tests.golden import primaries
@@ -57,6 +57,7 @@ def site(image: Image, ground: Path) -> Iterator[Site]:
     for name in POPS:
         for upstream in fleet.fleet["pops"][name]["upstreams"].values():
             upstream.update(PATIENT)
+    be_patient(fleet.fleet)
     files, primary_files = golden.render(fleet), primaries.render(zones)["primary"]
     with namespaces("primary", "t1", *POPS) as (first, second, *rest):
         primary = Machine("primary", first, ground / "primary", image, "198.18.250.53")
@@ -68,9 +69,7 @@ def site(image: Image, ground: Path) -> Iterator[Site]:
         for machine in (primary, carrier, *pops.values()):
             machine.prepare()
         primary.put(primary_files)
-        (carrier.ground / "etc/bird/bird.conf").write_text(
-            CARRIER.format(password=MD5).replace("hold time 9;", "hold time 90;")
-        )
+        (carrier.ground / "etc/bird/bird.conf").write_text(CARRIER.format(password=MD5))
         for name, pop in pops.items():
             pop.put(files[name])
             pop.furnish()
@@ -135,4 +134,4 @@ def counted(pop: Pop, chain: str) -> int:
 def opened(made: Site) -> None:
     """Wait until everything is announced and served."""
     for pop in made.pops.values():
-        wait_for(lambda pop=pop: pop.stand("open"), 40)
+        wait_for(lambda pop=pop: pop.stand("open"))

@@ -1,9 +1,10 @@
 """Small ends of packets for firewall tests, run inside a namespace.
 
 hear ADDRESS PORT KIND           answers every datagram, or every connection
-reach ADDRESS PORT KIND SOURCE SOURCE_PORT
-                                 prints heard, silent, refused or forbidden
-talk  ADDRESS PORT tcp SOURCE    one connection: prints for each line read whether it was echoed
+reach ADDRESS PORT KIND SOURCE SOURCE_PORT SECONDS
+                                 prints heard, silent for so long, refused or forbidden
+talk  ADDRESS PORT tcp SOURCE    one connection: reads lines of seconds, prints after each whether
+                                 it was echoed within them
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ import sys
 import threading
 
 IP_TRANSPARENT, IPV6_TRANSPARENT = 19, 75
-PATIENCE_S = 0.4
 
 
 def opened(address: str, kind: str) -> socket.socket:
@@ -46,10 +46,10 @@ def hear(address: str, port: int, kind: str) -> None:
                 ear.sendto(b"heard", sender)
 
 
-def reach(address: str, port: int, kind: str, source: str, source_port: int) -> str:
+def reach(address: str, port: int, kind: str, source: tuple[str, int], patience_s: float) -> str:
     with opened(address, kind) as mouth:
-        mouth.settimeout(PATIENCE_S)
-        mouth.bind((source, source_port))
+        mouth.settimeout(patience_s)
+        mouth.bind(source)
         try:
             mouth.connect((address, port))
             if kind == "udp":
@@ -66,17 +66,16 @@ def reach(address: str, port: int, kind: str, source: str, source_port: int) -> 
 
 def talk(address: str, port: int, source: str) -> None:
     with opened(address, "tcp") as mouth:
-        mouth.settimeout(PATIENCE_S)
         mouth.bind((source, 0))
         mouth.connect((address, port))
-        while True:
+        for line in sys.stdin:
+            mouth.settimeout(float(line))
             try:
                 mouth.sendall(b"hello")
                 mouth.recv(100)
                 print("heard", flush=True)  # noqa: T201  # its output is its answer
             except TimeoutError:
                 print("silent", flush=True)  # noqa: T201  # likewise
-            sys.stdin.readline()
 
 
 if __name__ == "__main__":
@@ -86,4 +85,5 @@ if __name__ == "__main__":
     elif verb == "talk":
         talk(where, int(number), rest[0])
     else:
-        print(reach(where, int(number), how, rest[0], int(rest[1])))  # noqa: T201  # its output is its answer
+        source, port, patience_s = rest
+        print(reach(where, int(number), how, (source, int(port)), float(patience_s)))  # noqa: T201  # its output is its answer

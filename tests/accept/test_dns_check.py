@@ -19,7 +19,6 @@ from tests.accept.drafted import assert_drafted
 from tests.accept.name_servers import HOST, KEY_LINE, SECRET, ZONE, Between, knot, nsd, running
 from tests.accept.served_zone import (
     DECLARED,
-    LIMITS,
     TEXT,
     check,
     gate,
@@ -275,7 +274,7 @@ BETWEEN = {
 def test_a_server_that(fleet, fault):
     meddle, verdict, expected, got = BETWEEN[fault]
     with Between(fleet.nsd, meddle) as between:
-        report = check([between, fleet.plain], ds=fleet.ds, limits=LIMITS)
+        report = check([between, fleet.plain], ds=fleet.ds)
     assert verdicts(report) == {"between": verdict, "plain": "equal"}
     assert rules(report, "between") == expected
     assert got in {one.got for one in report.findings}
@@ -366,7 +365,7 @@ def test_damaged_answers_never_end_in_anything_but_a_report(fleet):
 
     for _ in range(8):
         with Between(fleet.nsd, damaged) as between:
-            report = check([between, fleet.plain], ds=fleet.ds, limits=LIMITS)
+            report = check([between, fleet.plain], ds=fleet.ds)
         assert verdicts(report)["between"] != "equal"
         assert json.dumps(report_tree(report))
 

@@ -61,7 +61,7 @@ def looking(image, tmp_path_factory):
     with hosts(image, tmp_path_factory.mktemp("look"), case) as made:
         for machine in (made.primary, *made.servers.values()):
             machine.start()
-        wait_for(lambda: made.primary.serial(ZONE) > 0, 30)
+        wait_for(lambda: made.primary.serial(ZONE) > 0)
         made.primary.knotc("zone-notify")
         yield Looking(made)
 
@@ -94,7 +94,7 @@ def test_a_record_that_one_server_alters_is_named(looking):
         f"  provide-xfr: {sender} {AUDIT[0]}\n"
     )
     nsd.start()
-    wait_for(lambda: nsd.serial(ZONE) > 0, 30)
+    wait_for(lambda: nsd.serial(ZONE) > 0)
     done = looking.primary.run("/usr/bin/python3", "-IB", PLACE, LISTED, KEY, METRICS)
     nsd.stop()
     conf.write_text(own)

@@ -177,7 +177,7 @@ def test_a_resolver_that_validates_says_so_and_gives_no_altered_head(anchored):
 def test_who_is_silent_or_no_authority_is_named(anchored, signed_servers):
     nobody = Daemon(anchored.signer.image, "nobody", free_port(), [])
     with Between(signed_servers.nsd, lambda said, way: None if way == "udp" else said) as half:
-        words = ["--timeout-s=0.5"]
+        words = ["--timeout-s=3"]
         done = run("evidence", "verify", str(anchored.folder), f"--head-at={NAME}", *words,
                    f"--server=nobody={HOST}:{nobody.port}",
                    f"--server=half={HOST}:{half.server.port}")  # fmt: skip

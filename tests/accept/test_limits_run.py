@@ -18,6 +18,7 @@ from tests.accept.firewall import (
     counters,
     edge_and_world,
     hear,
+    is_heard,
     load,
     reach,
     tracked,
@@ -66,7 +67,7 @@ def test_a_client_above_its_rate_is_dropped_and_counted_and_others_pass(image, p
     # what was not dropped was taken; on a slow machine SYNs were sent again meanwhile
     assert taken <= seen["new-https"] - seen["client-https"] < 40
     # another one is served at the same moment
-    assert reach(world, VIP, 443, OTHER) == "heard"
+    assert is_heard(world, VIP, 443, OTHER)
     # what was established before is not touched: its packets open nothing
     assert tracked(fra1) == 0
 
@@ -76,7 +77,7 @@ def test_a_client_of_ipv6_is_its_whole_network(image, pop):
     load(image, fra1, "fra1", limited(new_connections_per_client=SLOW))
     taken = flood(world, "burst", VIP6, 443, f"{STRANGER6},{SIBLING6}", 20)
     assert 10 <= sum(taken.values()) < 40
-    assert reach(world, VIP6, 443, OTHER6) == "heard"
+    assert is_heard(world, VIP6, 443, OTHER6)
 
 
 def test_a_service_above_its_rate_drops_whoever_comes(image, pop):
@@ -148,9 +149,14 @@ def test_the_agent_reports_what_each_limit_kept_out(image):
         def told():
             return json.loads(fra1.run(*ask, f"{STAGE}/etc/loopback/watch.json").stdout)
 
-        # of the ten that the first lets in at once the second keeps three
-        wait_for(lambda: told()["https"]["dropped"]["concurrent_per_client"] >= 7)
-        https = told()["https"]
+        https = {}
+
+        def whole():
+            https.update(told()["https"])
+            # of ten that the first lets in at once the second keeps three; none: it said nothing
+            return (https["dropped"]["concurrent_per_client"] or 0) >= 7
+
+        wait_for(whole)
         assert https["dropped"]["new_connections_per_client"] > 0
         assert https["dropped"]["new_connections"] == 0
         assert https["new_connections"] >= 40
@@ -164,7 +170,7 @@ def test_syn_cookies_answer_when_the_backlog_is_full(image, pop, cookies, answer
     load(image, fra1, "fra1")
     fra1.run("sysctl", "-qw", f"net.ipv4.tcp_syncookies={cookies}")
     flood(world, "syns", VIP, 443, FORGED, 2000)  # the ear's backlog is 128
-    assert reach(world, VIP, 443, STRANGER) == answer
+    assert reach(world, VIP, 443, STRANGER, likely=answer) == answer
     assert (cookies_sent(fra1) > 0) == (cookies == "1")
     assert tracked(fra1) == 0
 

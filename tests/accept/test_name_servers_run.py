@@ -23,7 +23,7 @@ def travel(image, tmp_path_factory):
     with hosts(image, tmp_path_factory.mktemp("dns"), case) as made:
         for machine in (made.primary, *made.servers.values()):
             machine.start()
-        wait_for(lambda: made.primary.serial(ZONE) > 0, 30)
+        wait_for(lambda: made.primary.serial(ZONE) > 0)
         made.primary.knotc("zone-notify")
         made.wait_served(ZONE)
         made.wait_served("example.org.")

@@ -37,7 +37,7 @@ def made(whole):
 
 
 def test_the_carrier_learns_both_and_clients_are_answered(made):
-    wait_for(lambda: made.heard() == NAMES | INGRESS, 20)
+    wait_for(lambda: made.heard() == NAMES | INGRESS)
     for name, pop in made.pops.items():
         for address in ("198.51.100.53", "2001:db8:153::53"):
             for tcp in (False, True):
@@ -82,11 +82,11 @@ def mark(made):
 def test_a_killed_name_server_withdraws_names_and_leaves_ingress(made, mark, name, unit):
     pop, daemon = made.pops[name], made.daemons[name, unit]
     daemon.kill()
-    daemon.wait(10)
-    wait_for(lambda: pop.stand("closed"), 20)
+    daemon.wait(60)
+    wait_for(lambda: pop.stand("closed"))
     assert "the name server is not running" in pop.said[mark[name] :]
     if name == "fra1":
-        wait_for(lambda: made.heard() == INGRESS, 20)
+        wait_for(lambda: made.heard() == INGRESS)
     for left in ("knot.pid", "knot.sock"):
         (pop.ground / "run/knot" / left).unlink(missing_ok=True)
     made.daemons[name, unit] = pop.run_unit(unit)
@@ -101,7 +101,7 @@ def test_one_that_hangs_is_withdrawn_once_it_is_sure(made, mark, name, unit):
     for pid in family:
         os.kill(pid, signal.SIGSTOP)
     try:
-        wait_for(lambda: pop.stand("closed"), 40)
+        wait_for(lambda: pop.stand("closed"))
         assert "the name server answers nothing" in pop.said[mark[name] :]
     finally:
         for pid in family:
@@ -126,9 +126,9 @@ def test_one_that_is_silent_over_udp_is_only_avoided(made, mark):
     done = pop.run("nft", f"table inet silence {{ chain input {hook}; }}")
     assert done.returncode == 0, done.stderr
     try:
-        wait_for(lambda: pop.stand("deprefer"), 40)
+        wait_for(lambda: pop.stand("deprefer"))
         assert "silent over udp" in pop.said[mark["fra1"] :]
-        wait_for(lambda: made.heard() == NAMES | INGRESS, 20)
+        wait_for(lambda: made.heard() == NAMES | INGRESS)
     finally:
         pop.run("nft", "delete table inet silence")
     opened(made)
@@ -140,14 +140,14 @@ def test_a_zone_that_is_lost_is_avoided_and_most_of_them_withdrawn(made, mark):
     pop = made.pops["fra1"]
     made.primary.stop(kill=True)
     assert pop.knotc("-b", "-f", "zone-purge", ZONE).returncode == 0
-    wait_for(lambda: pop.stand("deprefer"), 40)
+    wait_for(lambda: pop.stand("deprefer"))
     assert f"1 of 2 zones are not answered for: {ZONE}" in pop.said[mark["fra1"] :]
     assert pop.knotc("-b", "-f", "zone-purge", OTHER).returncode == 0
-    wait_for(lambda: pop.stand("closed"), 40)
+    wait_for(lambda: pop.stand("closed"))
     # the other PoP has its zones, and no primary either
     assert made.pops["par1"].stand("open")
     made.primary.start()
-    wait_for(lambda: made.primary.serial(ZONE) > 0, 30)
+    wait_for(lambda: made.primary.serial(ZONE) > 0)
     pop.knotc("zone-refresh")
     opened(made)
     assert ingress_stood(made, mark)
@@ -158,19 +158,19 @@ def test_a_server_without_zones_is_not_announced(made, mark):
     made.primary.stop(kill=True)
     daemon = made.daemons["par1", "nsd"]
     daemon.terminate()
-    daemon.wait(20)
+    daemon.wait(60)
     for left in (pop.ground / "var/lib/nsd").iterdir():
         left.unlink()
     made.daemons["par1", "nsd"] = pop.run_unit("nsd")
-    wait_for(lambda: "2 of 2 zones are not answered for" in pop.said[mark["par1"] :], 30)
+    wait_for(lambda: "2 of 2 zones are not answered for" in pop.said[mark["par1"] :])
     # a watch that knew its zones and one that never did come to the same
     made.daemons["par1", "watch"].kill()
-    made.daemons["par1", "watch"].wait(10)
+    made.daemons["par1", "watch"].wait(60)
     made.daemons["par1", "watch"] = pop.run_unit("watch")
-    wait_for(lambda: "has no zones yet" in pop.said[mark["par1"] :], 30)
+    wait_for(lambda: "has no zones yet" in pop.said[mark["par1"] :])
     assert pop.stand("closed")
     made.primary.start()
-    wait_for(lambda: made.primary.serial(ZONE) > 0, 30)
+    wait_for(lambda: made.primary.serial(ZONE) > 0)
     pop.run("nsd-control", "transfer")
     opened(made)
     assert ingress_stood(made, mark)
@@ -218,14 +218,14 @@ def test_zones_that_go_and_come_move_no_gate(made, mark):
     path.write_text(text.replace(f"  - domain: {OTHER}\n    file: {OTHER}zone\n", ""))
     assert made.primary.knotc("reload").returncode == 0
     for pop in made.pops.values():
-        wait_for(lambda pop=pop: pop.ask(OTHER, "SOA")["rcode"] == "REFUSED", 30)
+        wait_for(lambda pop=pop: pop.ask(OTHER, "SOA")["rcode"] == "REFUSED")
     for _ in range(15):  # longer than a wrong answer may last
         assert all(pop.stand("open") for pop in made.pops.values())
         time.sleep(0.2)
     path.write_text(text)
     assert made.primary.knotc("reload").returncode == 0
     for pop in made.pops.values():
-        wait_for(lambda pop=pop: pop.serial(OTHER) > 0, 30)
+        wait_for(lambda pop=pop: pop.serial(OTHER) > 0)
     for name, pop in made.pops.items():
         assert " is closed" not in pop.said[mark[name] :]
         assert " is deprefer" not in pop.said[mark[name] :]

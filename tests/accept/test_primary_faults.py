@@ -65,7 +65,7 @@ def travel(image, tmp_path_factory):
 def begin(travel: Hosts) -> None:
     for machine in (travel.primary, *travel.servers.values()):
         machine.start()
-    wait_for(lambda: travel.primary.serial(ZONE) > 0, 30)
+    wait_for(lambda: travel.primary.serial(ZONE) > 0)
     travel.primary.knotc("zone-notify")
     travel.wait_served(ZONE)
 
@@ -78,7 +78,7 @@ def start_parent(travel: Hosts) -> Machine:
     (parent.ground / "etc/knot/knot.conf").write_text(PARENT_CONF)
     (parent.ground / "etc/loopback/net.zone").write_text(PARENT_ZONE)
     parent.start()
-    wait_for(lambda: parent.serial("net.") > 0, 30)
+    wait_for(lambda: parent.serial("net.") > 0)
     return parent
 
 
@@ -97,19 +97,22 @@ def test_a_key_rolls_with_the_parent_and_nobody_at_it(travel):
     parent = start_parent(travel)
     begin(travel)
     # the first key: its DS comes by itself
-    wait_for(lambda: named(parent) == entry_keys(travel.primary) != set(), 60)
+    wait_for(lambda: named(parent) == entry_keys(travel.primary) != set())
     (first,) = named(parent)
     assert travel.primary.knotc("zone-key-rollover", ZONE, "ksk").returncode == 0
     # at every moment the parent names a key that every name server serves
     seen = [named(parent)]
 
     def rolled() -> bool:
-        served = [entry_keys(server) for server in travel.servers.values()]
+        before = [entry_keys(server) for server in travel.servers.values()]
         seen.append(named(parent))
-        assert all(seen[-1] & keys for keys in served), (seen[-1], served)
+        served = [entry_keys(server) for server in travel.servers.values()]
+        # a key that is named then was served before, or is still: none comes and goes in between
+        both = [one | other for one, other in zip(before, served, strict=True)]
+        assert all(seen[-1] & keys for keys in both), (seen[-1], before, served)
         return seen[-1] != {first} and all(keys == seen[-1] for keys in served)
 
-    wait_for(rolled, 60)
+    wait_for(rolled)
     assert first not in named(parent)
 
 
@@ -123,14 +126,14 @@ def test_killed_while_signing_it_comes_back_with_all_of_the_zone(travel):
     begin(travel)
     travel.put(ZONE, travel.zone_text(ZONE) + MANY)
     assert travel.primary.knotc("zone-reload", ZONE).returncode == 0
-    wait_for(lambda: "signing started" in told_since(travel.primary, "serial updated"), 30)
+    wait_for(lambda: "signing started" in told_since(travel.primary, "serial updated"))
     travel.primary.stop(kill=True)
     # whoever asks meanwhile is answered as before
     for server in travel.servers.values():
         assert server.answer(f"www.{ZONE}", "A") == ["203.0.113.10"]
     travel.primary.start()
     for server in travel.servers.values():
-        wait_for(lambda server=server: server.answer(f"n9999.{ZONE}", "A") != [], 60)
+        wait_for(lambda server=server: server.answer(f"n9999.{ZONE}", "A") != [])
     travel.wait_served(ZONE)
 
 
@@ -174,13 +177,13 @@ def test_keys_that_are_lost_come_back_from_their_backup(travel):
     (primary.ground / "var/lib/knot").mkdir()
     primary.start()
     # without the backup, other keys: every validating resolver would refuse the zone
-    wait_for(lambda: primary.serial(ZONE) > 0, 30)
+    wait_for(lambda: primary.serial(ZONE) > 0)
     assert not set(before) & set(primary.answer(ZONE, "DNSKEY"))
     shutil.move(kept, backup)
     restored = primary.knotc("-b", "-f", "zone-restore", *words)
     assert restored.returncode == 0, restored.stderr
     assert primary.knotc("-b", "zone-sign", ZONE).returncode == 0
-    wait_for(lambda: sorted(primary.answer(ZONE, "DNSKEY")) == before, 30)
+    wait_for(lambda: sorted(primary.answer(ZONE, "DNSKEY")) == before)
 
 
 def test_who_has_the_wrong_key_gets_nothing_and_says_nothing(travel):
@@ -191,11 +194,11 @@ def test_who_has_the_wrong_key_gets_nothing_and_says_nothing(travel):
     path.write_text(text.replace(lines[0], f'  secret: "{DS_SECRET}"'))
     for machine in (travel.primary, *travel.servers.values()):
         machine.start()
-    wait_for(lambda: travel.primary.serial(ZONE) > 0, 30)
+    wait_for(lambda: travel.primary.serial(ZONE) > 0)
     travel.primary.knotc("zone-notify")
     travel.wait_served(ZONE, "fra1")
-    wait_for(lambda: "'BADSIG'" in travel.primary.log, 30)
-    wait_for(lambda: "tsig error (Bad Signature)" in travel.servers["par1"].log, 30)
+    wait_for(lambda: "'BADSIG'" in travel.primary.log)
+    wait_for(lambda: "tsig error (Bad Signature)" in travel.servers["par1"].log)
     told = travel.servers["par1"].ask(ZONE, "SOA")
     assert (told["rcode"], told["answer"]) == ("REFUSED", [])
 
@@ -209,8 +212,8 @@ def test_a_zone_that_is_not_what_was_digested_is_refused_by_knot(travel):
     travel.put(ZONE, travel.zone_text(ZONE) + f"@ ZONEMD 1 1 1 {'00' * 48}\n")
     for machine in (travel.primary, *travel.servers.values()):
         machine.start()
-    wait_for(lambda: travel.primary.serial(ZONE) > 0, 30)
+    wait_for(lambda: travel.primary.serial(ZONE) > 0)
     travel.primary.knotc("zone-notify")
     travel.wait_served(ZONE, "par1")
-    wait_for(lambda: "ZONEMD" in travel.servers["fra1"].log, 30)
+    wait_for(lambda: "ZONEMD" in travel.servers["fra1"].log)
     assert travel.servers["fra1"].answer(ZONE, "SOA") == []

@@ -43,7 +43,6 @@ def performed(ground, name):
     return story
 
 
-@pytest.mark.timeout(240)
 @pytest.mark.parametrize("name", [name for name, drill in DRILLS.items() if not drill.of_pops])
 def test_what_must_hold_in_each_drill_does(tree, name):
     story = performed(tree, name)
@@ -60,7 +59,6 @@ def test_a_pop_is_lost_and_the_next_one_answers(image, tmp_path):
     assert story.found.verdicts == {"fra1": "unreachable", "par1": "equal"}
 
 
-@pytest.mark.timeout(240)
 @pytest.mark.parametrize("kind", ["zsk", "ksk"])
 @pytest.mark.parametrize("number", range(MORE_ROLLS))
 def test_keys_roll_again_and_again(tree, kind, number):

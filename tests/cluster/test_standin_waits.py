@@ -153,7 +153,7 @@ def test_a_service_waits_for_its_address_and_an_ingress_for_its_controller(
         "metadata": {"name": "h"},
         "spec": {"clusterIP": "None", "selector": {"app": "w"}, "ports": [{"port": 80}]},
     }
-    plugin.create("h", "core/v1:Service", headless, timeout=1)
+    plugin.create("h", "core/v1:Service", headless, timeout=60)
 
 
 @pytest.mark.parametrize(

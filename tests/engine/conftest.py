@@ -87,6 +87,10 @@ class Stack:
         path = self.folder / "world"
         return sorted(json.loads(path.read_text() or "{}").values()) if path.exists() else []
 
+    def let_go(self, name: str = "go") -> None:
+        """End what is held under this name."""
+        (self.folder / name).touch()
+
     @property
     def state_dir(self) -> Path:
         return self.folder / ".loopback" / "t" / "dev"

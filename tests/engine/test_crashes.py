@@ -123,7 +123,7 @@ def test_killed_at_a_point_of_the_journal(stack: Stack, point: int, when: str) -
         env={**os.environ, "PULUMI_CONFIG_PASSPHRASE": str(stack.options.passphrase)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     assert done.returncode == 9, done.stderr

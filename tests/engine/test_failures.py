@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from loopback_iac.engine import destroy, up
+from loopback_iac.engine import Diagnostic, destroy, up
 from loopback_iac.engine.errors import EngineError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from loopback_iac.engine.results import Event
     from tests.engine.conftest import Stack
 
 
@@ -21,15 +24,25 @@ def messages(result: Any) -> str:
     return "\n".join(item.message for item in result.diagnostics if item.severity == "error")
 
 
+def on_words(words: str, act: Callable[[], None]) -> Callable[[Event], None]:
+    """Watch a run, and do something when it says this."""
+
+    def watch(event: Event) -> None:
+        if isinstance(event, Diagnostic) and event.message == words:
+            act()
+
+    return watch
+
+
 def test_a_failed_create_leaves_siblings_and_starts_no_dependents(stack: Stack) -> None:
     graph = [
-        thing("slow", delay=1.5, meet=2),
+        thing("slow", held="go", meet=2),
         thing("bad", fail="create", meet=2),
         thing("child", "bad"),
         thing("late", "slow"),
     ]
     stack.write(graph)
-    failed = stack.run(up)
+    failed = stack.run(up, watcher=on_words("create told to fail", stack.let_go))
     assert messages(failed) == "create told to fail"
     assert stack.world() == ["slow"]
     assert sorted(stack.rows()) == ["slow"]
@@ -86,12 +99,12 @@ def test_a_program_is_waited_for_when_everything_is_declared(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("loopback_iac.engine.program._FAREWELL_S", 0.0)
-    stack.write([thing("a")], last="import time; time.sleep(1)")
-    result = stack.run(up)
+    held = f"import pathlib, time\nwhile not pathlib.Path({str(stack.folder / 'go')!r}).exists():"
+    stack.write([thing("a")], last=f"{held}\n    time.sleep(0.02)")
+    words = "the program has declared everything and still runs"
+    result = stack.run(up, watcher=on_words(words, stack.let_go))
     assert result.ok
-    assert "the program has declared everything and still runs" in {
-        item.message for item in result.diagnostics
-    }
+    assert words in {item.message for item in result.diagnostics}
 
 
 def test_an_exception_shows_the_programs_own_frames(stack: Stack) -> None:

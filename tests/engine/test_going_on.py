@@ -140,7 +140,7 @@ def test_outputs_that_are_not_known_stay_as_they_were(stack: Stack) -> None:
 
 
 def test_interrupted_in_the_middle_it_saves_and_the_next_run_goes_on(stack: Stack) -> None:
-    graph: Graph = [thing("bad", fail="create"), thing("slow", delay=3), thing("late", "slow")]
+    graph: Graph = [thing("bad", fail="create"), thing("slow", held="go"), thing("late", "slow")]
     stack.write(graph)
     code = (
         "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
@@ -156,6 +156,10 @@ def test_interrupted_in_the_middle_it_saves_and_the_next_run_goes_on(stack: Stac
         assert child.poll() is None
         time.sleep(0.05)
     child.send_signal(signal.SIGINT)
+    while "Cancel:" not in stack.calls():
+        assert child.poll() is None
+        time.sleep(0.05)
+    stack.let_go()
     told, _ = child.communicate()
     assert child.returncode == 1
     assert "late" not in told

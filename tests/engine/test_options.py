@@ -67,10 +67,9 @@ def test_ignore_changes_keeps_the_old_value(stack: Stack) -> None:
 
 
 def test_custom_timeouts_are_enforced(stack: Stack) -> None:
-    stack.write([entry("a", {"delay": 30}, timeouts={"create": "1s"})])
+    stack.write([entry("a", {"held": "for ever"}, timeouts={"create": "1s"})])
     failed = stack.run(up)
     assert "Create did not end within its timeout of 1 s" in failed.diagnostics[0].message
-    assert failed.duration_s < 20
     # nobody knows whether it exists: the operation stays on record
     assert stack.deployment()["pending_operations"][0]["type"] == "creating"
 

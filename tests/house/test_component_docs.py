@@ -125,8 +125,8 @@ def test_the_executable_door_gives_the_schema_without_an_installation():
         port = int(door.stdout.readline())
         with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
             stub = provider_pb2_grpc.ResourceProviderStub(channel)
-            answer = stub.GetSchema(provider_pb2.GetSchemaRequest(), timeout=30)
-            told = stub.GetPluginInfo(empty_pb2.Empty(), timeout=30)
+            answer = stub.GetSchema(provider_pb2.GetSchemaRequest(), timeout=300)
+            told = stub.GetPluginInfo(empty_pb2.Empty(), timeout=300)
     finally:
         door.kill()
         door.wait()

@@ -82,7 +82,7 @@ def lab_of_tests(name: str, topology: str, folder: Path) -> Iterator[Lab]:
     LOOPBACK_TEST_LAB names a standing lab to work against instead, for whoever writes a test.
     """
     if standing := os.environ.get("LOOPBACK_TEST_LAB"):
-        running, _ = bring_up(standing)
+        running, _ = bring_up(standing, topology)
         yield running
         return
     with only_run(name, folder):
@@ -151,9 +151,18 @@ class Deployed:
         at = ["-C", str(stack or ROOT)] if words[0] in STACK_VERBS else []
         return self.lab.exec("ops", ["loopback", *words, *at], timeout_s=240)
 
+    def await_whole(self) -> None:
+        """Until nothing differs: a PoP that fell as the machine stood still announces only after
+        its return hold.
+        """
+        end = time.monotonic() + 90
+        while (done := self.loopback("drift")).returncode:
+            assert time.monotonic() < end, done.stdout + done.stderr
+            time.sleep(1)
+
     def ask(self, client: str, vip: str, *more: str) -> dict[str, object]:
         """One request over TLS, certificate checked; the application says what it saw."""
-        argv = ["curl", "--silent", "--show-error", "--max-time", "5"]
+        argv = ["curl", "--silent", "--show-error", "--max-time", "30"]
         argv += ["--cacert", "/etc/ssl/certs/loopback-lab-ca.pem", *more]
         argv += ["--resolve", f"www.example.net:443:{vip}", "https://www.example.net/"]
         done = self.lab.exec(client, argv)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -37,10 +36,7 @@ def by_ssh_alone(fleet, *words: str, host: str = "fra1") -> subprocess.Completed
 @pytest.fixture
 def whole(fleet):
     """Both PoPs announce before; afterwards nothing is drained any more."""
-    deadline = time.monotonic() + 60
-    while (done := fleet.loopback("drift", "--json")).returncode:
-        assert time.monotonic() < deadline, done.stdout
-        time.sleep(1)
+    fleet.await_whole()
     yield
     for pop in ("fra1", "par1"):
         assert fleet.loopback("undrain", pop).returncode == 0

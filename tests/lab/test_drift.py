@@ -15,14 +15,14 @@ STATE = "/var/lib/loopback/state.json"
 
 def drift(fleet, *words: str) -> tuple[int, dict]:
     """Asked from the workstation, as an operator would."""
-    done = fleet.loopback("drift", "--json", "--deadline=8", *words)
+    done = fleet.loopback("drift", "--json", "--deadline=12", *words)
     assert done.stdout, done.stderr
     return done.returncode, json.loads(done.stdout)
 
 
 def await_whole(fleet) -> None:
     """A PoP that comes back from a fault announces only after its return hold."""
-    deadline = time.monotonic() + 40
+    deadline = time.monotonic() + 90
     while (told := drift(fleet)) != (0, {"hosts": ALL, "differences": []}):
         assert time.monotonic() < deadline, told
         time.sleep(1)

@@ -84,7 +84,6 @@ def test_a_silent_pop_is_survived_and_the_record_proves_it(lab, ground, tmp_path
     assert "fra1" not in silenced(lab.paths, lab.topology)
 
 
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", SHORT)
 def test_what_must_hold_in_each_drill_does(ground, name):
     """What held although the machine was paused meanwhile held; figures are the bench's."""
@@ -140,7 +139,7 @@ def test_an_interrupted_drill_leaves_no_fault_behind(lab, ground, tmp_path):
 
 def test_nothing_is_broken_when_the_fleet_is_not_whole(lab, ground):
     lab.silent("par1", silent=True)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while any(s.established for s in ground.sessions()["par1"]):
         assert time.monotonic() < deadline
         time.sleep(0.2)

@@ -26,7 +26,7 @@ LONG = {"cidr": str(PREFIX), "origin": "byoip", "holder": "Example Edge GmbH"}
 LINE = '"v4": {"cidr": "203.0.113.0/24"}'
 
 
-def until(fact, within_s=30.0):
+def until(fact, within_s=60.0):
     """Wait for something that takes its time; its last answer."""
     end = time.monotonic() + within_s
     while not (answer := fact()) and time.monotonic() < end:

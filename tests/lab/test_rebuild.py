@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 
 HOSTS = ("fra1", "par1", "w1", "w2")
 DAEMONS = ("bird", "haproxy", "loopback-watch")
@@ -21,16 +20,8 @@ def processes(lab, host):
     return lab.exec(host, argv).stdout.split()
 
 
-def await_whole(fleet):
-    """Every host announces what it should, whatever the machine did meanwhile."""
-    deadline = time.monotonic() + 40
-    while found := json.loads(fleet.loopback("drift", "--json").stdout)["differences"]:
-        assert time.monotonic() < deadline, found
-        time.sleep(1)
-
-
 def test_a_lost_state_is_made_anew_from_hosts_that_keep_serving(fleet, tmp_path):
-    await_whole(fleet)
+    fleet.await_whole()
     lab, state = fleet.lab, tmp_path / "state"
     keys = {host: public_keys(lab, host) for host in HOSTS}
     before = {host: processes(lab, host) for host in ("fra1", "par1")}
@@ -48,4 +39,4 @@ def test_a_lost_state_is_made_anew_from_hosts_that_keep_serving(fleet, tmp_path)
     assert set(json.loads(again.stdout)["counts"]) == {"same"}, again.stderr[-3000:]
     former = fleet.loopback("plan", "--json")
     assert set(json.loads(former.stdout)["counts"]) == {"same"}, former.stderr[-3000:]
-    await_whole(fleet)
+    fleet.await_whole()

@@ -57,7 +57,7 @@ def test_pops_are_updated_one_after_the_other_each_out_of_traffic(lab, fleet, ne
     assert first["back"] < second["left"]
     for pop in POPS:
         assert lab.exec(pop, ["dpkg-query", "-W", "bird2"]).stdout.strip().endswith("+lab1")
-    assert fleet.loopback("drift").returncode == 0
+    fleet.await_whole()
 
 
 def test_an_unknown_host_is_refused_with_the_names_there_are(fleet):

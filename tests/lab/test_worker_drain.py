@@ -41,7 +41,7 @@ def lines_of(fleet, file: str) -> list[str]:
 
 def wait_line(fleet, file: str, beyond: int = 0) -> str:
     """The next line of a stream after `beyond` of them."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while len(lines := lines_of(fleet, file)) <= beyond + 1:
         assert time.monotonic() < deadline, lines
         time.sleep(0.1)

@@ -13,15 +13,17 @@ import os
 import re
 import subprocess
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import ip_address
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from loopback_iac.lab.names.space import wait_for
 from loopback_iac.lab.paths import LabError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from ipaddress import IPv4Network, IPv6Network
-    from pathlib import Path
     from types import TracebackType
 
 _CHANGE = re.compile(r"\[(?P<time>[^\]]+)\] (?P<gone>Deleted )?(?P<prefix>\S+) (?P<rest>.*)")
@@ -115,6 +117,7 @@ class RouteWatch:
         # The stamp is of the reading. Behind load and a busy fleet it came up to 10 ms late, and
         # a connection that was under way as the route moved seemed to fail before it; so, 0.3 ms.
         os.sched_setscheduler(self._running.pid, os.SCHED_FIFO, os.sched_param(AHEAD_OF_LOAD))
+        wait_for(partial(_listens, self._running))
         return self
 
     def __exit__(
@@ -128,6 +131,19 @@ class RouteWatch:
             self._running.terminate()
             text, _ = self._running.communicate(timeout=10)
             self.changes = parse_route_changes(text, self._prefixes)
+
+
+def _listens(monitor: subprocess.Popen[str]) -> bool:
+    """Whether it is told of changes by now: it has a netlink socket that belongs to groups.
+
+    Raises: LabError when it is gone.
+    """
+    if monitor.poll() is not None:
+        raise LabError(f"{monitor.args!r} ended with exit code {monitor.returncode}")
+    # port and groups are the third and the fourth column; the port is the process's number
+    rows = Path(f"/proc/{monitor.pid}/net/netlink").read_text().splitlines()[1:]
+    found = (row.split()[2:4] for row in rows)
+    return any(port == str(monitor.pid) and int(groups, 16) for port, groups in found)
 
 
 def parse_route_changes(text: str, prefixes: Mapping[str, int]) -> tuple[RouteChange, ...]:

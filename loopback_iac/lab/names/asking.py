@@ -24,7 +24,7 @@ import dns.tsigkeyring
 import dns.xfr
 import dns.zone
 
-PATIENCE_S = 3.0
+PATIENCE_S = 10.0
 
 
 def ask(wanted: dict[str, Any]) -> dict[str, Any]:
@@ -33,8 +33,7 @@ def ask(wanted: dict[str, Any]) -> dict[str, Any]:
     query = dns.message.make_query(
         wanted["name"], wanted["type"], want_dnssec=True, options=options
     )
-    send = dns.query.tcp if wanted.get("tcp") else dns.query.udp
-    told = send(query, wanted["server"], timeout=PATIENCE_S)
+    told = (send_tcp if wanted.get("tcp") else send_udp)(query, wanted["server"])
     nsid = [o.nsid.decode() for o in told.options if o.otype == dns.edns.OptionType.NSID]
     return {
         "rcode": dns.rcode.to_text(told.rcode()),
@@ -44,6 +43,19 @@ def ask(wanted: dict[str, Any]) -> dict[str, Any]:
         "answer": records(told.answer),
         "authority": records(told.authority),
     }
+
+
+def send_tcp(query: dns.message.Message, server: str) -> dns.message.Message:
+    """Over a connection of its own."""
+    return dns.query.tcp(query, server, timeout=PATIENCE_S)
+
+
+def send_udp(query: dns.message.Message, server: str) -> dns.message.Message:
+    """Over a connected socket, which hears at once that nobody listens."""
+    family = socket.AF_INET6 if ":" in server else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as line:
+        line.connect((server, 53))
+        return dns.query.udp(query, server, timeout=PATIENCE_S, sock=line)
 
 
 def records(section: list[dns.rrset.RRset]) -> list[str]:
@@ -59,7 +71,7 @@ def transfer(wanted: dict[str, Any]) -> dict[str, Any]:
     if wanted.get("tls"):
         transfer_by_tls(wanted["server"], zone, query, serial)
     else:
-        dns.query.inbound_xfr(wanted["server"], zone, query, timeout=PATIENCE_S, lifetime=10)
+        dns.query.inbound_xfr(wanted["server"], zone, query, timeout=PATIENCE_S, lifetime=30)
     text = zone.to_text(relativize=False, want_origin=False)
     return {"answer": sorted(line for line in text.splitlines() if line)}
 

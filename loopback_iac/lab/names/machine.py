@@ -46,7 +46,6 @@ OWN = (
     "etc/knot", "etc/nsd", "etc/loopback", "var/lib/knot", "var/lib/nsd", "run/knot", "run/nsd",
     "etc/bird", "run/bird", "etc/haproxy", "run/haproxy", "run/loopback/gate", "var/lib/loopback",
 )  # fmt: skip
-SERVED_S = 30.0
 _BEFORE = re.compile(r"^ExecStartPre=-(.*)$", re.MULTILINE)
 PROGRAMS = {"etc/knot/knot.conf": "knotd", "etc/nsd/nsd.conf": "nsd"}
 
@@ -128,7 +127,7 @@ class Machine:
 
     def knotc(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Tell its Knot."""
-        return self.run("knotc", "-t", "20", *words)
+        return self.run("knotc", "-t", "60", *words)
 
     def start(self) -> None:
         """Start what it has a configuration for; it logs to a file of its own."""
@@ -154,7 +153,7 @@ class Machine:
             self.daemon.kill()
         else:
             self.daemon.terminate()
-        self.daemon.wait(30)
+        self.daemon.wait(60)
         for path in ("run/knot/knot.pid", "run/knot/knot.sock"):
             (self.ground / path).unlink(missing_ok=True)
 
@@ -215,7 +214,7 @@ class Hosts:
     def wait_served(self, zone: str, *names: str) -> None:
         """Until these name servers have what the primary has."""
         for name in names or self.servers:
-            wait_for(partial(self._has, name, zone), SERVED_S)
+            wait_for(partial(self._has, name, zone))
 
     def _has(self, name: str, zone: str) -> bool:
         return self.servers[name].serial(zone) == self.primary.serial(zone) > 0

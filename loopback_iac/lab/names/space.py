@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 PREFIX = "lbnames"  # of namespaces; a process number follows
 LOOK_EVERY_S = 0.02
+PATIENCE_S = 60.0  # with what comes; a busy machine is late, not wrong
 T = TypeVar("T")
 
 
@@ -42,7 +43,7 @@ class Namespace:
             ["nsenter", f"--net=/run/netns/{self.name}", *words],
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=120,
             check=False,
         )
 
@@ -92,7 +93,7 @@ def exchange(process: subprocess.Popen[str], line: str) -> str:
     raise LabError(f"{process.args!r} gives no answer (exit {process.poll()})")
 
 
-def wait_for(happened: Callable[[], bool], deadline_s: float = 10.0) -> None:
+def wait_for(happened: Callable[[], bool], deadline_s: float = PATIENCE_S) -> None:
     """Look until something has happened.
 
     Raises: LabError when it has not within the deadline.

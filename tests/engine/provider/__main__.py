@@ -2,9 +2,10 @@
 """
 A provider for tests: instant, told by the inputs of each resource how to behave.
 
-Inputs: `forceNew` (a change replaces), `deleteFirst` (it deletes first), `delay` (seconds per
-operation), `meet` (wait until so many operations are under way at once), `fail` (check, diff,
-create, update, delete, partial, crash: that call goes wrong).
+Inputs: `forceNew` (a change replaces), `deleteFirst` (it deletes first), `held` (an operation is
+under way until there is a file of that name beside the log), `meet` (wait until so many operations
+are under way at once), `fail` (check, diff, create, update, delete, partial, crash: that call goes
+wrong).
 Outputs: the inputs, plus `out`. Every call is a line in $PROBE_LOG; what exists is in $PROBE_WORLD.
 """
 
@@ -233,7 +234,9 @@ class Probe(provider_pb2_grpc.ResourceProviderServicer):
                 complain(context, f"fewer than {number} operations came together")
         if inputs.get("fail") == what:
             complain(context, f"{what} told to fail")
-        time.sleep(float(inputs.get("delay", 0)) + JITTER_S * next(DICE))
+        while (name := inputs.get("held")) and not LOG.with_name(name).exists():
+            time.sleep(0.02)
+        time.sleep(JITTER_S * next(DICE))
 
 
 def faulty(method):

@@ -53,7 +53,7 @@ class Edge:
         keys = lab.paths.keys
         self.ssh_words = ["ssh", "-i", str(lab.paths.operator_key), "-o", "IdentitiesOnly=yes"]
         self.ssh_words += ["-o", f"UserKnownHostsFile={lab.paths.known_hosts}"]
-        self.ssh_words += ["-o", "BatchMode=yes", "-o", "ConnectTimeout=5", f"root@{ADDRESS}"]
+        self.ssh_words += ["-o", "BatchMode=yes", "-o", "ConnectTimeout=30", f"root@{ADDRESS}"]
         self.md5 = (keys / "md5-par1").read_text().strip()
 
     def ssh(self, command: str, text: str = "", timeout_s: float = 90):
@@ -168,7 +168,7 @@ class Edge:
                 return int(line.split()[2])
         raise AssertionError("no session")
 
-    def eventually(self, fact: Callable[[], object], within_s: float = 15) -> None:
+    def eventually(self, fact: Callable[[], object], within_s: float = 60) -> None:
         """Wait for a fact; the test fails when it does not come."""
         end = time.monotonic() + within_s
         while not fact():

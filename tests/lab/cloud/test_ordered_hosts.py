@@ -146,7 +146,7 @@ def ordered(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orde
     assert code == 0, said[-3000:]
 
 
-def wait_for(happened: Callable[[], bool], what: str, within_s: float = 30.0) -> None:
+def wait_for(happened: Callable[[], bool], what: str, within_s: float = 60.0) -> None:
     end = time.monotonic() + within_s
     while not happened():
         assert time.monotonic() < end, f"not within {within_s:g} s: {what}"

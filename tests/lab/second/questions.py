@@ -22,7 +22,7 @@ import dns.message
 import dns.rcode
 import dns.rdatatype
 
-PATIENCE_S = 1.0
+PATIENCE_S = 10.0  # a busy machine is late; what was lost on its way never comes
 
 
 async def ask(wanted: dict[str, Any], server: str, found: list[Any]) -> None:

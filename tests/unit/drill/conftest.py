@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from cryptography import x509
@@ -16,11 +17,14 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 V4, V6 = "203.0.113.10", "2001:db8:100::10"
 
 
 def run(*argv: str, text: str | None = None) -> str:
-    done = subprocess.run(argv, input=text, capture_output=True, text=True, check=False, timeout=20)
+    done = subprocess.run(argv, input=text, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, f"{argv}: {done.stderr}"
     return done.stdout
 
@@ -91,7 +95,7 @@ class Wire:
                 "seconds": 0.5,
                 "sample_every": 5,
                 "streams": 0,
-                "timeout_ms": 5000,  # a busy machine has answered late, never not
+                "timeout_ms": 30_000,  # a busy machine has answered late, never not
             }
             | changed
         )
@@ -111,9 +115,36 @@ class Wire:
 
     def load(self, **changed) -> dict:
         running = self.start_load(**changed)
-        out, _ = running.communicate(timeout=60)
+        out, _ = running.communicate(timeout=120)
         assert running.returncode == 0
         return json.loads(out.splitlines()[1])
+
+    def find(self, holds: Callable[[list[dict]], bool], **changed) -> None:
+        """A load with streams of which it holds.
+
+        A stream is silent after a second, and so is one whose machine stood still: there is a next.
+        """
+        end = time.monotonic() + 60
+        while not holds(streams := self.load(**changed)["streams"]):
+            assert time.monotonic() < end, streams
+
+    def opened(self) -> int:
+        """Connections that the server's kernel has taken so far."""
+        counters = self.inside(self.server, "cat", "/proc/net/snmp").splitlines()
+        names, values = (line.split() for line in counters if line.startswith("Tcp:"))
+        return int(values[names.index("PassiveOpens")])
+
+    def silenced(self) -> int:
+        """Packets that reached the server and were dropped there."""
+        listed = self.inside(self.server, "nft", "list", "counter", "inet", "lbd", "dropped")
+        return int(listed.split("packets")[1].split()[0])
+
+    def wait(self, count: Callable[[], int], more: int) -> None:
+        """Until it has counted so many more."""
+        end, begun = time.monotonic() + 60, count()
+        while count() < begun + more:
+            assert time.monotonic() < end, f"{count() - begun} of {more} in a minute"
+            time.sleep(0.05)
 
 
 def server_argv(wire: Wire) -> list[str]:
@@ -163,10 +194,11 @@ def blackhole(wire):
     """Drop everything that reaches the server until the test ends: a silent loss."""
 
     def drop() -> int:
-        before = time.monotonic_ns()
-        rules = "table inet lbd { chain c { type filter hook input priority 0; drop\n }\n }\n"
+        """Units: ns of the monotonic clock when nothing gets through any more."""
+        hook = "type filter hook input priority 0; counter name dropped drop\n"
+        rules = f"table inet lbd {{ counter dropped {{ }}\n chain c {{ {hook} }}\n }}\n"
         wire.inside(wire.server, "nft", "-f", "-", text=rules)
-        return before
+        return time.monotonic_ns()
 
     yield drop
     wire.inside(wire.server, "nft", "flush", "ruleset")

@@ -19,7 +19,7 @@ HOSTS = ("fra1", "w1", "h1")
 @pytest.fixture
 def sleepers():
     """A process in each host's group."""
-    made = {h: subprocess.Popen([*cgroups.ensure_cgroup(PATHS, h), "sleep", "60"]) for h in HOSTS}
+    made = {h: subprocess.Popen([*cgroups.ensure_cgroup(PATHS, h), "sleep", "600"]) for h in HOSTS}
     try:
         yield made
     finally:
@@ -43,7 +43,7 @@ def place(process: subprocess.Popen) -> str:
 
 
 def wait_for(happened) -> None:
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while not happened():
         assert time.monotonic() < end
         time.sleep(0.05)

@@ -33,7 +33,7 @@ def act(user: str, words: list[str]) -> object:
 async def serve(process: asyncssh.SSHServerProcess) -> None:
     user = process.get_extra_info("username")
     if user == "hangs":
-        await asyncio.sleep(60)
+        await asyncio.sleep(3600)
     elif user == "floods":
         while True:
             process.stdout.write("x" * 65536)
@@ -73,7 +73,7 @@ async def main() -> None:
         )
     sys.stdout.write("listening\n")
     sys.stdout.flush()
-    await asyncio.sleep(120)
+    await asyncio.sleep(3600)
 
 
 asyncio.run(main())

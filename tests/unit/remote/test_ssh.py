@@ -31,9 +31,9 @@ given = json.load(sys.stdin)
 pop, identity = Expected(**given["hosts"][0]), Identity(**given["identity"])
 try:
     if given["verb"] == "drain":
-        done = drain_pop(pop, given["others"], identity, 5.0, 0)
+        done = drain_pop(pop, given["others"], identity, 60.0, 0)
     else:
-        done = undrain_pop(pop, identity, 5.0)
+        done = undrain_pop(pop, identity, 60.0)
 except DrainError as cause:
     print(json.dumps(str(cause)))
 else:
@@ -81,7 +81,7 @@ def host(keys, name="fra1", *, key="host", **changed) -> dict:
     return {"host": name} | known | changed
 
 
-def ask(namespace, keys, hosts, key="me", deadline_s=5.0) -> dict[str, Answer]:
+def ask(namespace, keys, hosts, key="me", deadline_s=60.0) -> dict[str, Answer]:
     told = run(namespace, keys, ASK, key, hosts=hosts, deadline_s=deadline_s)
     return {name: Answer(**tree) for name, tree in told.items()}
 
@@ -94,7 +94,7 @@ def run(namespace, keys, program: str, key="me", **given) -> Any:
         capture_output=True,
         text=True,
         check=False,
-        timeout=40,
+        timeout=120,
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
@@ -163,8 +163,8 @@ def test_a_key_that_is_not_allowed_is_named_as_the_reason(namespace, keys):
 
 def test_one_host_that_hangs_delays_nobody_beyond_the_deadline(namespace, keys):
     hosts = [host(keys, "hung", user="hangs"), host(keys, "well")]
-    answers = ask(namespace, keys, hosts, deadline_s=2.0)
-    assert answers["hung"].unreachable == "no answer within 2 s"
+    answers = ask(namespace, keys, hosts, deadline_s=8.0)
+    assert answers["hung"].unreachable == "no answer within 8 s"
     assert answers["well"].exit_status == 0
 
 
@@ -180,7 +180,7 @@ def test_a_refusal_of_the_agent_is_an_answer(namespace, keys):
 
 
 def test_an_endless_answer_is_cut(namespace, keys):
-    answer = ask(namespace, keys, [host(keys, user="floods")], deadline_s=20.0)["fra1"]
+    answer = ask(namespace, keys, [host(keys, user="floods")], deadline_s=60.0)["fra1"]
     assert "longer than" in answer.unreachable
 
 
