@@ -144,11 +144,10 @@ class Keeper:
             and said.offer == self.node
             and said.holds
             and said.epoch >= self.known.epoch
-            and now - said.at_s < self.timing.trust_s
-            and self.around.ready
-            and self.api_since_s is not None
+            and now - said.at_s < self.timing.lease_s
         )
-        if offered and not self.on and self.known is not None:
+        able = self.around.ready and self.api_since_s is not None
+        if offered and able and not self.on and self.known is not None:
             self.on = True
             self.prepared_epoch, self.prepared_s = self.known.epoch, now
             self.kept_s = now

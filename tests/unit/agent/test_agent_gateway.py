@@ -107,6 +107,28 @@ def test_the_addresses_move_only_when_they_have_been_there_for_a_while():
     assert world.objects.lease.holder == "w3"
 
 
+def test_a_short_silence_does_not_begin_a_handing_over_anew():
+    world = settled_world()
+    world.ask_for("w3")
+    world.run(1)
+    world.cuts.add(frozenset(("w1", "w3")))
+    world.run(0.8 * LEASE_S)
+    world.cuts.clear()
+    world.run(1)
+    assert world.objects.lease.holder == "w3"
+    assert ("off", "w3") not in world.objects.log
+
+
+def test_whoever_offered_is_gone_for_good_and_the_next_node_takes_over():
+    world = settled_world(2)
+    world.ask_for("w2")
+    world.run(1)
+    world.frozen.add("w1")
+    world.run(LONG_S)
+    assert world.objects.lease.holder == "w2"
+    assert list(world.on) == ["w2"]
+
+
 def test_a_lease_that_is_handed_over_is_renewed_before_the_last_label_goes():
     """So that no renewal falls between the two labels."""
     world = settled_world()
