@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 PORT = 8080
 _PATIENCE_S = 10.0
 _ATTEMPTS = 3
-_NICE = -15
 _CONFIGURATION = {"cniVersion": "1.0.0", "name": "cilium", "type": "cilium-cni"}
 
 
@@ -160,21 +159,6 @@ class Server:
 
 
 @contextmanager
-def _first() -> Iterator[None]:
-    """
-    Go before the agents, which compile on the same processors, with every thread begun in here.
-
-    The threads share an interpreter, so whoever began them must not stand in their way either.
-    """
-    before = os.getpriority(os.PRIO_PROCESS, 0)  # this thread's alone
-    os.setpriority(os.PRIO_PROCESS, 0, _NICE)
-    try:
-        yield
-    finally:
-        os.setpriority(os.PRIO_PROCESS, 0, before)
-
-
-@contextmanager
 def serve(ground: Ground, ports: tuple[int, ...] = (PORT,)) -> Iterator[Server]:
     """Serve outside: TCP at the ports, datagrams at the first of them."""
     server, ended = Server(), threading.Event()
@@ -190,6 +174,7 @@ def serve(ground: Ground, ports: tuple[int, ...] = (PORT,)) -> Iterator[Server]:
                     asked.sendall(address.encode())
 
     def note() -> None:
+        _go_first()
         while not ended.is_set():
             with suppress(TimeoutError):
                 said, (address, *_) = datagrams.recvfrom(64)
@@ -197,11 +182,10 @@ def serve(ground: Ground, ports: tuple[int, ...] = (PORT,)) -> Iterator[Server]:
 
     threads = [threading.Thread(target=answer, args=pair) for pair in listeners.items()]
     threads.append(threading.Thread(target=note))
+    for thread in threads:
+        thread.start()
     try:
-        with _first():
-            for thread in threads:
-                thread.start()
-            yield server
+        yield server
     finally:
         ended.set()
         for thread in threads:
@@ -217,6 +201,7 @@ def sending(pod: Pod, per_second: int = 200) -> Iterator[None]:
     out = _datagrams(pod.ground, pod.name, None)
 
     def send() -> None:
+        _go_first()
         number = 0
         while not ended.wait(1 / per_second):
             number += 1
@@ -225,14 +210,20 @@ def sending(pod: Pod, per_second: int = 200) -> Iterator[None]:
                 out.sendto(str(number).encode(), (SERVER, PORT))
 
     thread = threading.Thread(target=send)
+    thread.start()
     try:
-        with _first():
-            thread.start()
-            yield
+        yield
     finally:
         ended.set()
         thread.join()
         out.close()
+
+
+def _go_first() -> None:
+    """Before the agents, which compile on the same processors: this thread, until it ends."""
+    # a container may not have real time to give; then pauses are measured as well
+    with suppress(PermissionError):
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
 
 
 def _listener(ground: Ground, port: int) -> socket.socket:
