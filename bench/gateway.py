@@ -14,7 +14,7 @@ import statistics
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from loopback_iac.lab.cluster.cilium import ground, touched
 from loopback_iac.lab.cluster.pods import add_pod, sending, serve
@@ -32,6 +32,14 @@ if TYPE_CHECKING:
 LEASE_MS = 1500
 PER_SECOND = 500
 ALONE_S = 30
+
+
+class Seen(NamedTuple):
+    """One move, as the server saw it."""
+
+    gap_s: float  # the longest between two datagrams
+    lost: int  # datagrams; a sender that pauses loses none
+    wrong: list[str]  # every other source's address
 
 
 def main(moves: int = 5, deaths: int = 3) -> None:
@@ -104,24 +112,27 @@ def measure_alone(agents: Ground, web: Pod, moves: int) -> None:
     print(f"Cilium alone, node dies: {len(server.packets)} datagrams in the {ALONE_S} s after")
 
 
-def one_move(agents: Ground, web: Pod, act: Callable[[], None]) -> tuple[float, list[str]]:
-    """Out: the longest gap between two datagrams, in seconds, and every other source's address."""
+def one_move(agents: Ground, web: Pod, act: Callable[[], None]) -> Seen:
+    """A pod sends while the gateway moves."""
     with serve(agents) as server:
         with sending(web, PER_SECOND):
             until(lambda: len(server.packets) > 2 * PER_SECOND, "datagrams before", 120)
             act()
             done = len(server.packets)
             until(lambda: len(server.packets) > done + PER_SECOND, "datagrams after", 120)
+        numbers = {number for _, number, _ in server.packets}
+        lost = max(numbers) - min(numbers) + 1 - len(numbers)
         wrong = [address for *_, address in server.packets if address != ADDRESS]
-        return server.longest_gap_s(), wrong
+        return Seen(server.longest_gap_s(), lost, wrong)
 
 
-def tell(name: str, found: list[tuple[float, list[str]]]) -> None:
+def tell(name: str, found: list[Seen]) -> None:
     """One line."""
-    gaps = [gap_s * 1000 for gap_s, _ in found]
-    wrong = [address for _, each in found for address in each]
+    gaps, lost = [each.gap_s * 1000 for each in found], [each.lost for each in found]
+    wrong = [address for each in found for address in each.wrong]
     told = f"median {statistics.median(gaps):.0f} ms, {min(gaps):.0f} to {max(gaps):.0f}"
+    told += f"; lost: median {statistics.median(lost):.0f}, {min(lost)} to {max(lost)}"
     seen = f"{len(wrong)} datagrams from {sorted(set(wrong))}" if wrong else "none"
-    print(
-        f"{name}: {len(gaps)} times, longest gap {told}; from another address: {seen}", flush=True
-    )
+    load = os.getloadavg()[0]
+    print(f"{name}: {len(found)} times, longest gap {told}; from another address: {seen}")
+    print(f"  load {load:.1f}", flush=True)

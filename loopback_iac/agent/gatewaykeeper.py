@@ -5,8 +5,8 @@ addresses are on the card; our own label is on; the policies are touched, for Ci
 at addresses by itself. One is touched before the last label goes as well; plan_move says why.
 Whatever ends it in between leaves no node with a label, and Cilium drops what would leave by none.
 
-Handing over: the next node has the addresses on before the lease is written to it, and this one
-keeps them until the next one's label is on.
+Handing over: the next node has the addresses on for some seconds before the lease is written to it,
+and this one keeps them until the next one's label is on.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from .api import ApiError
 from .gatewayapi import KINDS, ConflictError, Lease, Marked, MissingError
 from .gatewaychoice import HOLD, LET_GO, NEVER_S, TAKE, Choice, Known, Said, Sight, choose
-from .gatewayparts import Op, plan_move
+from .gatewayparts import PREPARED_S, Op, plan_move
 from .refusal import RefusedError
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Keeper:
         # a wish from before this start was heeded by who ran then; or its operator asks again
         wish = self.around.wish()
         self.heeded = wish.ident if wish else ""
-        self.leaving_s = 0.0
+        self.leaving_s = self.prepared_s = 0.0
         self.blind_s: dict[str, float] = {}
         self.todo: deque[Op] = deque()
         self.own: dict[str, Marked] = {}
@@ -144,13 +144,13 @@ class Keeper:
             and said.offer == self.node
             and said.holds
             and said.epoch >= self.known.epoch
-            and now - said.at_s < self.timing.trust_s
-            and self.around.ready
-            and self.api_since_s is not None
+            and now - said.at_s < self.timing.lease_s
         )
-        if offered and not self.on and self.known is not None:
+        able = self.around.ready and self.api_since_s is not None
+        if offered and able and not self.on and self.known is not None:
             self.on = True
-            self.prepared_epoch, self.kept_s = self.known.epoch, now
+            self.prepared_epoch, self.prepared_s = self.known.epoch, now
+            self.kept_s = now
             self._carried_out(self.card.keep)
         mine = self.known is not None and self.known.holder == self.node
         if self.prepared_epoch >= 0 and not offered and not mine:
@@ -290,6 +290,9 @@ class Keeper:
         self.kept_s, self.prepared_epoch = self.clock(), -1
         self.card.announce()
 
+    def _op_renew(self, _: Op, __: float) -> None:
+        self._renew(self.clock())
+
     def _op_mark(self, op: Op, timeout_s: float) -> None:
         found = self.own[op.kind]
         wanted = Marked(found.version, self.group.value, self._epoch)
@@ -380,7 +383,7 @@ class Keeper:
             holds=self.on and self.prepared_epoch < 0,
             settled=self.settled,
             gone=self.gone_epoch == self._epoch,
-            prepared=self.prepared_epoch == self._epoch,
+            prepared=self.prepared_epoch == self._epoch and now - self.prepared_s >= PREPARED_S,
             offer=self.offer or self.leaving,
         )
 

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 # What the touch that comes first adds: to write the same twice is no change.
 BEFORE = "-before"
+# A card that gets an address has Cilium's agent compile and load its datapath anew; meanwhile the
+# agent is late with everything else.
+PREPARED_S = 4.0
 
 
 class Wish(NamedTuple):
@@ -82,7 +85,8 @@ def plan_move(group: Group, node: str, carrying: str, *, prepared: bool = False)
 
     Cilium's agents look at most once in an interval. The touch before that label goes, one is
     enough, has them look while nothing has changed; when they look again, both labels have moved.
-    No look falls between them unless the API takes longer than the interval.
+    No look falls between them unless the API takes longer than the interval; so the lease is
+    renewed before, where that delays nobody.
     """
     others = [name for name in group.names if name not in (node, carrying)]
     last = [Op("fence", kind, carrying) for kind in KINDS if carrying]
@@ -91,7 +95,7 @@ def plan_move(group: Group, node: str, carrying: str, *, prepared: bool = False)
         [
             *(Op("read", kind) for kind in KINDS),
             *(Op("fence", kind, name) for name in others for kind in KINDS),
-            *([hold] if prepared else []),
+            *([hold, Op("renew")] if prepared else []),
             *(Op("touch", BEFORE, policy) for policy in group.policies[:1] if carrying),
             *last,
             *([] if prepared else [hold]),

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from loopback_iac.agent.gatewayapi import KINDS, NODE, TWIN
+from loopback_iac.agent.gatewayparts import PREPARED_S
 from tests.unit.agent.gateway_world import LEASE_S, World
 
 LONG_S = 3 * LEASE_S
@@ -93,6 +94,50 @@ def test_handed_over_the_addresses_are_there_before_the_label():
         ("touch", "partners-v4", "w3-2"),
         ("off", "w1"),
     ]
+
+
+def test_the_addresses_move_only_when_they_have_been_there_for_a_while():
+    """Of the next node: its Cilium agent is busy with them."""
+    world = settled_world()
+    world.ask_for("w3")
+    world.run(PREPARED_S)
+    assert sorted(world.on) == ["w1", "w3"]
+    assert world.objects.lease.holder == "w1"
+    world.run(1)
+    assert world.objects.lease.holder == "w3"
+
+
+def test_a_short_silence_does_not_begin_a_handing_over_anew():
+    world = settled_world()
+    world.ask_for("w3")
+    world.run(1)
+    world.cuts.add(frozenset(("w1", "w3")))
+    world.run(0.8 * LEASE_S)
+    world.cuts.clear()
+    world.run(1)
+    assert world.objects.lease.holder == "w3"
+    assert ("off", "w3") not in world.objects.log
+
+
+def test_whoever_offered_is_gone_for_good_and_the_next_node_takes_over():
+    world = settled_world(2)
+    world.ask_for("w2")
+    world.run(1)
+    world.frozen.add("w1")
+    world.run(LONG_S)
+    assert world.objects.lease.holder == "w2"
+    assert list(world.on) == ["w2"]
+
+
+def test_a_lease_that_is_handed_over_is_renewed_before_the_last_label_goes():
+    """So that no renewal falls between the two labels."""
+    world = settled_world()
+    world.ask_for("w3")
+    world.run(LONG_S)
+    taken, before = ("lease", "w3", "2"), ("touch", "partners-v4", "w3-2-before")
+    log = world.objects.log
+    assert log[log.index(before) - 1] == taken
+    assert log.count(taken) >= 2
 
 
 def test_a_wish_is_heeded_once():
