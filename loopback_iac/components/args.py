@@ -338,7 +338,7 @@ class EgressArgs(TypedDict):
     addresses: Sequence[str]
     """IPv4 addresses of a prefix that PoPs announce; nothing else has them."""
     workers: Sequence[str]
-    """Who may have them: they stand on the first. Another is made first without a change at PoPs."""
+    """Who may have them; they stand on the first. Naming another first changes nothing at PoPs."""
 
 
 class NameServiceArgs(TypedDict):

@@ -119,9 +119,9 @@ class AnycastEdge(pulumi.ComponentResource):
             confirmed[p], before = done[-1], done[-1:]
         # a PoP has to know their keys before anybody reaches them through it
         self._declare_workers(fleet, sorted(joined), late, confirmed, args.get("baseline"))
-        for w in sorted(joined):
-            done.append(self.worker[w].converge(delivery(w, render_worker, of_pops), []))
-        return done
+        return done + [
+            self.worker[w].converge(delivery(w, render_worker, of_pops), []) for w in sorted(joined)
+        ]
 
     def _declare_workers(
         self,

@@ -9,6 +9,9 @@ from loopback_iac.model.fields import Address
 from loopback_iac.model.problem import Problem, unknown_name
 from loopback_iac.model.structure import check_name
 
+BGP_PORT = 1790
+"""A worker's own; 179 is a cluster's, where that speaks BGP on its nodes."""
+
 
 def check_egress(draft: Draft) -> list[Problem]:
     """Findings on addresses that workers leave by."""
@@ -27,7 +30,7 @@ def check_egress(draft: Draft) -> list[Problem]:
             if address in taken:
                 problems.append(_taken(where, address, taken[address]))
             taken.setdefault(address, path)
-    return problems
+    return [*problems, *_ports(draft)] if declared else problems
 
 
 def _workers(path: str, egress: Egress, known: frozenset[str]) -> Iterator[Problem]:
@@ -104,6 +107,20 @@ def _address(path: str, address: Address, draft: Draft) -> Iterator[Problem]:
                 "let a PoP announce it, or take an address of another prefix",
                 "egress-announced",
             )
+
+
+def _ports(draft: Draft) -> Iterator[Problem]:
+    for name, service in sorted(draft.services.items()):
+        ready = service.health.ready_port if service.health else None
+        for field, port in (("worker_port", service.worker_port), ("health.ready_port", ready)):
+            if port == BGP_PORT:
+                yield Problem(
+                    f"services.{name}.{field}",
+                    f"{BGP_PORT} is where workers that egress leaves from speak BGP",
+                    "a port of its own",
+                    "let the ingress listen elsewhere, for example on 8443",
+                    "port-reserved",
+                )
 
 
 def _taken(path: str, address: Address, owner: str) -> Problem:

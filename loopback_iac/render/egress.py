@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from loopback_iac.model import Fleet
 from loopback_iac.model.bgp import BFD_TUNNEL_MS
 from loopback_iac.model.bgp_tunnel import HEADERS_BYTES
+from loopback_iac.model.check_egress import BGP_PORT
 from loopback_iac.model.fields import Address
 from loopback_iac.render.files import File
 from loopback_iac.render.site import Link, uplinks
@@ -66,6 +67,7 @@ def render_egress(fleet: Fleet, worker: str, ways: tuple[Exit, ...]) -> dict[str
         addresses=fleet.may_leave_by(worker),
         ways=[(way, MOST_PREFERRED - near.index(way.link.peer)) for way in ways],
         bfd_ms=BFD_TUNNEL_MS,
+        port=BGP_PORT,
     )
     return {
         "/etc/loopback/egress.conf": File(text),
