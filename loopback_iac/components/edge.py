@@ -74,10 +74,7 @@ class AnycastEdge(pulumi.ComponentResource):
         self.pop = _declare_pops(fleet, late, child, args.get("baseline"))
         self.worker: dict[str, Worker] = {}
         # once for the fleet, not once per host: every host needs the facts of all its peers
-        known = late | zones_from(fleet, args)
-        self._known = pulumi.Output.all(**{n: public_facts(ref) for n, ref in known.items()}).apply(
-            lambda trees: refuse_as_pulumi(lambda: parse_hosts(name, trees))
-        )
+        self._known = _known_hosts(name, late | zones_from(fleet, args))
         self.standing = _standing(fleet, self._converge(fleet, args, late))
         self.vips = pulumi.Output.from_input(_addresses(fleet))
         self.pops = pulumi.Output.from_input(sorted(fleet.pops))
@@ -111,12 +108,11 @@ class AnycastEdge(pulumi.ComponentResource):
         self._declare_workers(fleet, standing, late, {}, args.get("baseline"))
         done = [self.worker[w].converge(delivery(w, render_worker, of_pops), []) for w in standing]
         of_workers = self._public_keys(fleet, sorted(fleet.workers))
-        before: Sequence[pulumi.Resource] = done[:]
         confirmed: dict[str, pulumi.Resource] = {}
         for p in sorted(fleet.pops):
             here = delivery(p, render_pop, of_workers, _md5(args, p), zone_keys(fleet, args, p))
-            done.append(self.pop[p].converge(here, before))
-            confirmed[p], before = done[-1], done[-1:]
+            done.append(self.pop[p].converge(here, done[-1:] if confirmed else done))
+            confirmed[p] = done[-1]
         # a PoP has to know their keys before anybody reaches them through it
         self._declare_workers(fleet, sorted(joined), late, confirmed, args.get("baseline"))
         return done + [
@@ -168,6 +164,14 @@ class AnycastEdge(pulumi.ComponentResource):
 
         every: Mapping[str, EdgePop | Worker] = {**self.pop, **self.worker}
         return pulumi.Output.all(**{n: one(n, c) for n, c in every.items()})
+
+
+def _known_hosts(
+    fleet: str, refs: Mapping[str, pulumi.Input[HostRef]]
+) -> pulumi.Output[dict[str, Host]]:
+    return pulumi.Output.all(**{n: public_facts(ref) for n, ref in refs.items()}).apply(
+        lambda trees: refuse_as_pulumi(lambda: parse_hosts(fleet, trees))
+    )
 
 
 def _standing(fleet: Fleet, done: Sequence[remote.Command]) -> pulumi.Output[dict[str, list[str]]]:
