@@ -43,7 +43,8 @@ class Place(NamedTuple):
 _EXACT = {
     "/etc/loopback/sysctl.conf": Place("sysctl", (*BOTH, PRIMARY)),
     "/etc/loopback/nftables.conf": Place("nftables", (*BOTH, PRIMARY, GATEWAY)),
-    "/etc/loopback/routes.json": Place("routes", (POP, MEMBER)),
+    "/etc/loopback/routes.json": Place("routes", (*BOTH, MEMBER)),
+    "/etc/loopback/egress.conf": Place("egress", (WORKER,)),
     "/etc/loopback/watch.json": Place("watch", BOTH),
     "/etc/loopback/arbiter.json": Place("arbiter", (ARBITER,)),
     "/etc/loopback/arbiter-token": Place("arbiter", (ARBITER,), 0o600),

@@ -342,6 +342,7 @@ def _check_units(stage: str, paths: list[str]) -> None:
 
 _CHECKS: dict[str, Callable[[str, str, HostSet], None]] = {
     "bird": _check_bird,
+    "egress": _check_bird,
     "haproxy": _check_haproxy,
     "nftables": _check_nftables,
     "tunnel": _check_tunnel,

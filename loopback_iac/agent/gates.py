@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 OPEN, DEPREFER, CLOSED = "open", "deprefer", "closed"
 POSITIONS = f"{GATE_FOLDER}positions.json"
 BIRD_DEADLINE_S = 2.0
+# of the BIRD that a worker runs for egress, beside whatever BIRD the host has
+EGRESS_SOCKET = "/run/loopback-egress/bird.ctl"
 
 
 def write_plain(path: str, text: str) -> None:

@@ -26,6 +26,7 @@ ONE_SHOTS = {
 DAEMONS = {
     "haproxy": "haproxy",
     "bird": "bird",
+    "egress": "loopback-egress",
     "watch": "loopback-watch",
     "arbiter": "loopback-arbiter",
     "hold": "loopback-hold",
@@ -46,12 +47,13 @@ _STEPLESS = ("ended", "look")
 _TLS = {"knot-tls": "knot-restart", "nsd-tls": "nsd"}
 _LESSER = {
     "haproxy-restart": "haproxy", "bird-restart": "bird", "tunnel-restart": "tunnel-peers",
-    "knot-restart": "knot",
+    "knot-restart": "knot", "egress-restart": "egress",
 }  # fmt: skip
 _ORDER = (
     "sysusers", "units", "tmpfiles", "tunnel-restart", "tunnel-peers", "sysctl", "nftables",
     "routes", "apt", "backup",
     "exporter", "logs", "chrony", "sshd", "haproxy", "haproxy-restart", "bird", "bird-restart",
+    "egress", "egress-restart",
     "blackholes", "knot", "knot-restart", "nsd", "tops", "new-zones", "zones",
     "watch", "arbiter", "hold", "gateway",
 )  # fmt: skip
@@ -133,7 +135,7 @@ def _unit_steps(path: str, unit: str, new: Mapping[str, SetFile]) -> set[Step]:
         return {Step("tunnel-restart", unit.removeprefix("wg-quick@").removesuffix(".service"))}
     if unit in CARRYING:
         return {Step(f"{unit.removesuffix('.service')}-restart")}
-    for kind, service in {**ONE_SHOTS, **_RESTARTED}.items():
+    for kind, service in {**ONE_SHOTS, **_RESTARTED, "egress-restart": DAEMONS["egress"]}.items():
         if unit == f"{service}.service":
             return {Step(kind)}
     if unit.startswith("prometheus-") or unit in _COUNTING:

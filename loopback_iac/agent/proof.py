@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 from .allowed import parse_place, tunnel_of
-from .gates import BirdError, tell_bird
+from .gates import EGRESS_SOCKET, BirdError, tell_bird
 from .listeners import listening
 from .plan import DAEMONS
 from .programs import run, unit_properties
@@ -19,6 +19,8 @@ from .watchfile import Watch, parse_watch
 from .zones import check_answers
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     from .bundle import HostSet
 
 PROOF_S = 5.0  # a reload is asynchronous; a daemon that needs longer to listen is not healthy
@@ -56,8 +58,7 @@ def check_set(kept: HostSet) -> list[str]:
             for line in check_routes(parse_routes(kinds["routes"].content))
         ]
     watch = parse_watch(kinds["watch"].content) if "watch" in kinds else None
-    if "bird" in kinds:
-        missing += _check_bird(watch)
+    missing += _check_bird(kinds, watch)
     if "haproxy" in kinds:
         missing += _check_haproxy(watch)
     if watch and unit_properties("loopback-watch", "ActiveState")["ActiveState"] != "active":
@@ -94,12 +95,17 @@ def _check_arbiter() -> list[str]:
     return []
 
 
-def _check_bird(watch: Watch | None) -> list[str]:
-    try:
-        tell_bird(watch.bird_socket if watch else "/run/bird/bird.ctl", "show status")
-    except BirdError as silent:
-        return [f"an answer from bird ({silent})"]
-    return []
+def _check_bird(kinds: Container[str], watch: Watch | None) -> list[str]:
+    """The PoP's, and the one that a worker runs for egress."""
+    sockets = {"bird": watch.bird_socket if watch else "/run/bird/bird.ctl"}
+    missing = []
+    for kind, path in (sockets | {"egress": EGRESS_SOCKET}).items():
+        try:
+            if kind in kinds:
+                tell_bird(path, "show status")
+        except BirdError as silent:
+            missing.append(f"an answer from bird at {path} ({silent})")
+    return missing
 
 
 def _check_haproxy(watch: Watch | None) -> list[str]:

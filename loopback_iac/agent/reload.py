@@ -9,7 +9,7 @@ import re
 import time
 from typing import TYPE_CHECKING
 
-from .gates import BirdError, configure_bird, drop_foreign_gates
+from .gates import EGRESS_SOCKET, BirdError, configure_bird, drop_foreign_gates
 from .haproxy import worker_process
 from .holes import load_holes
 from .plan import DAEMONS, ONE_SHOTS, Step, services_of
@@ -191,6 +191,16 @@ def wait_for_bird(path: str) -> None:
             return
 
 
+def _egress(_: str) -> None:
+    """A BIRD of our own on a worker; ensure_running starts one that does not run."""
+    if DAEMONS["egress"] not in active_units(DAEMONS["egress"]):
+        return
+    try:
+        configure_bird(EGRESS_SOCKET)
+    except BirdError as refused:
+        raise RefusedError(f"egress.conf was not taken: {refused}") from refused
+
+
 def _blackholes() -> None:
     with changing_blackholes():  # one given up by hand meanwhile is not taken for one that went
         load_holes()
@@ -219,6 +229,8 @@ _DO: dict[str, Callable[[str], None]] = {
     "haproxy-restart": lambda _: _restart("haproxy"),
     "bird": _bird,
     "bird-restart": lambda _: _bird_restart(),
+    "egress": _egress,
+    "egress-restart": lambda _: _restart(DAEMONS["egress"]),
     "blackholes": lambda _: _blackholes(),
     "knot": _knot,
     "knot-restart": lambda _: _restart("knot"),

@@ -80,6 +80,11 @@ def _family(networks: Iterable[str], version: int) -> list[str]:
     return [text for text in networks if ipaddress.ip_interface(text).version == version]
 
 
+def _whole(shown: str) -> str:
+    """A network as we write it; `ip` leaves out the length of a single address."""
+    return shown if shown in ("all", "default") else str(ipaddress.ip_network(shown))
+
+
 def plan_rules(wanted: Iterable[str], found: list[dict[str, Any]]) -> tuple[list[str], list[str]]:
     """Rules to delete and to add, as words for `ip rule`.
 
@@ -95,9 +100,8 @@ def plan_rules(wanted: Iterable[str], found: list[dict[str, Any]]) -> tuple[list
             continue
         way = "from" if rule["priority"] == RULE_FROM else "to"
         side, length = ("src", "srclen") if way == "from" else ("dst", "dstlen")
-        network = (
-            f"{rule.get(side, 'all')}/{rule[length]}" if length in rule else rule.get(side, "all")
-        )
+        shown = rule.get(side, "all")
+        network = _whole(f"{shown}/{rule[length]}" if length in rule else shown)
         key = (rule["priority"], way, network)
         if key in shall and key not in there and str(rule.get("table")) == str(TABLE):
             there.add(key)
@@ -149,7 +153,7 @@ def _table_lines(prefixes: list[str], version: int) -> list[str]:
         "ip", "-j", f"-{version}", "route", "show", "table", str(TABLE), "proto", str(PROTOCOL)
     )
     found = json.loads(told.out or "[]") if told.code == 0 else []
-    there = {f"{route['dst']} metric {route.get('metric', 0)}" for route in found}
+    there = {f"{_whole(route['dst'])} metric {route.get('metric', 0)}" for route in found}
     gone = [
         f"route del unreachable {route} table {TABLE} proto {PROTOCOL}"
         for route in sorted(there - shall)

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
 UNIT = "loopback-update"
 _ENDING = f"{RUN}/update.ending.json"
 _LONGEST_S = 3600.0
+EGRESS = "/etc/loopback/egress.conf"
 _INSTALL = ("install", "--only-upgrade", "--allow-change-held-packages")
 # apt-get -s: Inst bird2 [2.17.5-0+deb13u1] (2.17.5-0+deb13u2 Debian:13/stable [amd64])
 _COMING = re.compile(r"^Inst (\S+) \[(\S+)\] \((\S+) [^[]*\[(\w+)\]\)", re.MULTILINE)
@@ -228,6 +229,8 @@ def _restart(coming: Iterable[Update], kept: HostSet | None) -> None:
         steps = [Step("tunnel-restart", tunnel) for tunnel in tunnels] + steps
     if kept.role == "pop":
         steps += [_RESTARTS[name] for name in ("haproxy", "bird2") if name in packages]
+    if "bird2" in packages and EGRESS in kept.files:
+        steps.append(Step("egress-restart"))
     do_steps(steps, kept)
     prove_set(kept)
 

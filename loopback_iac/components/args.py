@@ -332,6 +332,15 @@ class BlackholeArgs(TypedDict):
     """PoPs that announce it. Default: every one."""
 
 
+class EgressArgs(TypedDict):
+    """Own addresses that workers leave by, through the PoPs."""
+
+    addresses: Sequence[str]
+    """IPv4 addresses of a prefix that PoPs announce; nothing else has them."""
+    workers: Sequence[str]
+    """Who may have them; they stand on the first. Naming another first changes nothing at PoPs."""
+
+
 class NameServiceArgs(TypedDict):
     """Name servers on the PoPs, at one anycast address, for the zones of a HiddenPrimary."""
 
@@ -376,6 +385,8 @@ class AnycastEdgeArgs(TypedDict):
     """RPKI caches as `address:port` (RFC 8210). Needed where an upstream's `routes` is `full`."""
     blackholes: NotRequired[Sequence[BlackholeArgs]]
     """Own addresses whose traffic upstreams and PoPs drop (RFC 7999)."""
+    egress: NotRequired[Mapping[str, EgressArgs]]
+    """Addresses that workers leave by, through the PoPs, by name. Default: none."""
     time_servers: NotRequired[Sequence[str]]
     """NTP servers of the PoPs. Default: what the host has."""
     check_budget_per_s: NotRequired[int]

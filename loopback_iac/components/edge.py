@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import pulumi
+from pulumi_command import remote
 
 from loopback_iac.components.args import AnycastEdgeArgs, WorkerArgs
 from loopback_iac.components.baseline_args import HostBaselineArgs
@@ -54,6 +55,8 @@ class AnycastEdge(pulumi.ComponentResource):
     """By host: role, how SSH reaches it, its public keys, and the digest it was converged to."""
     bgp_tunnels: pulumi.Output[Mapping[str, Any]]
     """By PoP and upstream of kind `tunnel`: what the operator of its router enters at that end."""
+    standing: pulumi.Output[Mapping[str, Sequence[str]]]
+    """By egress: its addresses, known once they stand on their worker. EgressPolicy takes it."""
     pools: pulumi.Output[Mapping[str, EdgePoolRef]]
     """By pool: what an ingress controller on its workers has to know, for IngressController."""
 
@@ -71,23 +74,21 @@ class AnycastEdge(pulumi.ComponentResource):
         self.pop = _declare_pops(fleet, late, child, args.get("baseline"))
         self.worker: dict[str, Worker] = {}
         # once for the fleet, not once per host: every host needs the facts of all its peers
-        known = late | zones_from(fleet, args)
-        self._known = pulumi.Output.all(**{n: public_facts(ref) for n, ref in known.items()}).apply(
-            lambda trees: refuse_as_pulumi(lambda: parse_hosts(name, trees))
-        )
-        self._converge(fleet, args, late)
+        self._known = _known_hosts(name, late | zones_from(fleet, args))
+        self.standing = _standing(fleet, self._converge(fleet, args, late))
         self.vips = pulumi.Output.from_input(_addresses(fleet))
         self.pops = pulumi.Output.from_input(sorted(fleet.pops))
         self.hosts = self._describe(fleet)
         self.bgp_tunnels = describe_bgp_tunnels(fleet, self.pop, late)
         self.pools = pulumi.Output.from_input(cast("Mapping[str, EdgePoolRef]", pool_facts(fleet)))
-        outputs = ("vips", "pops", "hosts", "bgp_tunnels", "pools")
+        outputs = ("vips", "pops", "hosts", "bgp_tunnels", "standing", "pools")
         # with the facts: policies over the whole stack see outputs only
         self.register_outputs(facts | {output: getattr(self, output) for output in outputs})
 
     def _converge(
         self, fleet: Fleet, args: AnycastEdgeArgs, late: Mapping[str, pulumi.Input[HostRef]]
-    ) -> None:
+    ) -> list[remote.Command]:
+        """Out: the last step of every host."""
         epochs, every = sorted(fleet.tunnels.key_epochs), (*fleet.pops, *fleet.workers)
         keys = {(n, e): f"@{{secret:{key_mark(n, e)}}}" for n in every for e in epochs}
 
@@ -105,19 +106,18 @@ class AnycastEdge(pulumi.ComponentResource):
         joined = {n for n, w in fleet.workers.items() if w.has_joined(fleet.tunnels.key_epochs)}
         standing = sorted(fleet.workers.keys() - joined)
         self._declare_workers(fleet, standing, late, {}, args.get("baseline"))
-        before: list[pulumi.Resource] = [
-            self.worker[w].converge(delivery(w, render_worker, of_pops), []) for w in standing
-        ]
+        done = [self.worker[w].converge(delivery(w, render_worker, of_pops), []) for w in standing]
         of_workers = self._public_keys(fleet, sorted(fleet.workers))
         confirmed: dict[str, pulumi.Resource] = {}
         for p in sorted(fleet.pops):
             here = delivery(p, render_pop, of_workers, _md5(args, p), zone_keys(fleet, args, p))
-            before = [self.pop[p].converge(here, before)]
-            confirmed[p] = before[0]
+            done.append(self.pop[p].converge(here, done[-1:] if confirmed else done))
+            confirmed[p] = done[-1]
         # a PoP has to know their keys before anybody reaches them through it
         self._declare_workers(fleet, sorted(joined), late, confirmed, args.get("baseline"))
-        for w in sorted(joined):
-            self.worker[w].converge(delivery(w, render_worker, of_pops), [])
+        return done + [
+            self.worker[w].converge(delivery(w, render_worker, of_pops), []) for w in sorted(joined)
+        ]
 
     def _declare_workers(
         self,
@@ -132,7 +132,8 @@ class AnycastEdge(pulumi.ComponentResource):
         for n in names:
             way = _way(fleet, n, late, confirmed)
             named = (f"{fleet.name}-{n}", n, late[n], epochs, child)
-            self.worker[n] = Worker(*named, way=way, baseline=kept)
+            more = "egress" if fleet.may_leave_by(n) else ""
+            self.worker[n] = Worker(*named, way=way, software=more, baseline=kept)
 
     def _public_keys(self, fleet: Fleet, names: Iterable[str]) -> Values:
         """As hosts gave them when they were enrolled, or earlier when they joined."""
@@ -163,6 +164,22 @@ class AnycastEdge(pulumi.ComponentResource):
 
         every: Mapping[str, EdgePop | Worker] = {**self.pop, **self.worker}
         return pulumi.Output.all(**{n: one(n, c) for n, c in every.items()})
+
+
+def _known_hosts(
+    fleet: str, refs: Mapping[str, pulumi.Input[HostRef]]
+) -> pulumi.Output[dict[str, Host]]:
+    return pulumi.Output.all(**{n: public_facts(ref) for n, ref in refs.items()}).apply(
+        lambda trees: refuse_as_pulumi(lambda: parse_hosts(fleet, trees))
+    )
+
+
+def _standing(fleet: Fleet, done: Sequence[remote.Command]) -> pulumi.Output[dict[str, list[str]]]:
+    """An address is of use once its worker has it and every PoP knows the way back."""
+    held = {name: [str(a) for a in egress.addresses] for name, egress in fleet.egress.items()}
+    if not held:
+        return pulumi.Output.from_input(held)
+    return pulumi.Output.all(*(each.stdout for each in done)).apply(lambda _: held)
 
 
 def _addresses(fleet: Fleet) -> dict[str, list[str]]:

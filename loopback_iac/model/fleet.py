@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field
 
 from loopback_iac.model.bgp import Upstream
+from loopback_iac.model.egress import Egress
 from loopback_iac.model.fields import (
     Address,
     AdminSources,
@@ -107,6 +108,7 @@ class Settings(Value):
     tunnels: Tunnels = Tunnels()
     rpki: Annotated[tuple[RpkiCache, ...], BeforeValidator(_caches)] = ()
     blackholes: Several[Blackhole] = ()
+    egress: dict[str, Egress] = Field(default_factory=dict)
     time_servers: ServerList = ()
     check_budget_per_s: Int = Field(1000, ge=1, le=100_000)
     name_service: NameService | None = None
@@ -191,6 +193,20 @@ class Fleet(Settings):
         """Blackholes of one family at a PoP, sorted by address."""
         found = (b for b in self.blackholes if b.address.version == family and b.holds_at(pop))
         return tuple(sorted(found, key=lambda b: b.address.packed))
+
+    def may_leave_by(self, worker: str, pop: str | None = None) -> tuple[Address, ...]:
+        """Egress addresses that a worker may have, sorted.
+
+        In: a PoP, for those whose prefix its own sessions carry.
+        """
+        found = (a for e in self.egress.values() if worker in e.workers for a in e.addresses)
+        here = self.networks if pop is None else self.networks_at(pop)
+        return tuple(sorted(a for a in found if any(_within(a, network) for network in here)))
+
+    def leaves_by(self, worker: str) -> tuple[Address, ...]:
+        """Egress addresses that stand on a worker, sorted."""
+        found = (a for e in self.egress.values() if worker == e.workers[0] for a in e.addresses)
+        return tuple(sorted(found))
 
     def pool_of(self, worker: str) -> str:
         """Name of the pool a worker belongs to."""

@@ -1,6 +1,6 @@
 """The one door for a fleet: an untrusted tree in, a frozen Fleet or every problem out."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
 from typing import TypeVar
 
@@ -8,6 +8,7 @@ from loopback_iac.model.allocate import allocate
 from loopback_iac.model.bgp import Upstream
 from loopback_iac.model.check_bgp_tunnels import check_bgp_tunnels
 from loopback_iac.model.check_blackholes import check_blackholes
+from loopback_iac.model.check_egress import check_egress
 from loopback_iac.model.check_limits import check_limits
 from loopback_iac.model.check_name_service import check_name_service
 from loopback_iac.model.check_nodes import check_nodes
@@ -35,6 +36,7 @@ CHECKS = (
     check_upstreams,
     check_bgp_tunnels,
     check_blackholes,
+    check_egress,
 )
 SECTIONS = ("prefixes", "vips", "pops", "pools", "services")
 
@@ -55,11 +57,13 @@ def parse_fleet(name: str, tree: Mapping[str, object], today: date | None = None
     written = {key: frozenset(items) for key, items in sections.items()}
     prefixes = _parts(Prefix, "prefixes", sections, problems)
     vips = _parts(Vip, "vips", sections, problems)
+    written["workers"] = frozenset(_worker_names(sections["pools"]))
     holes = settings.blackholes if settings else ()
+    leaving = settings.egress if settings else {}
     draft = Draft(
         settings=settings,
         prefixes=prefixes,
-        vips=allocate(prefixes, vips, holes, written["prefixes"], problems),
+        vips=allocate(prefixes, vips, (holes, leaving), written["prefixes"], problems),
         pops={
             key: pop
             for key, item in sections["pops"].items()
@@ -99,6 +103,13 @@ def _section(key: str, tree: dict[str, object], problems: list[Problem]) -> dict
             Problem(key, "is empty", "at least one", f"declare one under {key}", "section-empty")
         )
     return entries
+
+
+def _worker_names(pools: Mapping[str, object]) -> Iterator[str]:
+    """As written, in pools that parse or not."""
+    for pool in pools.values():
+        workers = pool.get("workers") if isinstance(pool, dict) else None
+        yield from workers if isinstance(workers, dict) else ()
 
 
 def _parts(

@@ -9,6 +9,7 @@ KINDS = {
     "pops": "PoP",
     "prefixes": "prefix",
     "vips": "vip",
+    "workers": "worker",
 }  # of a section, in an operator's words
 FIX_COLUMN_MAX = 70  # a single long fix does not push every rule id off the screen
 

@@ -7,10 +7,11 @@ without it nothing is announced. Routes live in tables of their own, never in th
 from dataclasses import dataclass
 
 from loopback_iac.model import Fleet
-from loopback_iac.model.bgp import Upstream
+from loopback_iac.model.bgp import BFD_TUNNEL_MS, Upstream
 from loopback_iac.model.fields import Network
 from loopback_iac.model.tunnel import router_id
 from loopback_iac.render.bogons import bogon_asns, bogon_networks
+from loopback_iac.render.egress import Exit
 from loopback_iac.render.files import secret_mark
 from loopback_iac.render.site import Session, announced, own, sessions
 from loopback_iac.render.text import render_text
@@ -42,8 +43,10 @@ class Family:
         return 32 if self.number == 4 else 128
 
 
-def render_bird(fleet: Fleet, pop: str) -> str:
+def render_bird(fleet: Fleet, pop: str, out: tuple[Exit, ...]) -> str:
     """bird.conf of a PoP.
+
+    In: tunnels that egress comes by.
 
     Out: sessions sorted by upstream and family; TCP-MD5 passwords as marks.
     Units: seconds; BFD in milliseconds.
@@ -63,7 +66,9 @@ def render_bird(fleet: Fleet, pop: str) -> str:
         location=LOCATION,
         families=families,
         sessions=[_session(fleet, pop, session, families) for session in spoken],
-        bfd=any(s.upstream.bfd for s in spoken),
+        bfd=bool(out) or any(s.upstream.bfd for s in spoken),
+        exits=out,
+        exit_bfd_ms=BFD_TUNNEL_MS,
         caches=fleet.rpki if any(f.full for f in families) else (),
         bogon_asns=bogon_asns(known),
     )

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from loopback_iac.model import Fleet, Host
 from loopback_iac.render.bird import render_bird
 from loopback_iac.render.blackholes import render_blackholes
+from loopback_iac.render.egress import Exit, beyond, exits, render_egress
 from loopback_iac.render.exporters import render_bird_exporter, render_node_exporter
 from loopback_iac.render.files import File, HostFiles
 from loopback_iac.render.gate import render_routes, render_watch
@@ -31,14 +32,17 @@ def render_pop(fleet: Fleet, pop_name: str, hosts: Mapping[str, Host], keys: Key
     Raises: InputRejected when facts or keys are missing, or a pair shares no address family.
     """
     ends, routers = links(fleet, pop_name, hosts, keys), uplinks(fleet, pop_name)
+    out = exits(fleet, ends)
     files = {
-        "/etc/bird/bird.conf": File(render_bird(fleet, pop_name), "0640", group="bird"),
+        "/etc/bird/bird.conf": File(render_bird(fleet, pop_name, out), "0640", group="bird"),
         "/etc/haproxy/haproxy.cfg": File(
             render_haproxy(fleet, pop_name, hosts), "0640", group="haproxy"
         ),
-        "/etc/loopback/nftables.conf": File(render_nftables_pop(fleet, pop_name, hosts, ends)),
+        "/etc/loopback/nftables.conf": File(
+            render_nftables_pop(fleet, pop_name, hosts, (ends, out))
+        ),
         "/etc/loopback/routes.json": File(render_routes(fleet, pop_name)),
-        "/etc/loopback/sysctl.conf": File(render_sysctl(fleet, pop_name)),
+        "/etc/loopback/sysctl.conf": File(render_sysctl(fleet, pop_name, forwards=bool(out))),
         "/etc/chrony/conf.d/loopback.conf": File(render_chrony(fleet, pop_name)),
         "/etc/ssh/sshd_config.d/10-loopback.conf": File(
             render_sshd(fleet, pop_name, hosts, ends), "0600"
@@ -53,7 +57,7 @@ def render_pop(fleet: Fleet, pop_name: str, hosts: Mapping[str, Host], keys: Key
         },
         **render_pop_name_server(fleet, pop_name, hosts),
     }
-    return _host_files(fleet, pop_name, hosts, files, ends)
+    return _host_files(fleet, pop_name, hosts, files, (ends, out))
 
 
 def render_worker(
@@ -64,13 +68,15 @@ def render_worker(
     In, Raises: as render_pop.
     """
     ends = links(fleet, worker_name, hosts, keys)
+    out = exits(fleet, ends)
     files = {
         "/etc/loopback/nftables.conf": File(
-            render_nftables_worker(fleet, worker_name, hosts, ends)
+            render_nftables_worker(fleet, worker_name, hosts, (ends, out))
         ),
-        **render_units_worker(ends),
+        **render_units_worker(ends, out),
+        **render_egress(fleet, worker_name, out),
     }
-    return _host_files(fleet, worker_name, hosts, files, ends)
+    return _host_files(fleet, worker_name, hosts, files, (ends, out))
 
 
 def _host_files(
@@ -78,10 +84,13 @@ def _host_files(
     name: str,
     hosts: Mapping[str, Host],
     files: dict[str, File],
-    ends: tuple[Link, ...],
+    tunnels: tuple[tuple[Link, ...], tuple[Exit, ...]],
 ) -> HostFiles:
+    ends, out = tunnels
     roles = ["pop" if name in fleet.pops else "worker"]
     role = roles[0]
+    if role == "worker" and out:
+        roles.append("egress")
     if role == "pop" and (software := fleet.name_server_at(name)):
         roles.append(software)
     files |= {
@@ -89,7 +98,9 @@ def _host_files(
         "/etc/sysusers.d/loopback.conf": File(render_sysusers(role)),
         "/etc/tmpfiles.d/loopback.conf": File(render_tmpfiles(role)),
         **{
-            f"/etc/wireguard/{link.interface}.conf": File(render_wireguard(link), "0600")
+            f"/etc/wireguard/{link.interface}.conf": File(
+                render_wireguard(link, beyond(link, out, at_pop=role == "pop")), "0600"
+            )
             for link in ends
         },
     }

@@ -13,6 +13,7 @@ PACKAGES = {
         "wireguard-tools",
     ),
     "worker": ("iproute2", "nftables", "python3", "wireguard-tools"),
+    "egress": ("bird2",),
     "member": ("iproute2", "python3"),
     "gateway": ("iproute2", "nftables", "python3"),
     "arbiter": ("ca-certificates", "python3"),

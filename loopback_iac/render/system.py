@@ -9,8 +9,10 @@ from loopback_iac.render.site import Link, admin_sources, sessions, uplinks
 from loopback_iac.render.text import render_text
 
 
-def render_sysctl(fleet: Fleet, pop: str) -> str:
+def render_sysctl(fleet: Fleet, pop: str, *, forwards: bool) -> str:
     """Kernel settings of a PoP; only keys that a network namespace has of its own.
+
+    In: forwards, whether egress leaves by it.
 
     Sources: Documentation/networking/ip-sysctl.rst of Linux.
     """
@@ -23,6 +25,7 @@ def render_sysctl(fleet: Fleet, pop: str) -> str:
     return render_text(
         "sysctl.conf",
         pop=pop,
+        forwards=forwards,
         interfaces=sorted({s.interface for s in spoken if s.interface}),
         reserved=",".join([*map(str, EXPORTER_PORTS), *ranges]),
     )

@@ -1,6 +1,7 @@
 """systemd: our own units, and drop-ins that take from daemons what they do not need."""
 
 from loopback_iac.model import Fleet
+from loopback_iac.render.egress import Exit
 from loopback_iac.render.files import File
 from loopback_iac.render.haproxy import file_limit
 from loopback_iac.render.site import Link, Uplink
@@ -36,12 +37,20 @@ def render_units_pop(
     return _files(texts | _tunnel_drop_ins(links))
 
 
-def render_units_worker(links: tuple[Link, ...]) -> dict[str, File]:
+def render_units_worker(links: tuple[Link, ...], out: tuple[Exit, ...]) -> dict[str, File]:
     """Units and drop-ins of a worker by path."""
     texts = {
         "loopback-nftables.service": render_text("loopback-nftables.service"),
         "loopback-watch.service": render_text("loopback-watch.service", groups=""),
     }
+    if out:
+        interfaces = [way.link.interface for way in out]
+        texts |= {
+            "loopback-routes.service": render_text("loopback-routes.service"),
+            "loopback-egress.service": render_text(
+                "loopback-egress.service", interfaces=interfaces
+            ),
+        }
     return _files(texts | _tunnel_drop_ins(links))
 
 

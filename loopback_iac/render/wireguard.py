@@ -1,5 +1,5 @@
-"""WireGuard: an interface per PoP-worker pair, whose AllowedIPs is the pair and nothing else, and
-one per router that ends a BGP tunnel, which may send whatever the Internet sends.
+"""WireGuard: an interface per PoP-worker pair, whose AllowedIPs is the pair and, for egress, what
+leaves through it. One per router that ends a BGP tunnel may send whatever the Internet sends.
 """
 
 from loopback_iac.render.site import Link, Uplink
@@ -8,11 +8,13 @@ from loopback_iac.render.text import render_text
 # The tightest NATs forget a UDP flow after 30 s. One that forgets at once, because it restarted or
 # got another address, cuts the tunnel until the worker sends again: that is this long at most.
 KEEPALIVE_S = 5
+EVERYWHERE = "0.0.0.0/0"
 
 
-def render_wireguard(link: Link) -> str:
+def render_wireguard(link: Link, beyond: tuple[str, ...] = ()) -> str:
     """wg-quick file of one tunnel; the private key stays on the host.
 
+    In: beyond, networks that are reached through it beside its ends, for egress.
     Units: MTU in bytes, keepalive in seconds.
     Sources: wg-quick(8); wg(8).
     """
@@ -20,6 +22,8 @@ def render_wireguard(link: Link) -> str:
         "wireguard.conf",
         link=link,
         tunnel=link.tunnel,
+        beyond=list(beyond),
+        loose=EVERYWHERE in beyond,
         keepalive_s=KEEPALIVE_S,
     )
 

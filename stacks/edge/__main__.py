@@ -77,11 +77,13 @@ edge = AnycastEdge(
             "web": {"workers": {n: {**w, "host": host(n, "worker")} for n, w in workers.items()}}
         },
         "services": config.get_object("services") or {"https": HTTPS},
+        "egress": config.get_object("egress") or {},  # name -> addresses, workers
         **kept(),
     },
 )
 pulumi.export("vips", edge.vips)
 pulumi.export("pops", edge.pops)
 pulumi.export("pools", edge.pools)
+pulumi.export("standing", edge.standing)
 pulumi.export("hosts", edge.hosts)
 pulumi.export("bgp_tunnels", edge.bgp_tunnels)

@@ -44,6 +44,14 @@ def check_bird(image: Image, files: HostFiles) -> list[str]:
     return found
 
 
+def check_egress(image: Image, files: HostFiles) -> list[str]:
+    """The BIRD of a worker that may have egress addresses."""
+    path = "/etc/loopback/egress.conf"
+    if path not in files.files:
+        return []
+    return silent(image.run("bird", "-p", "-c", STAGE + path), "bird of egress")
+
+
 def check_haproxy(image: Image, _: HostFiles) -> list[str]:
     return silent(
         image.run("haproxy", "-c", "-q", "-f", f"{STAGE}/etc/haproxy/haproxy.cfg"), "haproxy"
@@ -134,7 +142,7 @@ def check_exporters(image: Image, files: HostFiles) -> list[str]:
     return found
 
 
-ON_BOTH = (check_nft, check_tunnels, check_units, check_users)
+ON_BOTH = (check_egress, check_nft, check_tunnels, check_units, check_users)
 ON_POP = (check_bird, check_haproxy, check_sshd, check_chrony, check_sysctl, check_exporters)
 
 

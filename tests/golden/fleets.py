@@ -71,6 +71,7 @@ def fleets(draw: st.DrawFn) -> Drawn:
         ),
         "roll": {"drain_s": draw(st.integers(0, 600))},
     }
+    tree["egress"] = draw(egress(families, worker_names))
     named = draw_name_service(draw, tree, families)
     declare_origins(draw, tree)
     epochs = draw(st.sampled_from([[1], [2], [1, 2], [2, 1], [3, 2]]))
@@ -148,6 +149,15 @@ def draw_name_service(draw: st.DrawFn, tree: dict[str, Any], families: tuple[int
     return True
 
 
+@st.composite
+def egress(draw: st.DrawFn, families: tuple[int, ...], workers: list[str]) -> dict[str, Any]:
+    """An address that no VIP has, nor picks by its name."""
+    if 4 not in families or draw(st.booleans()):
+        return {}
+    may = draw(st.lists(st.sampled_from(workers), min_size=1, unique=True))
+    return {"out": {"addresses": ["203.0.113.77"], "workers": may}}
+
+
 def blackholes(
     prefixes: dict[str, Any], pops: list[str]
 ) -> st.SearchStrategy[list[dict[str, Any]]]:
@@ -198,7 +208,7 @@ def vip_trees(draw: st.DrawFn, prefixes: dict[str, Any]) -> dict[str, Any]:
 @st.composite
 def services(draw: st.DrawFn, vips: dict[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    ports = st.integers(1, 65535).filter(lambda port: port not in {22, 179, 2222})
+    ports = st.integers(1, 65535).filter(lambda port: port not in {22, 179, 1790, 2222})
     for vip in vips:
         for port in draw(st.lists(ports, min_size=1, max_size=2, unique=True)):
             found[f"{vip}-{port}"] = {

@@ -9,6 +9,7 @@ import pytest
 
 from tests.golden import case as golden
 from tests.golden.bgp_tunnels import tunnelled_pop
+from tests.golden.exits import egress_through_pops
 from tests.golden.name_service import name_service
 from tests.golden.reading import BIRD, HAPROXY, NFT, WATCH, export, servers, session, text
 
@@ -374,6 +375,7 @@ MEANINGS = {
         prefix_origins,
         tunnelled_pop,
         name_service,
+        egress_through_pops,
     )
 }
 

@@ -115,6 +115,18 @@ def test_rules_change_by_their_difference_and_only_ours():
     assert plan_rules(["203.0.113.0/24"], [*FOUND[:2], FOUND[3] | {"table": "100"}]) == ([], [])
 
 
+def test_a_single_address_is_known_again_though_ip_leaves_out_its_length():
+    there = [
+        {"priority": 1000, "src": "203.0.113.64", "table": "100"},
+        {"priority": 1001, "src": "all", "dst": "203.0.113.64", "table": "100"},
+    ]
+    assert plan_rules(["203.0.113.64/32"], there) == ([], [])
+    assert plan_rules([], there)[0] == [
+        "pref 1000 from 203.0.113.64/32",
+        "pref 1001 to 203.0.113.64/32",
+    ]
+
+
 def test_routes_need_every_vip_inside_a_prefix():
     text = b'{"format": 1, "prefixes": ["203.0.113.0/24"], "vips": ["203.0.113.10"]}'
     assert parse_routes(text).vips == ("203.0.113.10/32",)

@@ -154,9 +154,22 @@ def test_the_services_of_a_set():
         (f"{UNITS}/ssh.service.d/evil.conf", "pop"),
         ("/etc/wireguard/up-t2.conf", "worker"), ("/etc/wireguard/up-abcdefghijklm.conf", "pop"),
         ("/etc/bird/bird.conf", "worker"), ("/etc/ssh/sshd_config.d/10-loopback.conf", "worker"),
-        ("/etc/haproxy/haproxy.cfg", "worker"), ("/etc/loopback/routes.json", "worker"),
+        ("/etc/haproxy/haproxy.cfg", "worker"), ("/etc/loopback/routes.json", "gateway"),
     ],
 )  # fmt: skip
 def test_a_path_that_is_not_on_the_list(path, role):
     with pytest.raises(RefusedError):
         parse_place(path, role)
+
+
+def test_the_bird_of_egress_is_reloaded_and_restarted_only_for_its_unit():
+    conf, unit = "/etc/loopback/egress.conf", f"{UNITS}/loopback-egress.service"
+    routes = "/etc/loopback/routes.json"
+    new = files(conf, unit, routes)
+    assert words(plan_steps(new, {}, new, "worker")) == ["units", "routes", "egress-restart"]
+    assert words(plan_steps([conf], new, new, "worker")) == ["egress"]
+    assert services_of(new, "worker") == ["loopback-egress"]
+    assert words(plan_retired(new, {}, "worker")) == ["routes", "unit loopback-egress.service"]
+    for role in ("pop", "gateway"):
+        with pytest.raises(RefusedError, match="is for role worker"):
+            parse_place(conf, role)

@@ -1,0 +1,11 @@
+"""Egress that leaves by the PoPs: own addresses that stand on workers."""
+
+from loopback_iac.model.fields import AddressList, LineList, Value
+
+
+class Egress(Value):
+    """Addresses of a fleet's own prefixes, and the workers that may have them."""
+
+    addresses: AddressList
+    workers: LineList
+    """The first has them; the others may, without a change at any PoP."""
