@@ -48,8 +48,11 @@ def test_both_ends_of_a_tunnel_fit(drawn):
             at_worker, kind = workers[worker], "lb" if epoch % 2 else "lc"
             one = at_pop.files[f"/etc/wireguard/{kind}-{worker}.conf"].text
             two = at_worker.files[f"/etc/wireguard/{kind}-{pop}.conf"].text
-            for line in ("AllowedIPs", "MTU"):
-                assert value(one, line) == value(two, line)
+            assert value(one, "MTU") == value(two, "MTU")
+            (*pair, near), (*same, far) = allowed(one), allowed(two)
+            assert pair == same
+            leaving = [f"{address}/32" for address in fleet.may_leave_by(worker, pop)]
+            assert (near, far) == (leaving, ["0.0.0.0/0"] if leaving else [])
             if "Endpoint" in one:
                 assert value(one, "Endpoint").endswith(f":{value(two, 'ListenPort')}")
             assert value(two, "Endpoint").endswith(f":{value(one, 'ListenPort')}")
@@ -57,6 +60,12 @@ def test_both_ends_of_a_tunnel_fit(drawn):
             assert value(one, "PublicKey") == drawn.keys[worker, epoch]
             assert f"/wireguard-{epoch}.key\n" in one
             assert "PrivateKey" not in one + two
+
+
+def allowed(text):
+    """Both ends of the pair, and what else may come out of the tunnel."""
+    v4, v6, *more = value(text, "AllowedIPs").split(", ")
+    return v4, v6, more
 
 
 def value(text, field):
@@ -75,7 +84,9 @@ def test_text_is_tidy_and_the_same_twice(drawn):
     for name, files in pops.items():
         software = fleet.name_server_at(name)
         assert files.packages == packages_of("pop", *([software] if software else []))
-    assert all(files.packages == packages_of("worker") for files in workers.values())
+    for name, files in workers.items():
+        more = ["egress"] if fleet.may_leave_by(name) else []
+        assert files.packages == packages_of("worker", *more)
 
 
 NETWORKS = st.sampled_from(["203.0.113.0/24", "10.20.0.0/16", "8.8.8.0/24", "0.0.0.0/8"])
