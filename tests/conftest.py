@@ -26,6 +26,7 @@ settings.load_profile(PROFILE)
 # A lab is one process's, from its boot to its end: who needs which. The longest begins first.
 LABS = {
     "tests/lab/agent/": "one host",
+    "tests/lab/bare/": "clouds and racks",
     "tests/lab/cloud/": "clouds and racks",
     "tests/lab/nat/": "clouds and racks",
     "tests/lab/second/": "second fleet",

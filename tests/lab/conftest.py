@@ -72,7 +72,7 @@ def lab() -> Iterator[Lab]:
 
 @pytest.fixture(scope="session")
 def spare_lab() -> Iterator[Lab]:
-    """Another one, for clouds and racks whose machines come and go: beside the fleet's tests."""
+    """Another one, bare at first, then for clouds and racks whose machines come and go."""
     yield from lab_of_tests(f"{NAME}spare", "demo", HERE / "cloud")
 
 

@@ -1,5 +1,6 @@
 """Serves the stand-in for pulumi-hcloud 1.43.3."""
 
+import loopback_iac.lab.standin.protocol  # noqa: F401  # before what asks for pulumi
 from loopback_iac.lab.cloud.hetzner.vendor import Hetzner
 from loopback_iac.lab.cloud.provider import CloudProvider
 from loopback_iac.lab.standin.serving import serve
