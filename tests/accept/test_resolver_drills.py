@@ -67,7 +67,6 @@ def test_keys_roll_again_and_again(tree, kind, number):
     assert (counts["bogus"], counts["insecure"]) == (0, 0)
 
 
-@pytest.mark.timeout(240)
 def test_a_key_whose_end_was_lost_gets_one_at_the_next_start(tree):
     """As a signer leaves it that was killed between keeping the new key and the old one's end."""
     tree.load(RATE)
