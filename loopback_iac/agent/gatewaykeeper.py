@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from .api import ApiError
 from .gatewayapi import KINDS, ConflictError, Lease, Marked, MissingError
 from .gatewaychoice import HOLD, LET_GO, NEVER_S, TAKE, Choice, Known, Said, Sight, choose
-from .gatewayparts import PREPARED_S, Op, plan_move
+from .gatewayparts import Op, plan_move
 from .refusal import RefusedError
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Keeper:
         # a wish from before this start was heeded by who ran then; or its operator asks again
         wish = self.around.wish()
         self.heeded = wish.ident if wish else ""
-        self.leaving_s = self.prepared_s = 0.0
+        self.leaving_s = 0.0
         self.blind_s: dict[str, float] = {}
         self.todo: deque[Op] = deque()
         self.own: dict[str, Marked] = {}
@@ -149,8 +149,7 @@ class Keeper:
         able = self.around.ready and self.api_since_s is not None
         if offered and able and not self.on and self.known is not None:
             self.on = True
-            self.prepared_epoch, self.prepared_s = self.known.epoch, now
-            self.kept_s = now
+            self.prepared_epoch, self.kept_s = self.known.epoch, now
             self._carried_out(self.card.keep)
         mine = self.known is not None and self.known.holder == self.node
         if self.prepared_epoch >= 0 and not offered and not mine:
@@ -383,7 +382,7 @@ class Keeper:
             holds=self.on and self.prepared_epoch < 0,
             settled=self.settled,
             gone=self.gone_epoch == self._epoch,
-            prepared=self.prepared_epoch == self._epoch and now - self.prepared_s >= PREPARED_S,
+            prepared=self.prepared_epoch == self._epoch,
             offer=self.offer or self.leaving,
         )
 

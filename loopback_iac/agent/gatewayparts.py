@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
 # What the touch that comes first adds: to write the same twice is no change.
 BEFORE = "-before"
-# A card that gets an address has Cilium's agent compile and load its datapath anew; meanwhile the
-# agent is late with everything else.
-PREPARED_S = 4.0
 
 
 class Wish(NamedTuple):

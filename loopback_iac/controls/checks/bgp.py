@@ -20,6 +20,11 @@ NFTABLES = "/etc/loopback/nftables.conf"
 SESSION = re.compile(r"^protocol bgp (\w+) \{\n(.*?)^\}", re.MULTILINE | re.DOTALL)
 CHANNEL = re.compile(r"^  ipv([46]) \{\n(.*?)^  \};", re.MULTILINE | re.DOTALL)
 FILTER = re.compile(r"^filter (\w+) \{\n(.*?)^\}", re.MULTILINE | re.DOTALL)
+EXPORTS = re.compile(r"^    export filter (\w+);", re.MULTILINE)
+# by a tunnel, to a worker that leaves by this PoP
+DEFAULT_ROUTE = re.compile(
+    r"^  if net = 0\.0\.0\.0/0 && source = RTS_BGP then accept;\n", re.MULTILINE
+)
 OWN = re.compile(r"net ~ (?:OWN|SINGLE)[46]")
 ACCEPTING = re.compile(r"^  if (.*?) then \{\n(.*?)^  \}", re.MULTILINE | re.DOTALL)
 
@@ -119,14 +124,18 @@ def check_roles(stack: Stack, _: Mapping[str, Any]) -> Iterator[Finding]:
 
 @CHECKS.stack("BGP-07")
 def check_exports(stack: Stack, _: Mapping[str, Any]) -> Iterator[Finding]:
-    """Every export filter accepts own prefixes only, and rejects at its end."""
+    """Every export filter accepts own prefixes only, and rejects at its end; own hosts may have a
+    default route beside.
+    """
     for pop, bird in rendered(stack, EDGE_POP, BIRD):
         if isinstance(bird, Finding):
             yield bird
             continue
-        filters = dict(FILTER.findall(bird))
-        for name in sorted(set(re.findall(r"^    export filter (\w+);", bird, re.MULTILINE))):
+        filters, inside = dict(FILTER.findall(bird)), _sent_to_own_hosts(bird)
+        for name in sorted(set(EXPORTS.findall(bird))):
             body = filters.get(name, "")
+            if name in inside:
+                body = DEFAULT_ROUTE.sub("", body)
             open_ways = [
                 c for c, then in ACCEPTING.findall(body) if "accept;" in then and not OWN.search(c)
             ]
@@ -135,6 +144,15 @@ def check_exports(stack: Stack, _: Mapping[str, Any]) -> Iterator[Finding]:
                 yield failed(pop, f"filter {name} lets out more than own prefixes", name)
             else:
                 yield passed(pop, name)
+
+
+def _sent_to_own_hosts(bird: str) -> set[str]:
+    """Export filters of sessions within the own network, and of no other."""
+    sent: dict[bool, set[str]] = {True: set(), False: set()}
+    for _, body in SESSION.findall(bird):
+        own = re.search(r"^  neighbor \S+ as LOCAL_AS;$", body, re.MULTILINE) is not None
+        sent[own].update(EXPORTS.findall(body))
+    return sent[True] - sent[False]
 
 
 @CHECKS.stack("BGP-08")

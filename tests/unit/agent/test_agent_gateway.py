@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from loopback_iac.agent.gatewayapi import KINDS, NODE, TWIN
-from loopback_iac.agent.gatewayparts import PREPARED_S
 from tests.unit.agent.gateway_world import LEASE_S, World
 
 LONG_S = 3 * LEASE_S
@@ -94,17 +93,6 @@ def test_handed_over_the_addresses_are_there_before_the_label():
         ("touch", "partners-v4", "w3-2"),
         ("off", "w1"),
     ]
-
-
-def test_the_addresses_move_only_when_they_have_been_there_for_a_while():
-    """Of the next node: its Cilium agent is busy with them."""
-    world = settled_world()
-    world.ask_for("w3")
-    world.run(PREPARED_S)
-    assert sorted(world.on) == ["w1", "w3"]
-    assert world.objects.lease.holder == "w1"
-    world.run(1)
-    assert world.objects.lease.holder == "w3"
 
 
 def test_a_short_silence_does_not_begin_a_handing_over_anew():

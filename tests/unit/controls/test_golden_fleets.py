@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 
 from loopback_iac.controls import Outcome, Resource, Stack, evaluate, load_controls
+from loopback_iac.controls.checks.bgp import BIRD
 from loopback_iac.model import fleet_facts, parse_fleet, parse_hosts, parse_primary
 from loopback_iac.proof import EDGE
 from loopback_iac.render import render_pop
@@ -96,3 +97,19 @@ def test_a_primary(name):
     assert {f.subject.removesuffix(".") for f in report.of("DNS-03")} == {
         f"zone {zone}" for zone in zones
     }
+
+
+def test_a_default_route_is_for_own_hosts_alone():
+    """What a worker gets by its tunnel, an upstream must not: BGP-07 tells them apart."""
+    base = golden.load("egress-through-pops")
+    fleet = parse_fleet(golden.NAME, base.fleet, golden.TODAY)
+    files = files_of(golden.render(base)["fra1"])
+    own, upstream = "export filter to_exit;", "export filter to_up_t1_4;"
+    assert own in files[BIRD]
+    for text, outcome in (
+        (files[BIRD], Outcome.PASS),
+        (files[BIRD].replace(upstream, own), Outcome.FAIL),
+    ):
+        pop = (f"{OWN}EdgePop", "fra1", {"files": files | {BIRD: text}})
+        report = judged([(EDGE, golden.NAME, {"fleet": fleet_facts(fleet)}), pop])
+        assert report.outcome("BGP-07") is outcome
