@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 import pytest
 
 from loopback_iac.lab.drill.ground import PREFIXES, Ground
+from loopback_iac.lab.drill.pops import send
 from loopback_iac.lab.drill.runner import await_ready
 from loopback_iac.lab.drill.witness import RouteWatch, count_falls
 from loopback_iac.lab.namespaces import enter
@@ -297,8 +298,7 @@ def lose(
 
 def test_d1_a_killed_name_server_hands_its_questions_to_the_next_pop(names):
     def kill() -> None:
-        for pid in names.processes("fra1"):
-            os.kill(pid, signal.SIGKILL)
+        send(names.processes("fra1"), signal.SIGKILL)
         says(names.lab, "fra1", "systemctl", "stop", "knot")  # else systemd starts it at once
 
     lose(names, "c-fra", kill, lambda: says(names.lab, "fra1", "systemctl", "start", "knot"))
@@ -306,12 +306,8 @@ def test_d1_a_killed_name_server_hands_its_questions_to_the_next_pop(names):
 
 def test_d1_a_name_server_that_hangs_is_given_up_and_comes_back(names):
     frozen = names.processes("par1")
-
-    def send(number: signal.Signals) -> None:
-        for pid in frozen:
-            os.kill(pid, number)
-
-    lose(names, "c-par", lambda: send(signal.SIGSTOP), lambda: send(signal.SIGCONT))
+    stop, go_on = (partial(send, frozen, number) for number in (signal.SIGSTOP, signal.SIGCONT))
+    lose(names, "c-par", stop, go_on)
 
 
 def test_d1_a_dead_proxy_leaves_names_where_they_are(names):
@@ -322,8 +318,7 @@ def test_d1_a_dead_proxy_leaves_names_where_they_are(names):
             RouteWatch(names.lab.paths.namespace_path("t1"), (NAMES4, NAMES6)) as moved,
             Questions(names.lab, "c-fra") as asked,
         ):
-            for pid in ground.processes("fra1", "haproxy.service"):
-                os.kill(pid, signal.SIGKILL)
+            send(ground.processes("fra1", "haproxy.service"), signal.SIGKILL)
             until(lambda: ground.route_towards(4) != "fra1" and ground.route_towards(6) != "fra1")
             await_ready(ground)
         return Seen(moved.changes, (), asked.answers)
