@@ -44,8 +44,8 @@ def unsettled(keys: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
     In: a zone's keys, as `keymgr -j ZONE list` prints them.
     Out: those for whose place a newer one was made. Keys that were put beside each other on purpose
-    stay: a key that Knot made for another's place was made while that one was active, and a KSK was
-    submitted to the parent since.
+    stay: what Knot makes for another's place is active later than it is made, and a KSK is
+    submitted to the parent in between.
     """
     found = []
     for kind, other in (("ksk", "zsk"), ("zsk", "ksk")):
@@ -56,7 +56,7 @@ def unsettled(keys: list[dict[str, Any]]) -> list[dict[str, Any]]:
             for key in own
             if newest is not None
             and key["algorithm"] == newest["algorithm"]
-            and key["active"] <= newest["created"] < newest["active"]
+            and key["created"] < newest["created"] < newest["active"]
             and (kind == "zsk" or newest["ready"] >= newest["created"])
         ]
     return found

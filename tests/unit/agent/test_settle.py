@@ -42,8 +42,10 @@ ZSK = {"ksk": False, "zsk": True, "ready": 0}
         (key("old"), replacing()),
         (replacing(), key("old")),
         (key("old", **ZSK), replacing(**ZSK)),
+        # nobody had told it of its DS when the next one was submitted
+        (key("old", active=NOW - 500), replacing()),
     ],
-    ids=["ksk", "whatever the order", "zsk"],
+    ids=["ksk", "whatever the order", "zsk", "late"],
 )
 def test_the_one_that_was_replaced_is_named(keys):
     assert named(*keys) == ["old"]
