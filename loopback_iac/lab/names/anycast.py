@@ -189,7 +189,6 @@ class Anycast:
 @contextlib.contextmanager
 def anycast(image: Image, ground: Path) -> Iterator[Anycast]:
     """Everything started, both PoPs announced; gone afterwards."""
-    image.write("/usr/local/sbin/loopback-agent", "", "0755")  # where each PoP's own is mounted
     fleet = parse_fleet("edge", _declare_fleet(), dt.datetime.now(dt.UTC).date())
     given = {**OWN, "name_service": PRIMARY, "w1": "198.18.11.21"}
     hosts = parse_hosts("edge", {n: {"ipv4": a, "host_key": KEY} for n, a in given.items()})
