@@ -40,11 +40,13 @@ class Place(NamedTuple):
     group: str = "root"
 
 
+# BIRD of its own on a worker, for egress through the PoPs
+EGRESS = "/etc/loopback/egress.conf"
 _EXACT = {
     "/etc/loopback/sysctl.conf": Place("sysctl", (*BOTH, PRIMARY)),
     "/etc/loopback/nftables.conf": Place("nftables", (*BOTH, PRIMARY, GATEWAY)),
     "/etc/loopback/routes.json": Place("routes", (*BOTH, MEMBER)),
-    "/etc/loopback/egress.conf": Place("egress", (WORKER,)),
+    EGRESS: Place("egress", (WORKER,)),
     "/etc/loopback/watch.json": Place("watch", BOTH),
     "/etc/loopback/arbiter.json": Place("arbiter", (ARBITER,)),
     "/etc/loopback/arbiter-token": Place("arbiter", (ARBITER,), 0o600),

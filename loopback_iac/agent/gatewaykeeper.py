@@ -5,8 +5,8 @@ addresses are on the card; our own label is on; the policies are touched, for Ci
 at addresses by itself. One is touched before the last label goes as well; plan_move says why.
 Whatever ends it in between leaves no node with a label, and Cilium drops what would leave by none.
 
-Handing over: the next node has the addresses on for some seconds before the lease is written to it,
-and this one keeps them until the next one's label is on.
+Handing over: the next node has the addresses on before the lease is written to it, and
+this one keeps them until the next one's label is on.
 """
 
 from __future__ import annotations

@@ -45,9 +45,8 @@ def count_for_ever(unit: str) -> None:
     own, silent = os.path.realpath(AGENT), False
     while os.path.realpath(AGENT) == own:
         trouble = _count(unit)
-        if (
-            bool(trouble) != silent
-        ):  # once: complaints have the time in them, so no two are the same
+        # once: complaints have the time in them, so no two are the same
+        if bool(trouble) != silent:
             sys.stderr.write(f"{trouble or f'{unit} tells again'}\n")
         silent = bool(trouble)
         time.sleep(EVERY_S)

@@ -44,8 +44,9 @@ def unsettled(keys: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
     In: a zone's keys, as `keymgr -j ZONE list` prints them.
     Out: those for whose place a newer one was made. Keys that were put beside each other on purpose
-    stay: what Knot makes for another's place is active later than it is made, and a KSK is
-    submitted to the parent in between.
+    stay. What Knot makes for another's place is made while that one is active, and active later
+    than it is made; a KSK is submitted to the parent in between, and a former one that nobody had
+    told of its DS is active from then on.
     """
     found = []
     for kind, other in (("ksk", "zsk"), ("zsk", "ksk")):
@@ -57,7 +58,7 @@ def unsettled(keys: list[dict[str, Any]]) -> list[dict[str, Any]]:
             if newest is not None
             and key["algorithm"] == newest["algorithm"]
             and key["created"] < newest["created"] < newest["active"]
-            and (kind == "zsk" or newest["ready"] >= newest["created"])
+            and key["active"] <= newest["ready" if kind == "ksk" else "created"]
         ]
     return found
 

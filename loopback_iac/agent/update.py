@@ -12,7 +12,7 @@ import os
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .allowed import tunnel_of
+from .allowed import EGRESS, tunnel_of
 from .drain import OPERATOR, UPDATE, drain, wait_announcing, want_undrained
 from .packages import (
     ARCHIVES,
@@ -55,7 +55,6 @@ if TYPE_CHECKING:
 UNIT = "loopback-update"
 _ENDING = f"{RUN}/update.ending.json"
 _LONGEST_S = 3600.0
-EGRESS = "/etc/loopback/egress.conf"
 _INSTALL = ("install", "--only-upgrade", "--allow-change-held-packages")
 # apt-get -s: Inst bird2 [2.17.5-0+deb13u1] (2.17.5-0+deb13u2 Debian:13/stable [amd64])
 _COMING = re.compile(r"^Inst (\S+) \[(\S+)\] \((\S+) [^[]*\[(\w+)\]\)", re.MULTILINE)

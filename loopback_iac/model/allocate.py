@@ -7,14 +7,13 @@ to write down for the newer. What is written in `addresses` stands before what a
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from ipaddress import collapse_addresses
 from itertools import count
 
-from loopback_iac.model.egress import Egress
 from loopback_iac.model.fields import Address, Network
-from loopback_iac.model.fleet import Blackhole
+from loopback_iac.model.fleet import Settings
 from loopback_iac.model.problem import Problem, unknown_name
 from loopback_iac.model.traffic import Prefix, Vip
 
@@ -80,19 +79,19 @@ class Space:
 def allocate(
     prefixes: dict[str, Prefix],
     vips: dict[str, Vip],
-    others: tuple[tuple[Blackhole, ...], Mapping[str, Egress]],
+    settings: Settings | None,
     known: frozenset[str],
     problems: list[Problem],
 ) -> dict[str, Vip]:
     """VIPs with their addresses.
 
-    In: parts that parsed; what else has addresses, blackholes and egress; `known`: every name
-        under prefixes, parsed or not.
+    In: parts that parsed; settings, for what else has addresses, blackholes and egress; `known`:
+        every name under prefixes, parsed or not.
     Out: without the VIPs that got no address; why is added to `problems`.
     """
-    blackholes, egress = others
-    given_up = frozenset(hole.address for hole in blackholes)
-    taken: dict[Address, str] = {a: f"egress.{n}" for n, e in egress.items() for a in e.addresses}
+    given_up = frozenset(hole.address for hole in settings.blackholes) if settings else frozenset()
+    leaving = settings.egress if settings else {}
+    taken: dict[Address, str] = {a: f"egress.{n}" for n, e in leaving.items() for a in e.addresses}
     for name, vip in sorted(vips.items()):
         taken |= dict.fromkeys(vip.addresses, f"vips.{name}")
     spaces = {n: Space(n, p, taken, given_up) for n, p in sorted(prefixes.items()) if _sound(p)}

@@ -4,13 +4,10 @@ from collections.abc import Iterator
 
 from loopback_iac.model.check_space import holds
 from loopback_iac.model.draft import Draft
-from loopback_iac.model.egress import Egress
+from loopback_iac.model.egress import BGP_PORT, Egress
 from loopback_iac.model.fields import Address
 from loopback_iac.model.problem import Problem, unknown_name
 from loopback_iac.model.structure import check_name
-
-BGP_PORT = 1790
-"""A worker's own; 179 is a cluster's, where that speaks BGP on its nodes."""
 
 
 def check_egress(draft: Draft) -> list[Problem]:

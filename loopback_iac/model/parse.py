@@ -58,12 +58,10 @@ def parse_fleet(name: str, tree: Mapping[str, object], today: date | None = None
     prefixes = _parts(Prefix, "prefixes", sections, problems)
     vips = _parts(Vip, "vips", sections, problems)
     written["workers"] = frozenset(_worker_names(sections["pools"]))
-    holes = settings.blackholes if settings else ()
-    leaving = settings.egress if settings else {}
     draft = Draft(
         settings=settings,
         prefixes=prefixes,
-        vips=allocate(prefixes, vips, (holes, leaving), written["prefixes"], problems),
+        vips=allocate(prefixes, vips, settings, written["prefixes"], problems),
         pops={
             key: pop
             for key, item in sections["pops"].items()

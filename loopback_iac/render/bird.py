@@ -68,7 +68,7 @@ def render_bird(fleet: Fleet, pop: str, out: tuple[Exit, ...]) -> str:
         sessions=[_session(fleet, pop, session, families) for session in spoken],
         bfd=bool(out) or any(s.upstream.bfd for s in spoken),
         exits=out,
-        exit_bfd_ms=BFD_TUNNEL_MS,
+        bfd_ms=BFD_TUNNEL_MS,
         caches=fleet.rpki if any(f.full for f in families) else (),
         bogon_asns=bogon_asns(known),
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from loopback_iac.model import Fleet
 from loopback_iac.model.bgp import BFD_TUNNEL_MS
 from loopback_iac.model.bgp_tunnel import HEADERS_BYTES
-from loopback_iac.model.check_egress import BGP_PORT
+from loopback_iac.model.egress import BGP_PORT
 from loopback_iac.model.fields import Address
 from loopback_iac.render.files import File
 from loopback_iac.render.site import Link, uplinks

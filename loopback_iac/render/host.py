@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from loopback_iac.model import Fleet, Host
 from loopback_iac.render.bird import render_bird
 from loopback_iac.render.blackholes import render_blackholes
-from loopback_iac.render.egress import Exit, beyond, exits, render_egress
+from loopback_iac.render.egress import beyond, exits, render_egress
 from loopback_iac.render.exporters import render_bird_exporter, render_node_exporter
 from loopback_iac.render.files import File, HostFiles
 from loopback_iac.render.gate import render_routes, render_watch
@@ -38,9 +38,7 @@ def render_pop(fleet: Fleet, pop_name: str, hosts: Mapping[str, Host], keys: Key
         "/etc/haproxy/haproxy.cfg": File(
             render_haproxy(fleet, pop_name, hosts), "0640", group="haproxy"
         ),
-        "/etc/loopback/nftables.conf": File(
-            render_nftables_pop(fleet, pop_name, hosts, (ends, out))
-        ),
+        "/etc/loopback/nftables.conf": File(render_nftables_pop(fleet, pop_name, hosts, ends)),
         "/etc/loopback/routes.json": File(render_routes(fleet, pop_name)),
         "/etc/loopback/sysctl.conf": File(render_sysctl(fleet, pop_name, forwards=bool(out))),
         "/etc/chrony/conf.d/loopback.conf": File(render_chrony(fleet, pop_name)),
@@ -57,7 +55,7 @@ def render_pop(fleet: Fleet, pop_name: str, hosts: Mapping[str, Host], keys: Key
         },
         **render_pop_name_server(fleet, pop_name, hosts),
     }
-    return _host_files(fleet, pop_name, hosts, files, (ends, out))
+    return _host_files(fleet, pop_name, hosts, files, ends)
 
 
 def render_worker(
@@ -71,12 +69,12 @@ def render_worker(
     out = exits(fleet, ends)
     files = {
         "/etc/loopback/nftables.conf": File(
-            render_nftables_worker(fleet, worker_name, hosts, (ends, out))
+            render_nftables_worker(fleet, worker_name, hosts, ends)
         ),
         **render_units_worker(ends, out),
         **render_egress(fleet, worker_name, out),
     }
-    return _host_files(fleet, worker_name, hosts, files, (ends, out))
+    return _host_files(fleet, worker_name, hosts, files, ends)
 
 
 def _host_files(
@@ -84,9 +82,9 @@ def _host_files(
     name: str,
     hosts: Mapping[str, Host],
     files: dict[str, File],
-    tunnels: tuple[tuple[Link, ...], tuple[Exit, ...]],
+    ends: tuple[Link, ...],
 ) -> HostFiles:
-    ends, out = tunnels
+    out = exits(fleet, ends)
     roles = ["pop" if name in fleet.pops else "worker"]
     role = roles[0]
     if role == "worker" and out:

@@ -10,7 +10,7 @@ from ipaddress import collapse_addresses
 from loopback_iac.model import Fleet, Host
 from loopback_iac.model.fields import Network
 from loopback_iac.model.traffic import Service, ServiceLimits
-from loopback_iac.render.egress import Exit
+from loopback_iac.render.egress import exits
 from loopback_iac.render.exporters import EXPORTER_PORTS
 from loopback_iac.render.haproxy import listeners
 from loopback_iac.render.name_server import ZONES_FROM, names_at
@@ -28,17 +28,16 @@ def render_nftables_pop(
     fleet: Fleet,
     pop: str,
     hosts: Mapping[str, Host],
-    tunnels: tuple[tuple[Link, ...], tuple[Exit, ...]],
+    links: tuple[Link, ...],
 ) -> str:
     """nftables.conf of a PoP: input and forward drop by default, output only from own addresses.
 
-    In: tunnels, and those of them that egress comes by.
     Sources: RFC 4890 (ICMPv6), BCP 38 (source addresses), RFC 5881 and 5883 (BFD ports).
     """
-    spoken, (links, out) = sessions(fleet, pop), tunnels
+    spoken = sessions(fleet, pop)
     return render_text(
         "nftables-pop.conf",
-        exits=out,
+        exits=exits(fleet, links),
         pop=pop,
         ssh_port=hosts[pop].ssh_port,
         ports=worker_ports(fleet.services.values()),
@@ -152,20 +151,20 @@ def render_nftables_worker(
     fleet: Fleet,
     worker: str,
     hosts: Mapping[str, Host],
-    tunnels: tuple[tuple[Link, ...], tuple[Exit, ...]],
+    links: tuple[Link, ...],
 ) -> str:
     """nftables.conf of a worker: accept by default, our ports answer the tunnels' ends only.
 
     The chain stands before any address translation, because a cluster may translate the ingress
     port to a pod before an input chain would see it.
     """
-    pool, (links, out) = fleet.pool_of(worker), tunnels
+    pool = fleet.pool_of(worker)
     ports = worker_ports(fleet.services_of(pool).values())
     restrict = fleet.pools[pool].workers[worker].restrict_ssh
     return render_text(
         "nftables-worker.conf",
         worker=worker,
-        exits=out,
+        exits=exits(fleet, links),
         egress=fleet.may_leave_by(worker),
         ports=ports,
         links=links,

@@ -7,6 +7,7 @@ daemons read the very files, at the very paths, that a bundle would put there.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import re
@@ -83,8 +84,8 @@ class Machine:
     daemon: subprocess.Popen[str] | None = None
     asker: subprocess.Popen[str] | None = None
     mounts: list[str] = field(default_factory=list)
-    before: list[str] = field(default_factory=list)
-    """What its drop-in has run before each start."""
+    before: dict[str, list[str]] = field(default_factory=dict)
+    """What each drop-in has run before a start, which goes on if that fails; all is in the log."""
 
     def prepare(self) -> None:
         """Directories of its own in place of the image's, seen by its daemon alone."""
@@ -102,7 +103,7 @@ class Machine:
         """Files as the agent would leave them, marks replaced."""
         for path, file in files.files.items():
             if path.startswith("/etc/systemd/"):
-                self.before += _BEFORE.findall(file.text)
+                self.before[path] = _BEFORE.findall(file.text)
                 continue
             target = self.ground / path.lstrip("/")
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -131,8 +132,10 @@ class Machine:
 
     def start(self) -> None:
         """Start what it has a configuration for; it logs to a file of its own."""
-        for command in self.before:
-            self.run(*shlex.split(command))
+        for command in itertools.chain(*self.before.values()):
+            done = self.run(*shlex.split(command))
+            with (self.ground / "log").open("a") as log:
+                log.write(f"{command}: exit {done.returncode}\n{done.stdout}{done.stderr}")
         program = next(p for path, p in PROGRAMS.items() if (self.ground / path).exists())
         options = ["-d"] if program == "nsd" else ["-c", "/etc/knot/knot.conf"]
         self.daemon = self.space.start_daemon(self.ground / "log", *self.words(program, *options))

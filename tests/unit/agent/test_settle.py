@@ -65,6 +65,9 @@ def test_the_one_that_was_replaced_is_named(keys):
         (key("old"), replacing(active=0, ready=0)),
         (key("old"), key("twin")),
         (key("old"), replacing(ready=0)),
+        # put beside each other: the first was to be active after the second
+        (key("first", active=NOW - 450), replacing("second")),
+        (key("first", active=NOW - 550, **ZSK), replacing("second", **ZSK)),
         (key("old"), replacing(**{"public-only": True})),
         (key("old"), replacing(algorithm=15)),
         (key("old"), replacing(**ZSK)),
