@@ -34,7 +34,7 @@ test-cluster: $(VENV)/.dev ## a real Kubernetes, Cilium and Traefik; builds them
 	@bash requirements/setup cluster
 	@$(VENV)/bin/loopback lab binaries
 	@$(PY) -c 'from loopback_iac.lab.cluster.sysctls import changes_foretold; print(*changes_foretold(), sep="\n")'
-	@$(PY) -m pytest tests/cluster
+	@tests/again tests/cluster
 
 .PHONY: golden
 golden: $(VENV)/.dev ## rewrite the expected texts: tests/golden/cases, components/schema.json
