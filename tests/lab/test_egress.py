@@ -53,6 +53,8 @@ def leaving(fleet, tmp_path):
     done = fleet.loopback("up", "--yes")
     assert done.returncode == 0, done.stderr
     assert fleet.loopback("drift").returncode == 0
+    for pop in ("fra1", "par1"):
+        assert fleet.lab.exec(pop, ["sysctl", "-n", "net.ipv4.ip_forward"]).stdout == "0\n"
 
 
 def asked_by(fleet, worker, partner):
@@ -68,6 +70,7 @@ def test_g1_egress_leaves_by_the_pops_and_another_worker_takes_over(fleet, partn
     assert {asked_by(fleet, "w1", partner) for partner in PARTNERS} == {ADDRESS}
     assert "Cannot assign requested address" in asked_by(fleet, "w2", "c-fra")
     for pop in ("fra1", "par1"):
+        assert fleet.lab.exec(pop, ["sysctl", "-n", "net.ipv4.ip_forward"]).stdout == "1\n"
         told = fleet.lab.exec(pop, ["wg", "show", "lb-w1", "allowed-ips"]).stdout
         assert f"{ADDRESS}/32" in told.split()
     moved = leaving("w2", "w1")
