@@ -44,9 +44,9 @@ def unsettled(keys: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
     In: a zone's keys, as `keymgr -j ZONE list` prints them.
     Out: those for whose place a newer one was made. Keys that were put beside each other on purpose
-    stay. What Knot makes for another's place is made while that one is active, and active later
-    than it is made; a KSK is submitted to the parent in between, and a former one that nobody had
-    told of its DS is active from then on.
+    stay: what Knot makes for another's place is active later than it is made. A ZSK is made while
+    the one before is active; a KSK is submitted to the parent, and only then is the one before
+    active as well, if nobody had told of its DS.
     """
     found = []
     for kind, other in (("ksk", "zsk"), ("zsk", "ksk")):
@@ -58,9 +58,13 @@ def unsettled(keys: list[dict[str, Any]]) -> list[dict[str, Any]]:
             if newest is not None
             and key["algorithm"] == newest["algorithm"]
             and key["created"] < newest["created"] < newest["active"]
-            and key["active"] <= newest["ready" if kind == "ksk" else "created"]
+            and (_was_submitted(newest) if kind == "ksk" else key["active"] <= newest["created"])
         ]
     return found
+
+
+def _was_submitted(ksk: dict[str, Any]) -> bool:
+    return bool(ksk["ready"] >= ksk["created"])
 
 
 def _is_active(key: dict[str, Any]) -> bool:

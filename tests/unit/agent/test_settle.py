@@ -43,7 +43,7 @@ ZSK = {"ksk": False, "zsk": True, "ready": 0}
         (replacing(), key("old")),
         (key("old", **ZSK), replacing(**ZSK)),
         # nobody had told it of its DS when the next one was submitted
-        (key("old", active=NOW - 500), replacing()),
+        (key("old", active=NOW - 450), replacing()),
     ],
     ids=["ksk", "whatever the order", "zsk", "late"],
 )
@@ -65,8 +65,7 @@ def test_the_one_that_was_replaced_is_named(keys):
         (key("old"), replacing(active=0, ready=0)),
         (key("old"), key("twin")),
         (key("old"), replacing(ready=0)),
-        # put beside each other: the first was to be active after the second
-        (key("first", active=NOW - 450), replacing("second")),
+        # put beside each other: the second was made before the first was active
         (key("first", active=NOW - 550, **ZSK), replacing("second", **ZSK)),
         (key("old"), replacing(**{"public-only": True})),
         (key("old"), replacing(algorithm=15)),
