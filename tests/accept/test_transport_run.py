@@ -112,3 +112,28 @@ def test_who_is_not_the_primary_is_believed_nothing_and_zones_stay(travel):
     travel.wait_served(ZONE)
     for server in (knot, nsd):
         assert server.answer(f"unseen.{ZONE}", "TXT") == ['"unseen"']
+
+
+ASK = {
+    "fra1": ("knotc", "zone-refresh", ZONE),
+    "par1": ("nsd-control", "-c", "/etc/nsd/nsd.conf", "transfer", ZONE),
+}
+
+
+@pytest.mark.parametrize("name", ASK, ids=["knot", "nsd"])
+def test_a_primary_that_was_lost_in_a_handshake_is_asked_again_in_seconds(travel, name):
+    """The connection stands, and nobody answers it; NSD by itself forgets the NOTIFY after it."""
+    server, own = travel.servers[name], travel.case.hosts["primary"]["ipv4"]
+    travel.primary.stop(kill=True)
+    with travel.primary.space.inside(lambda: socket.create_server((own, 853))) as mute:
+        mute.settimeout(60)
+        assert server.run(*ASK[name]).returncode == 0
+        held, (asker, _) = mute.accept()
+    with held:
+        assert asker == server.address
+        travel.put(ZONE, f"{travel.zone_text(ZONE)}late 300 IN TXT late\n")
+        travel.primary.start()
+        wait_for(lambda: travel.primary.answer(f"late.{ZONE}", "TXT") == ['"late"'])
+        travel.primary.knotc("zone-notify", ZONE)
+        # NSD: 10 s until it gives up, 20 s until it asks again
+        wait_for(lambda: server.answer(f"late.{ZONE}", "TXT") == ['"late"'], 180)

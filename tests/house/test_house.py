@@ -45,7 +45,7 @@ def test_every_folder_of_tests_is_run():
     folders = {p.name for p in (ROOT / "tests").iterdir() if any(p.rglob("test_*.py"))}
     apart = (ROOT / "Makefile").read_text().partition("\ntest-cluster:")[2].partition("\n\n")[0]
     called = (ROOT / "tests/run").read_text() + apart
-    assert set(re.findall(r"tests/(\w+)", called)) == folders
+    assert set(re.findall(r"tests/(\w+)", called)) == folders | {"again"}  # which runs them
 
 
 def test_functions_stay_short():
