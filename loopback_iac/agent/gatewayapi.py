@@ -1,11 +1,15 @@
-"""The Kubernetes API, as much of it as moves an egress gateway: one Lease, labels of nodes.
+"""The Kubernetes API, as much as moves an egress gateway: a Lease, policies, a node's label.
 
-Every label of ours stands beside the epoch of the lease under which it was written. Whoever takes
-the lease writes its epoch to every other node first; a write that was under way since before that
-names the version that it read, and is refused. So no late write brings an old label back.
+A policy names its one gateway by the hostname in its nodeSelector, and beside that stands the epoch
+of the lease under which it was written. Every write names the version that was read before, so one
+that was under way when the next holder wrote is refused: no late write brings an old gateway back.
+
+Only that one key is ours. Whoever declares the policy has the rest of its matchLabels, and their
+applies leave the key where it is.
 
 Sources: Kubernetes API reference, Lease v1, Node v1; API concepts, "Resource versions", "Patch"
-(application/merge-patch+json, RFC 7396); cilium.io/v2 CiliumNode.
+(application/merge-patch+json, RFC 7396), "Server-Side Apply", "Merge strategy";
+cilium.io/v2 CiliumEgressGatewayPolicy.
 """
 
 from __future__ import annotations
@@ -21,19 +25,16 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .api import ApiError
+from .refusal import RefusedError
 
 if TYPE_CHECKING:
     from .gatewayfile import Gateway, Group
 
 _MOST_BYTES = 4_000_000
 PREFIX = "loopback-iac/"
-NODE, TWIN = "nodes", "ciliumnodes"
-KINDS = (NODE, TWIN)
-_PATHS = {
-    NODE: "/api/v1/nodes/",
-    TWIN: "/apis/cilium.io/v2/ciliumnodes/",
-    "policies": "/apis/cilium.io/v2/ciliumegressgatewaypolicies/",
-}
+HOSTNAME = "kubernetes.io/hostname"
+_NODES = "/api/v1/nodes/"
+_POLICIES = "/apis/cilium.io/v2/ciliumegressgatewaypolicies/"
 _LEASES = "/apis/coordination.k8s.io/v1/namespaces"
 _MERGE = "application/merge-patch+json"
 
@@ -54,12 +55,19 @@ class Lease(NamedTuple):
     version: str
 
 
-class Marked(NamedTuple):
-    """What stands on a node."""
+class Pin(NamedTuple):
+    """Which node a policy names as its gateway."""
 
     version: str
-    value: str | None  # of the group's label
+    hostname: str | None
     epoch: int
+
+
+class Candidate(NamedTuple):
+    """What makes a node one that policies may name."""
+
+    hostname: str
+    labelled: bool
 
 
 class Cluster:
@@ -69,7 +77,7 @@ class Cluster:
         """In: credential, a bearer token, or certificate and key as one PEM."""
         parts = urllib.parse.urlsplit(kept.server)
         self._host, self._port = parts.hostname or "", parts.port or 443
-        self._path, self._label = parts.path.rstrip("/"), group.key
+        self._path, self._label = parts.path.rstrip("/"), (group.key, group.value)
         self._lease = f"{_LEASES}/{kept.namespace}/leases/loopback-egress-{group.name}"
         self._epoch = f"{PREFIX}egress-epoch.{group.name}"
         self._touched = f"{PREFIX}egress-gateway.{group.name}"
@@ -106,36 +114,52 @@ class Cluster:
         }
         return _lease(self._ask("PATCH", self._lease, timeout_s, body))
 
-    def read_node(self, kind: str, name: str, timeout_s: float) -> Marked:
-        """Raises: MissingError, ApiError."""
-        meta = self._ask("GET", _PATHS[kind] + name, timeout_s).get("metadata", {})
-        marks = meta.get("annotations") or {}
-        value = (meta.get("labels") or {}).get(self._label)
-        epoch = str(marks.get(self._epoch, "0"))
-        return Marked(
-            str(meta.get("resourceVersion", "")), value, int(epoch) if epoch.isdecimal() else 0
+    def read_policy(self, name: str, timeout_s: float) -> Pin:
+        """Raises: MissingError, ApiError; RefusedError for a policy with several gateways."""
+        told = self._ask("GET", _POLICIES + name, timeout_s)
+        meta, spec = told.get("metadata", {}), told.get("spec") or {}
+        if spec.get("egressGateways"):
+            # that list is one value to the API: who declares it and who writes into it would fight
+            raise RefusedError(
+                f"{name} names several gateways", fix="make a policy for each that moves"
+            )
+        chosen = (spec.get("egressGateway") or {}).get("nodeSelector") or {}
+        epoch = str((meta.get("annotations") or {}).get(self._epoch, "0"))
+        return Pin(
+            str(meta.get("resourceVersion", "")),
+            (chosen.get("matchLabels") or {}).get(HOSTNAME),
+            int(epoch) if epoch.isdecimal() else 0,
         )
 
-    def mark_node(self, kind: str, name: str, marked: Marked, timeout_s: float) -> None:
-        """Write label and epoch; with a version, only when the node is still at that.
+    def write_policy(self, name: str, pin: Pin, timeout_s: float) -> None:
+        """Name its gateway, when it is still at the version that `pin` names.
 
+        It is a change even where it names the same one again, so that Cilium's agents look at the
+        addresses of their nodes.
         Raises: ConflictError, MissingError, ApiError.
         """
-        meta: dict[str, Any] = {
-            "labels": {self._label: marked.value},
-            "annotations": {self._epoch: str(marked.epoch)},
+        notes = {self._epoch: str(pin.epoch), self._touched: pin.version}
+        chosen = {"nodeSelector": {"matchLabels": {HOSTNAME: pin.hostname}}}
+        body = {
+            "metadata": {"resourceVersion": pin.version, "annotations": notes},
+            "spec": {"egressGateway": chosen},
         }
-        if marked.version:
-            meta["resourceVersion"] = marked.version
-        self._ask("PATCH", _PATHS[kind] + name, timeout_s, {"metadata": meta})
+        self._ask("PATCH", _POLICIES + name, timeout_s, body)
 
-    def touch_policy(self, name: str, text: str, timeout_s: float) -> None:
-        """Have every agent read a policy again.
+    def read_node(self, name: str, timeout_s: float) -> Candidate:
+        """Raises: MissingError, ApiError; RefusedError for a node without hostname."""
+        labels = self._ask("GET", _NODES + name, timeout_s).get("metadata", {}).get("labels") or {}
+        if not labels.get(HOSTNAME):
+            raise RefusedError(f"node {name} has no label {HOSTNAME}, which its kubelet gives it")
+        return Candidate(labels[HOSTNAME], labels.get(self._label[0]) == self._label[1])
+
+    def label_node(self, name: str, timeout_s: float) -> None:
+        """Let policies name it.
 
         Raises: MissingError, ApiError.
         """
-        body = {"metadata": {"annotations": {self._touched: text}}}
-        self._ask("PATCH", _PATHS["policies"] + name, timeout_s, body)
+        key, value = self._label
+        self._ask("PATCH", _NODES + name, timeout_s, {"metadata": {"labels": {key: value}}})
 
     def _ask(
         self, verb: str, path: str, timeout_s: float, body: dict[str, Any] | None = None

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from loopback_iac.agent.api import ApiError
-from loopback_iac.agent.gatewayapi import KINDS, ConflictError, Lease, Marked
+from loopback_iac.agent.gatewayapi import Candidate, ConflictError, Lease, MissingError, Pin
 from loopback_iac.agent.gatewayfile import LAYER_2, Group, Node, Timing
 from loopback_iac.agent.gatewaykeeper import Keeper
 from loopback_iac.agent.gatewayparts import Wish
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 LEASE_S = 6.0
 TICK_S = 0.25
+POLICIES = ("partners-v4", "partners-v6")
 
 
 def group_of(count: int) -> Group:
     nodes = tuple(Node(f"w{at}", f"10.0.0.{at}") for at in range(1, count + 1))
-    policies = ("partners-v4",)
     words = ("partners", "example/egress", "partners", ("192.0.2.10",), "", LAYER_2)
-    return Group(*words, nodes, policies, Timing(LEASE_S))
+    return Group(*words, nodes, POLICIES, Timing(LEASE_S))
 
 
 @dataclass
@@ -36,8 +36,10 @@ class Objects:
     up: bool = True
     version: int = 1
     lease: Lease = field(default_factory=lambda: Lease("", 0, "1"))
-    marks: dict[tuple[str, str], Marked] = field(default_factory=dict)
-    policies: dict[str, str] = field(default_factory=dict)
+    policies: dict[str, Pin] = field(
+        default_factory=lambda: {name: Pin("1", None, 0) for name in POLICIES}
+    )
+    labelled: set[str] = field(default_factory=set)
     log: list[tuple[str, ...]] = field(default_factory=list)
 
     def next(self) -> str:
@@ -76,28 +78,38 @@ class SimulatedApi:
         self._reach(write)
         return write()
 
-    def read_node(self, kind: str, name: str, timeout_s: float) -> Marked:
+    def read_policy(self, name: str, timeout_s: float) -> Pin:
         self._reach(None)
-        return self.world.objects.marks[kind, name]
+        if name not in self.world.objects.policies:
+            raise MissingError("404", status=404)
+        return self.world.objects.policies[name]
 
-    def mark_node(self, kind: str, name: str, marked: Marked, timeout_s: float) -> None:
+    def write_policy(self, name: str, pin: Pin, timeout_s: float) -> None:
         objects = self.world.objects
 
         def write() -> None:
-            there = objects.marks[kind, name]
-            if marked.version and marked.version != there.version:
+            there = objects.policies[name]
+            if pin.version != there.version:
                 raise ConflictError("409", status=409)
-            objects.marks[kind, name] = marked._replace(version=objects.next())
-            objects.log.append(("mark", kind, name, str(marked.value)))
-            self.world.check_labels()
+            # nobody who held it before ever gets it back by a write of then
+            assert pin.epoch >= there.epoch, (pin, there, objects.log[-20:])
+            objects.policies[name] = pin._replace(version=objects.next())
+            objects.log.append(("name", name, str(pin.hostname)))
 
         self._reach(write)
         write()
 
-    def touch_policy(self, name: str, text: str, timeout_s: float) -> None:
+    def read_node(self, name: str, timeout_s: float) -> Candidate:
         self._reach(None)
-        self.world.objects.policies[name] = text
-        self.world.objects.log.append(("touch", name, text))
+        return Candidate(name, name in self.world.objects.labelled)
+
+    def label_node(self, name: str, timeout_s: float) -> None:
+        def write() -> None:
+            self.world.objects.labelled.add(name)
+            self.world.objects.log.append(("label", name))
+
+        self._reach(write)
+        write()
 
 
 class SimulatedCard:
@@ -151,9 +163,6 @@ class World:
     def __init__(self, count: int) -> None:
         self.group, self.now_s = group_of(count), 1000.0
         self.objects = Objects()
-        for kind in KINDS:
-            for name in self.group.names:
-                self.objects.marks[kind, name] = Marked(self.objects.next(), None, 0)
         self.on: dict[str, float] = {}
         self.no_api: set[str] = set()
         self.late: set[str] = set()
@@ -199,13 +208,9 @@ class World:
         self.waking.discard(name)
         self.check_holders()
 
-    def labelled(self, kind: str) -> list[str]:
-        return [name for name in self.group.names if self.objects.marks[kind, name].value]
-
-    def check_labels(self) -> None:
-        """Never two, on either kind of object or across both."""
-        there = {name for kind in KINDS for name in self.labelled(kind)}
-        assert len(there) <= 1, (there, self.objects.log[-20:])
+    def named(self) -> list[str | None]:
+        """Whom the policies name, each once."""
+        return sorted({pin.hostname for pin in self.objects.policies.values()}, key=str)
 
     def check_holders(self) -> None:
         """Of the nodes that are awake, one holds the addresses; both ends of a handing over may.
