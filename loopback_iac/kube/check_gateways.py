@@ -49,6 +49,12 @@ def _check_candidates(egress: Egress, name: str) -> Iterator[Problem]:
     gateway, path = egress.gateways[name], f"gateways.{name}.candidates"
     if not gateway.candidates:
         return
+    for title, policy in egress.policies.items():
+        if name in policy.gateways and len(policy.gateways) > 1:
+            # the list of gateways is one value to the API: controller and `up` would both own it
+            where, got = f"policies.{title}.gateways.{name}", f"is one of {len(policy.gateways)}"
+            fix = "make a policy of its own for it, or leave its candidates out"
+            yield Problem(where, got, "alone, with candidates", fix, "candidate-alone")
     if len(gateway.candidates) < FEWEST:
         got, fix = f"{gateway.candidates[0]} alone", "name a second node, or leave candidates out"
         yield Problem(path, got, "two nodes or more", fix, "candidates-few")

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from loopback_iac.agent.gatewayapi import HOSTNAME
 from loopback_iac.lab import cgroups
 from loopback_iac.lab.cluster.cilium import OUTSIDE, Ground, ground
 from loopback_iac.lab.cluster.pods import PORT, Pod, add_pod, sending, serve
 from loopback_iac.lab.namespaces import call_inside, connect, enter, run
 from tests.cluster.gateway_agents import ADDRESS, CEGP, NODES, cut, keeping
-from tests.cluster.keepers import GROUP, LABEL, POLICY, until
+from tests.cluster.keepers import POLICY, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -126,10 +127,11 @@ def asked(agents: Ground, address: str) -> str:
     return ""
 
 
-def bearing(agents: Ground) -> set[str]:
-    """Nodes with the label, on either kind of object."""
-    told = agents.kubectl("get", "nodes,ciliumnodes", "-l", f"{LABEL}={GROUP}", "-o", "json")
-    return {str(each["metadata"]["name"]) for each in json.loads(told)["items"]}
+def named(agents: Ground) -> str:
+    """Whom the policy names."""
+    told = agents.kubectl("get", f"ciliumegressgatewaypolicies/{POLICY}", "-o", "json")
+    chosen = json.loads(told)["spec"]["egressGateway"]["nodeSelector"]["matchLabels"]
+    return str(chosen[HOSTNAME])
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +161,7 @@ def move_once(agents: Ground, keepers: Keepers, pod: Pod) -> None:
             done = len(server.packets)
             until(lambda: len(server.packets) > done + 100, "packets after", PATIENCE_S)
         assert server.addresses() == {ADDRESS}
-    assert bearing(agents) == {taker}
+    assert named(agents) == taker
 
 
 @pytest.mark.parametrize("whose", ["web", "near"])
@@ -217,7 +219,7 @@ def test_a_dead_gateway_is_left_and_nothing_leaves_by_another_address(agents, we
             done = len(server.packets)
             until(lambda: len(server.packets) > done + 100, "packets after", PATIENCE_S)
         assert server.addresses() == {ADDRESS}
-    assert bearing(agents) == {other}
+    assert named(agents) == other
     cut(agents, holder, off=False)
     keepers.start(holder)
     until(lambda: bool(keepers.status(holder).get("ready")), "it is back", PATIENCE_S)
@@ -235,6 +237,6 @@ def test_without_keepers_a_dead_gateway_stays_the_gateway(agents, web, keepers):
         with serve(agents) as server:
             assert [web.sees() for _ in range(5)] == [""] * 5
             assert server.addresses() == set()
-        assert bearing(agents) == {holder}
+        assert named(agents) == holder
     finally:
         cut(agents, holder, off=False)

@@ -121,7 +121,6 @@ def test_every_right_names_its_objects():
     assert [rule["resourceNames"] for rule in granted] == [
         ["loopback-egress-partners"],
         ["w1", "w2"],
-        ["w1", "w2"],
         ["partners-v4"],
     ]
     assert {verb for rule in granted for verb in rule["verbs"]} == {"get", "patch"}
