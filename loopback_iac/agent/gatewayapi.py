@@ -1,15 +1,15 @@
-"""The Kubernetes API, as much as moves an egress gateway: a Lease, policies, a node's label.
+"""The Kubernetes API, as much of it as moves an egress gateway: one Lease, and policies.
 
-A policy names its one gateway by the hostname in its nodeSelector, and beside that stands the epoch
-of the lease under which it was written. Every write names the version that was read before, so one
+A policy names its one gateway in `egressGateways`, by hostname, and beside that stands the epoch of
+the lease under which it was written. Every write names the version that was read before, so one
 that was under way when the next holder wrote is refused: no late write brings an old gateway back.
 
-Only that one key is ours. Whoever declares the policy has the rest of its matchLabels, and their
-applies leave the key where it is.
+Whoever declares the policy has `egressGateway`, which the list takes the place of, and never the
+list: two field managers with a field each. What is declared there selects a label that no node has.
 
 Sources: Kubernetes API reference, Lease v1, Node v1; API concepts, "Resource versions", "Patch"
 (application/merge-patch+json, RFC 7396), "Server-Side Apply", "Merge strategy";
-cilium.io/v2 CiliumEgressGatewayPolicy.
+cilium.io/v2 CiliumEgressGatewayPolicy and pkg/egressgateway/policy.go of Cilium 1.20.1.
 """
 
 from __future__ import annotations
@@ -55,19 +55,14 @@ class Lease(NamedTuple):
     version: str
 
 
-class Pin(NamedTuple):
+class Named(NamedTuple):
     """Which node a policy names as its gateway."""
 
     version: str
     hostname: str | None
     epoch: int
-
-
-class Candidate(NamedTuple):
-    """What makes a node one that policies may name."""
-
-    hostname: str
-    labelled: bool
+    way: dict[str, Any] = {}  # noqa: RUF012 - nobody writes into it
+    """What is declared of the gateway beside the node: address or interface."""
 
 
 class Cluster:
@@ -77,7 +72,7 @@ class Cluster:
         """In: credential, a bearer token, or certificate and key as one PEM."""
         parts = urllib.parse.urlsplit(kept.server)
         self._host, self._port = parts.hostname or "", parts.port or 443
-        self._path, self._label = parts.path.rstrip("/"), (group.key, group.value)
+        self._path = parts.path.rstrip("/")
         self._lease = f"{_LEASES}/{kept.namespace}/leases/loopback-egress-{group.name}"
         self._epoch = f"{PREFIX}egress-epoch.{group.name}"
         self._touched = f"{PREFIX}egress-gateway.{group.name}"
@@ -114,52 +109,46 @@ class Cluster:
         }
         return _lease(self._ask("PATCH", self._lease, timeout_s, body))
 
-    def read_policy(self, name: str, timeout_s: float) -> Pin:
-        """Raises: MissingError, ApiError; RefusedError for a policy with several gateways."""
+    def read_policy(self, name: str, timeout_s: float) -> Named:
+        """Raises: MissingError, ApiError; RefusedError for one whose gateways another declares."""
         told = self._ask("GET", _POLICIES + name, timeout_s)
         meta, spec = told.get("metadata", {}), told.get("spec") or {}
-        if spec.get("egressGateways"):
-            # that list is one value to the API: who declares it and who writes into it would fight
-            raise RefusedError(
-                f"{name} names several gateways", fix="make a policy for each that moves"
-            )
-        chosen = (spec.get("egressGateway") or {}).get("nodeSelector") or {}
-        epoch = str((meta.get("annotations") or {}).get(self._epoch, "0"))
-        return Pin(
+        marks = meta.get("annotations") or {}
+        epoch, ways = str(marks.get(self._epoch, "")), spec.get("egressGateways") or []
+        if ways and not epoch:
+            raise RefusedError(f"{name} names several gateways; one that moves has to be alone")
+        declared = {**(spec.get("egressGateway") or {}), "nodeSelector": None}
+        # another address than what is declared by now is as good as no name
+        same = len(ways) == 1 and {**ways[0], "nodeSelector": None} == declared
+        chosen = (ways[0].get("nodeSelector") or {}).get("matchLabels") or {} if same else {}
+        return Named(
             str(meta.get("resourceVersion", "")),
-            (chosen.get("matchLabels") or {}).get(HOSTNAME),
+            chosen.get(HOSTNAME) if len(chosen) == 1 else None,
             int(epoch) if epoch.isdecimal() else 0,
+            declared,
         )
 
-    def write_policy(self, name: str, pin: Pin, timeout_s: float) -> None:
-        """Name its gateway, when it is still at the version that `pin` names.
+    def write_policy(self, name: str, named: Named, timeout_s: float) -> None:
+        """Name its gateway, when it is still at the version that `named` was read at.
 
         It is a change even where it names the same one again, so that Cilium's agents look at the
         addresses of their nodes.
         Raises: ConflictError, MissingError, ApiError.
         """
-        notes = {self._epoch: str(pin.epoch), self._touched: pin.version}
-        chosen = {"nodeSelector": {"matchLabels": {HOSTNAME: pin.hostname}}}
+        notes = {self._epoch: str(named.epoch), self._touched: named.version}
+        chosen = {"matchLabels": {HOSTNAME: named.hostname}}
         body = {
-            "metadata": {"resourceVersion": pin.version, "annotations": notes},
-            "spec": {"egressGateway": chosen},
+            "metadata": {"resourceVersion": named.version, "annotations": notes},
+            "spec": {"egressGateways": [{**named.way, "nodeSelector": chosen}]},
         }
         self._ask("PATCH", _POLICIES + name, timeout_s, body)
 
-    def read_node(self, name: str, timeout_s: float) -> Candidate:
-        """Raises: MissingError, ApiError; RefusedError for a node without hostname."""
-        labels = self._ask("GET", _NODES + name, timeout_s).get("metadata", {}).get("labels") or {}
+    def read_hostname(self, node: str, timeout_s: float) -> str:
+        """Raises: MissingError, ApiError; RefusedError for a node without one."""
+        labels = self._ask("GET", _NODES + node, timeout_s).get("metadata", {}).get("labels") or {}
         if not labels.get(HOSTNAME):
-            raise RefusedError(f"node {name} has no label {HOSTNAME}, which its kubelet gives it")
-        return Candidate(labels[HOSTNAME], labels.get(self._label[0]) == self._label[1])
-
-    def label_node(self, name: str, timeout_s: float) -> None:
-        """Let policies name it.
-
-        Raises: MissingError, ApiError.
-        """
-        key, value = self._label
-        self._ask("PATCH", _NODES + name, timeout_s, {"metadata": {"labels": {key: value}}})
+            raise RefusedError(f"node {node} has no label {HOSTNAME}, which its kubelet gives it")
+        return str(labels[HOSTNAME])
 
     def _ask(
         self, verb: str, path: str, timeout_s: float, body: dict[str, Any] | None = None

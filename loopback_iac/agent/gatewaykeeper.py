@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 from . import gatewaychoice as choices
 from .api import ApiError
 from .gatewayapi import ConflictError, Lease
-from .gatewaychoice import HOLD, LET_GO, NEVER_S, STAND_BY, TAKE, Choice, Known, Said, Sight
+from .gatewaychoice import HOLD, LET_GO, NEVER_S, TAKE, Choice, Known, Said, Sight
 from .gatewaynames import Names
-from .gatewayparts import Op, plan_audit, plan_move
+from .gatewayparts import Op, plan_move
 from .refusal import RefusedError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 TICK_S = 0.05
 # what another hand changed, or policies that are new
-AUDIT_S = 5.0
+AUDIT_S = 2.0
 # An agent that restarts leaves its datapath where it is; one that is gone for longer will not.
 UNREADY_S = 30.0
 
@@ -61,7 +61,7 @@ class Keeper:
         self.leaving_s = 0.0
         self.blind_s: dict[str, float] = {}
         self.todo: deque[Op] = deque()
-        self.names = Names(group, node, self.api, self._complain)
+        self.names = Names(node, self.api, self._complain)
         self.choice = Choice("", "")
         self.trouble = ""
         self.moves = self.api_errors = self.strays = 0
@@ -93,7 +93,7 @@ class Keeper:
             self._drop()
         elif choice.act == HOLD or self.prepared_epoch >= 0:
             self._refresh(now)
-        if choice.act != HOLD and (choice.act, self.choice.act) != (STAND_BY, STAND_BY):
+        if choice.act != HOLD:
             self.todo.clear()
         if choice != self.choice:
             _say(f"{self.group.name}: {choice.act}: {choice.reason}")
@@ -182,7 +182,7 @@ class Keeper:
                 self._read(now)
             elif mine and self.settled and self._given(now):
                 self._give(now)
-            elif self.api_since_s is not None and self.choice.act == (HOLD if mine else STAND_BY):
+            elif mine and self.choice.act == HOLD and self.api_since_s is not None:
                 return self._go_on(now)
             else:
                 return False
@@ -245,11 +245,10 @@ class Keeper:
     def _go_on(self, now: float) -> bool:
         """The next thing of a move, or of an audit."""
         if not self.todo:
-            holds = self.choice.act == HOLD
-            if (holds and not self.settled) or now - self.audited_s < AUDIT_S:
+            if not self.settled or now - self.audited_s < AUDIT_S:
                 return False
             self.audited_s = now
-            self.todo = plan_audit(self.group, holds=holds)
+            self.todo.extend(Op("see", policy) for policy in self.group.policies)
         op = self.todo[0]
         getattr(self, f"_op_{op.verb}")(op, self._patience(now))
         if self.todo and self.todo[0] is op:
@@ -265,7 +264,7 @@ class Keeper:
 
     def _op_read(self, op: Op, timeout_s: float) -> None:
         found = self.names.read(op.policy, timeout_s)
-        if found is not None and self.choice.act == HOLD:
+        if found is not None:
             self._check_epoch(found.epoch)
 
     def _check_epoch(self, found: int) -> None:
@@ -290,10 +289,6 @@ class Keeper:
     def _op_name(self, op: Op, timeout_s: float) -> None:
         if not self.names.write(op.policy, self._epoch, timeout_s):
             self.todo.appendleft(Op("read", op.policy))
-
-    def _op_label(self, _: Op, timeout_s: float) -> None:
-        if self.names.label(timeout_s, holds=self.choice.act == HOLD):
-            _say(f"{self.group.name}: {self.node} bears the label now")
 
     def _op_settle(self, _: Op, __: float) -> None:
         self.settled, self.audited_s = True, self.clock()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .gatewayapi import Candidate, Lease, Pin
+    from .gatewayapi import Lease, Named
     from .gatewaychoice import Said
     from .gatewayfile import Group
 
@@ -25,10 +25,9 @@ class Api(Protocol):
 
     def read_lease(self, timeout_s: float) -> Lease: ...
     def write_lease(self, wanted: Lease, lease_s: float, timeout_s: float) -> Lease: ...
-    def read_policy(self, name: str, timeout_s: float) -> Pin: ...
-    def write_policy(self, name: str, pin: Pin, timeout_s: float) -> None: ...
-    def read_node(self, name: str, timeout_s: float) -> Candidate: ...
-    def label_node(self, name: str, timeout_s: float) -> None: ...
+    def read_policy(self, name: str, timeout_s: float) -> Named: ...
+    def write_policy(self, name: str, named: Named, timeout_s: float) -> None: ...
+    def read_hostname(self, node: str, timeout_s: float) -> str: ...
 
 
 class Card(Protocol):
@@ -75,16 +74,9 @@ def plan_move(group: Group, *, prepared: bool) -> deque[Op]:
 
     Traffic of a policy moves by the one write that names this node in place of another. All that
     can be done before it is, and the lease is renewed, so that no renewal falls between two of
-    these writes. Only then may the node bear the label: a policy that names no node selects by it
-    alone.
+    these writes.
     """
     reads = [Op("read", policy) for policy in group.policies]
     writes = [Op("name", policy) for policy in group.policies]
     renewed = [Op("renew")] if prepared else []
-    return deque([Op("node"), *reads, Op("hold"), *renewed, *writes, Op("label"), Op("settle")])
-
-
-def plan_audit(group: Group, *, holds: bool) -> deque[Op]:
-    """What is looked at again and again: who a policy names, and whether the node has its label."""
-    reads = [Op("see" if holds else "read", policy) for policy in group.policies]
-    return deque([*reads, Op("node"), Op("label")])
+    return deque([Op("node"), *reads, Op("hold"), *renewed, *writes, Op("settle")])

@@ -1,7 +1,7 @@
 """What the API server has to hold for gateways that take over: a Lease each, and who may what.
 
-The rules name every object: an egress gateway's credential writes to its own groups' policies and
-nodes, and nothing else. A Lease cannot be created by name, so it is declared, empty; its spec is
+The rules name every object: an egress gateway's credential writes its own groups' policies, reads
+its own nodes, and nothing else. A Lease cannot be created by name, so it is declared, empty; its spec is
 theirs.
 
 Sources: Kubernetes API reference, Lease v1, RBAC v1 ("create" cannot be restricted by name).
@@ -54,7 +54,7 @@ def render_gateway_access(gateways: EgressGateways) -> list[Manifest]:
 
 def _cluster_rules(groups: Mapping[str, EgressGroup]) -> Iterable[Manifest]:
     nodes = {node for group in groups.values() for node in group.nodes}
-    yield _rule("", "nodes", nodes, "get", "patch")
+    yield _rule("", "nodes", nodes, "get")
     policies = {policy for group in groups.values() for policy in group.policies}
     yield _rule("cilium.io", "ciliumegressgatewaypolicies", policies, "get", "patch")
 

@@ -33,23 +33,7 @@ LAN6 = "2001:db8:77::"
 CONTROL = "control"
 NODES = ("w1", "w2", "w3")
 ADDRESSES = ("198.18.77.100", "2001:db8:77::100")
-_CRD = """\
-apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: {name: ciliumegressgatewaypolicies.cilium.io}
-spec:
-  group: cilium.io
-  scope: Cluster
-  names:
-    plural: ciliumegressgatewaypolicies
-    singular: ciliumegressgatewaypolicy
-    kind: CiliumEgressGatewayPolicy
-  versions:
-  - name: v2
-    served: true
-    storage: true
-    schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
-"""
+_CRD = "ciliumegressgatewaypolicies"
 
 
 class Ground(Keepers):
@@ -139,7 +123,8 @@ class Ground(Keepers):
         return bool(told["status"]["allowed"])
 
     def _declare(self) -> None:
-        self.kubectl("apply", "-f", "-", text=_CRD)
+        crd = binary("cilium-crds") / "v2" / f"{_CRD}.yaml"
+        self.kubectl("apply", "--server-side", "-f", str(crd))
         self.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
         made = [yaml.safe_dump(each) for each in render_gateway_access(self.gateways())]
         for node in NODES:
@@ -149,15 +134,19 @@ class Ground(Keepers):
         self.kubectl("apply", "-f", "-", text="---\n".join(made))
         self.declare(["192.0.2.0/24"])
 
-    def declare(self, destinations: list[str]) -> None:
+    def declare(self, destinations: list[str], address: str = ADDRESSES[0]) -> None:
         """The policy, as whoever declares it applies it; who is named in it is not theirs."""
         policy = {
             "apiVersion": "cilium.io/v2",
             "kind": "CiliumEgressGatewayPolicy",
             "metadata": {"name": POLICY},
             "spec": {
+                "selectors": [{"podSelector": {"matchLabels": {"app": "web"}}}],
                 "destinationCIDRs": destinations,
-                "egressGateway": {"nodeSelector": {"matchLabels": {LABEL: GROUP}}},
+                "egressGateway": {
+                    "nodeSelector": {"matchLabels": {LABEL: GROUP}},
+                    "egressIP": address,
+                },
             },
         }
         argv = ["apply", "--server-side", "--field-manager=program", "-f", "-"]
@@ -184,13 +173,8 @@ class Ground(Keepers):
 
     def policy(self) -> dict[str, Any]:
         """The policy as it is."""
-        told = self.kubectl("get", f"ciliumegressgatewaypolicies/{POLICY}", "-o", "json")
+        told = self.kubectl("get", f"{_CRD}/{POLICY}", "-o", "json")
         return dict(json.loads(told))
-
-    def labelled(self) -> set[str]:
-        """Nodes that the policy may name."""
-        told = self.kubectl("get", "nodes", "-l", f"{LABEL}={GROUP}", "-o", "json")
-        return {str(each["metadata"]["name"]) for each in json.loads(told)["items"]}
 
 
 class Watch:
@@ -218,7 +202,7 @@ class Watch:
         """It ends with the API server, and begins anew."""
         argv = [*enter(self._ground.paths, CONTROL), str(binary("kubectl"))]
         argv += [f"--kubeconfig={self._ground.plane.kubeconfig}", "get"]
-        argv += [f"ciliumegressgatewaypolicies/{POLICY}"]
+        argv += [f"{_CRD}/{POLICY}"]
         argv += ["--watch", "--output-watch-events", "-o", f"jsonpath={_LINE}"]
         while not self._ended.is_set():
             out, null = subprocess.PIPE, subprocess.DEVNULL
@@ -239,5 +223,5 @@ class Watch:
 
 # one line for each event: epoch and node
 _EPOCH = "{.object.metadata.annotations.loopback-iac/egress-epoch\\." + GROUP + "}"
-_CHOSEN = "{.object.spec.egressGateway.nodeSelector.matchLabels.kubernetes\\.io/hostname}"
+_CHOSEN = "{.object.spec.egressGateways[0].nodeSelector.matchLabels.kubernetes\\.io/hostname}"
 _LINE = _EPOCH + " " + _CHOSEN + '{"\\n"}'

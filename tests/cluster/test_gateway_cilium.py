@@ -130,8 +130,8 @@ def asked(agents: Ground, address: str) -> str:
 def named(agents: Ground) -> str:
     """Whom the policy names."""
     told = agents.kubectl("get", f"ciliumegressgatewaypolicies/{POLICY}", "-o", "json")
-    chosen = json.loads(told)["spec"]["egressGateway"]["nodeSelector"]["matchLabels"]
-    return str(chosen[HOSTNAME])
+    (way,) = json.loads(told)["spec"]["egressGateways"]
+    return str(way["nodeSelector"]["matchLabels"][HOSTNAME])
 
 
 @pytest.fixture(scope="module")

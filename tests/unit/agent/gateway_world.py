@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from loopback_iac.agent.api import ApiError
-from loopback_iac.agent.gatewayapi import Candidate, ConflictError, Lease, MissingError, Pin
+from loopback_iac.agent.gatewayapi import ConflictError, Lease, MissingError, Named
 from loopback_iac.agent.gatewayfile import LAYER_2, Group, Node, Timing
 from loopback_iac.agent.gatewaykeeper import Keeper
 from loopback_iac.agent.gatewayparts import Wish
@@ -36,10 +36,9 @@ class Objects:
     up: bool = True
     version: int = 1
     lease: Lease = field(default_factory=lambda: Lease("", 0, "1"))
-    policies: dict[str, Pin] = field(
-        default_factory=lambda: {name: Pin("1", None, 0) for name in POLICIES}
+    policies: dict[str, Named] = field(
+        default_factory=lambda: {name: Named("1", None, 0) for name in POLICIES}
     )
-    labelled: set[str] = field(default_factory=set)
     log: list[tuple[str, ...]] = field(default_factory=list)
 
     def next(self) -> str:
@@ -78,38 +77,30 @@ class SimulatedApi:
         self._reach(write)
         return write()
 
-    def read_policy(self, name: str, timeout_s: float) -> Pin:
+    def read_policy(self, name: str, timeout_s: float) -> Named:
         self._reach(None)
         if name not in self.world.objects.policies:
             raise MissingError("404", status=404)
         return self.world.objects.policies[name]
 
-    def write_policy(self, name: str, pin: Pin, timeout_s: float) -> None:
+    def write_policy(self, name: str, named: Named, timeout_s: float) -> None:
         objects = self.world.objects
 
         def write() -> None:
             there = objects.policies[name]
-            if pin.version != there.version:
+            if named.version != there.version:
                 raise ConflictError("409", status=409)
             # nobody who held it before ever gets it back by a write of then
-            assert pin.epoch >= there.epoch, (pin, there, objects.log[-20:])
-            objects.policies[name] = pin._replace(version=objects.next())
-            objects.log.append(("name", name, str(pin.hostname)))
+            assert named.epoch >= there.epoch, (named, there, objects.log[-20:])
+            objects.policies[name] = named._replace(version=objects.next())
+            objects.log.append(("name", name, str(named.hostname)))
 
         self._reach(write)
         write()
 
-    def read_node(self, name: str, timeout_s: float) -> Candidate:
+    def read_hostname(self, node: str, timeout_s: float) -> str:
         self._reach(None)
-        return Candidate(name, name in self.world.objects.labelled)
-
-    def label_node(self, name: str, timeout_s: float) -> None:
-        def write() -> None:
-            self.world.objects.labelled.add(name)
-            self.world.objects.log.append(("label", name))
-
-        self._reach(write)
-        write()
+        return node
 
 
 class SimulatedCard:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from loopback_iac.agent.gatewayapi import Pin
+from loopback_iac.agent.gatewayapi import Named
 from tests.unit.agent.gateway_world import LEASE_S, POLICIES, World
 
 LONG_S = 3 * LEASE_S
@@ -36,26 +36,13 @@ def test_the_preferred_node_takes_what_nobody_holds():
     assert {pin.epoch for pin in world.objects.policies.values()} == {1}
 
 
-def test_a_node_may_be_named_after_every_policy_names_somebody():
-    world = World(3)
-    world.run(LONG_S)
-    log = world.objects.log
-    named = max(log.index(("name", policy, "w1")) for policy in POLICIES)
-    labels = [at for at, entry in enumerate(log) if entry[0] == "label"]
-    assert len(labels) == 3
-    assert named < min(labels)
-    assert world.objects.labelled == {"w1", "w2", "w3"}
-
-
-def test_policies_that_come_later_are_named_and_until_then_select_who_holds():
+def test_policies_that_come_later_are_named():
     world = World(3)
     world.objects.policies.clear()
     world.run(LONG_S)
-    assert world.objects.labelled == {"w1"}
-    world.objects.policies |= {name: Pin("1", None, 0) for name in POLICIES}
-    world.run(LONG_S)
+    world.objects.policies |= {name: Named("1", None, 0) for name in POLICIES}
+    world.run(LEASE_S)
     assert world.named() == ["w1"]
-    assert world.objects.labelled == {"w1", "w2", "w3"}
 
 
 def test_a_policy_that_is_missing_keeps_no_other_from_being_named():
@@ -248,10 +235,8 @@ def test_a_policy_that_another_hand_changed_names_the_holder_again():
     there = world.objects.policies
     for name, other in zip(POLICIES, ("w2", None), strict=True):
         there[name] = there[name]._replace(hostname=other, version=world.objects.next())
-    world.objects.labelled.clear()
     world.run(2 * LONG_S)
     assert world.named() == ["w1"]
-    assert world.objects.labelled == {"w1", "w2", "w3"}
     assert world.keepers["w1"].strays == 2
 
 
@@ -360,7 +345,7 @@ class Histories(RuleBasedStateMachine):
     def declare_anew(self, policy: str) -> None:
         """Deleted and made again, it names nobody."""
         objects = self.world.objects
-        objects.policies[policy] = Pin(objects.next(), None, 0)
+        objects.policies[policy] = Named(objects.next(), None, 0)
 
     @invariant()
     def one_holder(self) -> None:
