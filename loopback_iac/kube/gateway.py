@@ -1,8 +1,8 @@
 """What the API server has to hold for gateways that take over: a Lease each, and who may what.
 
 The rules name every object: an egress gateway's credential writes its own groups' policies, reads
-its own nodes, and nothing else. A Lease cannot be created by name, so it is declared, empty; its spec is
-theirs.
+their nodes, and nothing else. A Lease cannot be created by name, so it is declared, empty; its spec
+is theirs.
 
 Sources: Kubernetes API reference, Lease v1, RBAC v1 ("create" cannot be restricted by name).
 """

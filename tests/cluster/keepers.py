@@ -54,7 +54,6 @@ class Keepers:
                 GROUP: {
                     "addresses": list(self.addresses),
                     "nodes": list(self.nodes),
-                    "labels": {LABEL: GROUP},
                     "policies": [POLICY],
                     "lease_ms": self.lease_ms,
                 }

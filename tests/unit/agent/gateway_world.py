@@ -25,7 +25,7 @@ POLICIES = ("partners-v4", "partners-v6")
 
 def group_of(count: int) -> Group:
     nodes = tuple(Node(f"w{at}", f"10.0.0.{at}") for at in range(1, count + 1))
-    words = ("partners", "example/egress", "partners", ("192.0.2.10",), "", LAYER_2)
+    words = ("partners", ("192.0.2.10",), "", LAYER_2)
     return Group(*words, nodes, POLICIES, Timing(LEASE_S))
 
 
