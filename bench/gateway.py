@@ -9,6 +9,7 @@ bench gateway 5 0 0` leaves death and Cilium alone out.
 from __future__ import annotations
 
 import functools
+import json
 import os
 import signal
 import statistics
@@ -17,6 +18,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from loopback_iac.agent.gatewayapi import HOSTNAME
 from loopback_iac.lab.cluster.cilium import ground, touched
 from loopback_iac.lab.cluster.pods import add_pod, sending, serve
 from loopback_iac.lab.namespaces import enter, run
@@ -109,12 +111,25 @@ def measure_alone(agents: Ground, web: Pod, moves: int) -> None:
         act = functools.partial(agents.hand_over, CEGP, labels, holder, other)
         found.append(one_move(agents, web, act))
         holder, other = other, holder
-    tell("Cilium alone, moved by hand", found)
+    tell("Cilium alone, label moved by hand", found)
+    agents.agents[other].carry(ADDRESS)
+    found = []
+    for _ in range(moves):
+        found.append(one_move(agents, web, functools.partial(name, agents, other)))
+        holder, other = other, holder
+    tell("Cilium alone, addresses on both, the policy patched by hand", found)
     cut(agents, holder)
     with serve(agents) as server, sending(web, PER_SECOND):
         time.sleep(ALONE_S)
     cut(agents, holder, off=False)
     print(f"Cilium alone, node dies: {len(server.packets)} datagrams in the {ALONE_S} s after")
+
+
+def name(agents: Ground, node: str) -> None:
+    """One patch of a policy whose addresses stand on both nodes."""
+    chosen = {"nodeSelector": {"matchLabels": {HOSTNAME: node}}, "egressIP": ADDRESS}
+    body = json.dumps({"spec": {"egressGateways": [chosen]}})
+    agents.kubectl("patch", f"ciliumegressgatewaypolicies/{POLICY}", "--type=merge", "-p", body)
 
 
 def one_move(agents: Ground, web: Pod, act: Callable[[], None]) -> Seen:
