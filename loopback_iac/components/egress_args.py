@@ -23,7 +23,7 @@ class EgressGatewayNodesArgs(TypedDict):
     """Where traffic leaves: nodes by label."""
 
     labels: Mapping[str, str]
-    """What the gateway's node bears, and with Cilium no other; with `candidates`, no node at all."""
+    """What the gateway's node bears, and with Cilium no other; with `candidates`, no node."""
     interface: NotRequired[str]
     """Interface that addresses are put on; with kube-vip alone."""
     candidates: NotRequired[Sequence[str]]
