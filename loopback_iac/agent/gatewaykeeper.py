@@ -301,7 +301,8 @@ class Keeper:
             return
         self._check_epoch(found.epoch)
         if self.todo:
-            self.strays += 1
+            # one that is new names nobody, and had no epoch
+            self.strays += found.epoch == self._epoch
             _say(f"{self.group.name}: {op.policy} named {found.hostname}; it is put right")
             self.todo.appendleft(Op("name", op.policy))
 
