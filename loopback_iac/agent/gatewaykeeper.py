@@ -159,11 +159,15 @@ class Keeper:
             self._drop()
 
     def _leaves(self, now: float) -> bool:
-        """Whether the addresses stay until the next node is done."""
+        """Whether the addresses stay until the next node is done, however many policies it has."""
         said = self.around.said.get(self.leaving)
-        there = said is not None and said.settled and self.known is not None
-        there = there and said is not None and said.epoch >= (self.known.epoch if self.known else 0)
-        return bool(self.leaving) and now < self.leaving_s and not there
+        epoch = self.known.epoch if self.known else 0
+        if said is not None and said.epoch >= epoch:
+            if said.settled:
+                return False
+            if said.holds and now - said.at_s < self.timing.trust_s:
+                self.leaving_s = now + self.timing.give_up_s
+        return bool(self.leaving) and now < self.leaving_s
 
     # what the API is asked
 

@@ -79,4 +79,4 @@ def plan_move(group: Group, *, prepared: bool) -> deque[Op]:
     reads = [Op("read", policy) for policy in group.policies]
     writes = [Op("name", policy) for policy in group.policies]
     renewed = [Op("renew")] if prepared else []
-    return deque([Op("node"), *reads, Op("hold"), *renewed, *writes, Op("settle")])
+    return deque([Op("node"), Op("hold"), *reads, *renewed, *writes, Op("settle")])

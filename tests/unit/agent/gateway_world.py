@@ -23,10 +23,10 @@ TICK_S = 0.25
 POLICIES = ("partners-v4", "partners-v6")
 
 
-def group_of(count: int) -> Group:
+def group_of(count: int, policies: tuple[str, ...]) -> Group:
     nodes = tuple(Node(f"w{at}", f"10.0.0.{at}") for at in range(1, count + 1))
     words = ("partners", ("192.0.2.10",), "", LAYER_2)
-    return Group(*words, nodes, POLICIES, Timing(LEASE_S))
+    return Group(*words, nodes, policies, Timing(LEASE_S))
 
 
 @dataclass
@@ -36,9 +36,7 @@ class Objects:
     up: bool = True
     version: int = 1
     lease: Lease = field(default_factory=lambda: Lease("", 0, "1"))
-    policies: dict[str, Named] = field(
-        default_factory=lambda: {name: Named("1", None, 0) for name in POLICIES}
-    )
+    policies: dict[str, Named] = field(default_factory=dict)
     log: list[tuple[str, ...]] = field(default_factory=list)
 
     def next(self) -> str:
@@ -151,9 +149,9 @@ class Hears:
 class World:
     """All of it."""
 
-    def __init__(self, count: int) -> None:
-        self.group, self.now_s = group_of(count), 1000.0
-        self.objects = Objects()
+    def __init__(self, count: int, policies: tuple[str, ...] = POLICIES) -> None:
+        self.group, self.now_s = group_of(count, policies), 1000.0
+        self.objects = Objects(policies={name: Named("1", None, 0) for name in policies})
         self.on: dict[str, float] = {}
         self.no_api: set[str] = set()
         self.late: set[str] = set()

@@ -100,6 +100,20 @@ def test_handed_over_the_addresses_are_there_before_and_told_of_after():
     ]
 
 
+def test_handed_over_the_addresses_stay_till_the_last_of_many_policies_names_the_next():
+    world = World(2, tuple(f"p{number}" for number in range(100)))
+    world.run(5 * LONG_S)
+    assert world.settled() == ["w1"]
+    world.ask_for("w2")
+    began_s = world.now_s
+    while world.named() != ["w2"]:
+        world.run(0.25)
+        assert set(world.on) >= {"w1"}
+    assert world.now_s - began_s > LEASE_S
+    world.run(LEASE_S)
+    assert list(world.on) == ["w2"]
+
+
 def test_a_short_silence_does_not_begin_a_handing_over_anew():
     world = settled_world()
     world.ask_for("w3")
