@@ -249,26 +249,7 @@ def held_back(agents: Ground, node: str) -> int:
     return sum(each["drops"] for each in json.loads(listed) if each["kind"] == "clsact")
 
 
-def test_on_a_card_without_ciliums_program_nothing_leaves_untranslated(agents, web, keepers):
-    """Without a keeper as well: what it left in the kernel stands."""
-    keepers.end()
-    holder = named(agents)
-    inside = agents.agents[holder].inside()
-    agents.agents[holder].carry(ADDRESS)
-    with serve(agents) as server:
-        until(lambda: web.sees() == ADDRESS, "it leaves by the address", PATIENCE_S)
-        with stopped(agents, holder):  # so that it does not put its program back
-            before = held_back(agents, holder)
-            run([*inside, "rm", "/sys/fs/bpf/cilium/devices/eth0/links/cil_to_netdev"])
-            with sending(web):
-                until(lambda: held_back(agents, holder) > before + 100, "drops", PATIENCE_S)
-            assert server.addresses() == {ADDRESS}
-            run([*enter(agents.paths, holder), "tc", "qdisc", "delete", "dev", "eth0", "clsact"])
-            with sending(web):  # what Cilium alone does
-                until(lambda: web.address in server.addresses(), "a pod's address", PATIENCE_S)
-
-
-def test_the_guard_of_a_card_comes_back_when_cilium_takes_it_off(agents, web, keepers):
+def test_the_guard_of_a_card_comes_back_when_it_is_taken_off(agents, web, keepers):
     for node in NODES:
         keepers.start(node)
     holder = keepers.await_holder(*NODES)
@@ -276,3 +257,20 @@ def test_the_guard_of_a_card_comes_back_when_cilium_takes_it_off(agents, web, ke
     until(lambda: BYTECODE in run(show), "the guard stands", PATIENCE_S)
     run([*enter(agents.paths, holder), "tc", "filter", "delete", "dev", "eth0", "egress"])
     until(lambda: BYTECODE in run(show), "the guard stands again", PATIENCE_S)
+
+
+def test_on_a_card_without_ciliums_program_nothing_leaves_untranslated(agents, web, keepers):
+    holder = keepers.await_holder(*NODES)
+    inside = agents.agents[holder].inside()
+    with serve(agents) as server:
+        until(lambda: web.sees() == ADDRESS, "it leaves by the address", PATIENCE_S)
+        with stopped(agents, holder):  # so that it does not put its program back
+            run([*inside, "rm", "/sys/fs/bpf/cilium/devices/eth0/links/cil_to_netdev"])
+            before = held_back(agents, holder)
+            with sending(web):
+                until(lambda: held_back(agents, holder) > before + 100, "drops", PATIENCE_S)
+            assert server.addresses() == {ADDRESS}
+            keepers.end()
+            run([*enter(agents.paths, holder), "tc", "qdisc", "delete", "dev", "eth0", "clsact"])
+            with sending(web):  # what Cilium alone does
+                until(lambda: web.address in server.addresses(), "a pod's address", PATIENCE_S)
