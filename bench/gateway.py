@@ -2,12 +2,14 @@
 
 `python -m bench gateway 5 3`: planned moves, deaths. A pod sends 500 datagrams a second to a server
 outside, which notes when each came, and from which address. What an operator can do with Cilium
-alone is to move address and label by hand, in order; when a node dies it does nothing.
+alone is to move address and label by hand, in order; when a node dies it does nothing. `python -m
+bench gateway 5 0 0` leaves death and Cilium alone out.
 """
 
 from __future__ import annotations
 
 import functools
+import json
 import os
 import signal
 import statistics
@@ -16,11 +18,12 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from loopback_iac.agent.gatewayapi import HOSTNAME
 from loopback_iac.lab.cluster.cilium import ground, touched
 from loopback_iac.lab.cluster.pods import add_pod, sending, serve
 from loopback_iac.lab.namespaces import enter, run
 from tests.cluster.gateway_agents import ADDRESS, CEGP, NODES, cut, keeping
-from tests.cluster.keepers import GROUP, LABEL, until
+from tests.cluster.keepers import GROUP, LABEL, POLICY, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +45,7 @@ class Seen(NamedTuple):
     wrong: list[str]  # every other source's address
 
 
-def main(moves: int = 5, deaths: int = 3) -> None:
+def main(moves: int = 5, deaths: int = 3, alone: int = 5) -> None:
     """Print gaps, and how many datagrams came from another address."""
     with tempfile.TemporaryDirectory() as kept:
         folder = Path(kept)
@@ -53,7 +56,8 @@ def main(moves: int = 5, deaths: int = 3) -> None:
                 with serve(agents):
                     until(lambda: web.sees() == ADDRESS, "the pod leaves by the address", 120)
                 measure_keepers(agents, web, keepers, moves, deaths)
-            measure_alone(agents, web, moves)
+            if alone:
+                measure_alone(agents, web, alone)
 
 
 def measure_keepers(agents: Ground, web: Pod, keepers: Keepers, moves: int, deaths: int) -> None:
@@ -69,6 +73,8 @@ def measure_keepers(agents: Ground, web: Pod, keepers: Keepers, moves: int, deat
         keepers.await_holder(other)
 
     for name, act, rounds in (("handed over", plan, moves), ("node dies", die, deaths)):
+        if not rounds:
+            continue
         found = []
         for _ in range(rounds):
             holder = keepers.await_holder(*NODES)
@@ -88,7 +94,8 @@ def await_ready(keepers: Keepers, node: str) -> None:
 
 def measure_alone(agents: Ground, web: Pod, moves: int) -> None:
     """The same by hand, without guard or keeper; then its node dies."""
-    agents.kubectl("label", "nodes,ciliumnodes", "--all", f"{LABEL}-")
+    agents.kubectl("label", "nodes", "--all", f"{LABEL}-")
+    agents.kubectl("delete", "ciliumegressgatewaypolicies", POLICY)
     for node in NODES:
         run([*enter(agents.paths, node), "nft", "delete", "table", "inet", "loopback"])
         if ADDRESS in agents.agents[node].addresses():
@@ -104,12 +111,25 @@ def measure_alone(agents: Ground, web: Pod, moves: int) -> None:
         act = functools.partial(agents.hand_over, CEGP, labels, holder, other)
         found.append(one_move(agents, web, act))
         holder, other = other, holder
-    tell("Cilium alone, moved by hand", found)
+    tell("Cilium alone, label moved by hand", found)
+    agents.agents[other].carry(ADDRESS)
+    found = []
+    for _ in range(moves):
+        found.append(one_move(agents, web, functools.partial(name, agents, other)))
+        holder, other = other, holder
+    tell("Cilium alone, addresses on both, the policy patched by hand", found)
     cut(agents, holder)
     with serve(agents) as server, sending(web, PER_SECOND):
         time.sleep(ALONE_S)
     cut(agents, holder, off=False)
     print(f"Cilium alone, node dies: {len(server.packets)} datagrams in the {ALONE_S} s after")
+
+
+def name(agents: Ground, node: str) -> None:
+    """One patch of a policy whose addresses stand on both nodes."""
+    chosen = {"nodeSelector": {"matchLabels": {HOSTNAME: node}}, "egressIP": ADDRESS}
+    body = json.dumps({"spec": {"egressGateways": [chosen]}})
+    agents.kubectl("patch", f"ciliumegressgatewaypolicies/{POLICY}", "--type=merge", "-p", body)
 
 
 def one_move(agents: Ground, web: Pod, act: Callable[[], None]) -> Seen:

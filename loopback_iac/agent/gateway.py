@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from .gatewayapi import Cluster
 from .gatewaycard import GroupCard, drop_strays
 from .gatewayfile import GATEWAY, Gateway, Group, read_gateway
+from .gatewayguard import GUARD_EVERY_S, guard_cards
 from .gatewaykeeper import Keeper
 from .gatewaypeers import Ear, Peers, Ready, derive_key
 from .gatewaystatus import FOLDER, WISHES, Status, read_wish, status_of, write_status
@@ -63,6 +64,7 @@ def gateway(path: str = GATEWAY, wishes: str = WISHES) -> None:
     if kept is None:
         raise RefusedError(f"there is no {path}", fix="apply a bundle first")
     drop_strays(kept.groups)
+    _start(functools.partial(_keep_guard, kept))
     moving = [group for group in kept.groups if not group.fixed]
     keepers = _start_moving(kept, moving, wishes) if moving else {}
     for group in kept.groups:
@@ -129,6 +131,20 @@ def _keep_fixed(group: Group, card: GroupCard) -> None:
         except (RefusedError, OSError) as refused:
             sys.stderr.write(f"{group.name}: {getattr(refused, 'what', refused)}\n")
         time.sleep(FIXED_EVERY_S)
+
+
+def _keep_guard(kept: Gateway) -> None:
+    told = ""
+    while True:
+        found = ""
+        try:
+            guard_cards(kept)
+        except (RefusedError, OSError) as refused:
+            found = str(getattr(refused, "what", refused))
+        if found and found != told:
+            sys.stderr.write(f"{found}\n")
+        told = found
+        time.sleep(GUARD_EVERY_S)
 
 
 def _fixed(node: str) -> Status:

@@ -1,11 +1,15 @@
-"""The Kubernetes API, as much of it as moves an egress gateway: one Lease, labels of nodes.
+"""The Kubernetes API, as much of it as moves an egress gateway: one Lease, and policies.
 
-Every label of ours stands beside the epoch of the lease under which it was written. Whoever takes
-the lease writes its epoch to every other node first; a write that was under way since before that
-names the version that it read, and is refused. So no late write brings an old label back.
+A policy names its one gateway in `egressGateways`, by hostname, and beside that stands the epoch of
+the lease under which it was written. Every write names the version that was read before, so one
+that was under way when the next holder wrote is refused: no late write brings an old gateway back.
+
+Whoever declares the policy has `egressGateway`, which the list takes the place of, and never the
+list: two field managers with a field each. What is declared there selects a label that no node has.
 
 Sources: Kubernetes API reference, Lease v1, Node v1; API concepts, "Resource versions", "Patch"
-(application/merge-patch+json, RFC 7396); cilium.io/v2 CiliumNode.
+(application/merge-patch+json, RFC 7396), "Server-Side Apply", "Merge strategy";
+cilium.io/v2 CiliumEgressGatewayPolicy and pkg/egressgateway/policy.go of Cilium 1.20.1.
 """
 
 from __future__ import annotations
@@ -21,19 +25,16 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .api import ApiError
+from .refusal import RefusedError
 
 if TYPE_CHECKING:
     from .gatewayfile import Gateway, Group
 
 _MOST_BYTES = 4_000_000
 PREFIX = "loopback-iac/"
-NODE, TWIN = "nodes", "ciliumnodes"
-KINDS = (NODE, TWIN)
-_PATHS = {
-    NODE: "/api/v1/nodes/",
-    TWIN: "/apis/cilium.io/v2/ciliumnodes/",
-    "policies": "/apis/cilium.io/v2/ciliumegressgatewaypolicies/",
-}
+HOSTNAME = "kubernetes.io/hostname"
+_NODES = "/api/v1/nodes/"
+_POLICIES = "/apis/cilium.io/v2/ciliumegressgatewaypolicies/"
 _LEASES = "/apis/coordination.k8s.io/v1/namespaces"
 _MERGE = "application/merge-patch+json"
 
@@ -54,12 +55,14 @@ class Lease(NamedTuple):
     version: str
 
 
-class Marked(NamedTuple):
-    """What stands on a node."""
+class Named(NamedTuple):
+    """Which node a policy names as its gateway."""
 
     version: str
-    value: str | None  # of the group's label
+    hostname: str | None
     epoch: int
+    way: dict[str, Any] = {}  # noqa: RUF012 - nobody writes into it
+    """What is declared of the gateway beside the node: address or interface."""
 
 
 class Cluster:
@@ -69,7 +72,7 @@ class Cluster:
         """In: credential, a bearer token, or certificate and key as one PEM."""
         parts = urllib.parse.urlsplit(kept.server)
         self._host, self._port = parts.hostname or "", parts.port or 443
-        self._path, self._label = parts.path.rstrip("/"), group.key
+        self._path = parts.path.rstrip("/")
         self._lease = f"{_LEASES}/{kept.namespace}/leases/loopback-egress-{group.name}"
         self._epoch = f"{PREFIX}egress-epoch.{group.name}"
         self._touched = f"{PREFIX}egress-gateway.{group.name}"
@@ -106,36 +109,46 @@ class Cluster:
         }
         return _lease(self._ask("PATCH", self._lease, timeout_s, body))
 
-    def read_node(self, kind: str, name: str, timeout_s: float) -> Marked:
-        """Raises: MissingError, ApiError."""
-        meta = self._ask("GET", _PATHS[kind] + name, timeout_s).get("metadata", {})
+    def read_policy(self, name: str, timeout_s: float) -> Named:
+        """Raises: MissingError, ApiError; RefusedError for one whose gateways another declares."""
+        told = self._ask("GET", _POLICIES + name, timeout_s)
+        meta, spec = told.get("metadata", {}), told.get("spec") or {}
         marks = meta.get("annotations") or {}
-        value = (meta.get("labels") or {}).get(self._label)
-        epoch = str(marks.get(self._epoch, "0"))
-        return Marked(
-            str(meta.get("resourceVersion", "")), value, int(epoch) if epoch.isdecimal() else 0
+        epoch, ways = str(marks.get(self._epoch, "")), spec.get("egressGateways") or []
+        if ways and not epoch:
+            raise RefusedError(f"{name} names several gateways; one that moves has to be alone")
+        declared = {**(spec.get("egressGateway") or {}), "nodeSelector": None}
+        # another address than what is declared by now is as good as no name
+        same = len(ways) == 1 and {**ways[0], "nodeSelector": None} == declared
+        chosen = (ways[0].get("nodeSelector") or {}).get("matchLabels") or {} if same else {}
+        return Named(
+            str(meta.get("resourceVersion", "")),
+            chosen.get(HOSTNAME) if len(chosen) == 1 else None,
+            int(epoch) if epoch.isdecimal() else 0,
+            declared,
         )
 
-    def mark_node(self, kind: str, name: str, marked: Marked, timeout_s: float) -> None:
-        """Write label and epoch; with a version, only when the node is still at that.
+    def write_policy(self, name: str, named: Named, timeout_s: float) -> None:
+        """Name its gateway, when it is still at the version that `named` was read at.
 
+        It is a change even where it names the same one again, so that Cilium's agents look at the
+        addresses of their nodes.
         Raises: ConflictError, MissingError, ApiError.
         """
-        meta: dict[str, Any] = {
-            "labels": {self._label: marked.value},
-            "annotations": {self._epoch: str(marked.epoch)},
+        notes = {self._epoch: str(named.epoch), self._touched: named.version}
+        chosen = {"matchLabels": {HOSTNAME: named.hostname}}
+        body = {
+            "metadata": {"resourceVersion": named.version, "annotations": notes},
+            "spec": {"egressGateways": [{**named.way, "nodeSelector": chosen}]},
         }
-        if marked.version:
-            meta["resourceVersion"] = marked.version
-        self._ask("PATCH", _PATHS[kind] + name, timeout_s, {"metadata": meta})
+        self._ask("PATCH", _POLICIES + name, timeout_s, body)
 
-    def touch_policy(self, name: str, text: str, timeout_s: float) -> None:
-        """Have every agent read a policy again.
-
-        Raises: MissingError, ApiError.
-        """
-        body = {"metadata": {"annotations": {self._touched: text}}}
-        self._ask("PATCH", _PATHS["policies"] + name, timeout_s, body)
+    def read_hostname(self, node: str, timeout_s: float) -> str:
+        """Raises: MissingError, ApiError; RefusedError for a node without one."""
+        labels = self._ask("GET", _NODES + node, timeout_s).get("metadata", {}).get("labels") or {}
+        if not labels.get(HOSTNAME):
+            raise RefusedError(f"node {node} has no label {HOSTNAME}, which its kubelet gives it")
+        return str(labels[HOSTNAME])
 
     def _ask(
         self, verb: str, path: str, timeout_s: float, body: dict[str, Any] | None = None

@@ -27,7 +27,7 @@ class Said(NamedTuple):
     api: bool  # it sees the API
     ready: bool  # its own Cilium agent answers
     holds: bool  # the addresses are on its card
-    settled: bool = False  # and its label is written
+    settled: bool = False  # and policies name it
     gone: bool = False  # it held them under this epoch, and let go
     prepared: bool = False  # they are on its card, and wait to be handed over
     offer: str = ""  # to whom it wants to hand them over
@@ -94,9 +94,6 @@ def _own(node: str, names: tuple[str, ...], sight: Sight, timing: Timing) -> Cho
 
 
 def _other(node: str, names: tuple[str, ...], known: Known, sight: Sight, timing: Timing) -> Choice:
-    if known.holder and known.holder not in names:
-        # nobody here would take its label off
-        return Choice(STAND_BY, f"{known.holder} holds it, which is no node of this group")
     said = sight.said.get(known.holder)
     left = (
         said is not None

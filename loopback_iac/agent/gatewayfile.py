@@ -66,8 +66,6 @@ class Group(NamedTuple):
     """Addresses that one node of several holds; of a single node they stand for ever."""
 
     name: str
-    key: str
-    value: str
     addresses: tuple[str, ...]
     interface: str  # empty: the card with the node's own address
     announced: str
@@ -139,7 +137,6 @@ def check_credential(content: bytes) -> None:
 
 
 def _group(entry: dict[str, Any]) -> Group:
-    key, value = entry["label"]
     nodes = tuple(
         Node(str(node["name"]), str(ipaddress.ip_address(node["address"])))
         for node in entry["nodes"]
@@ -153,8 +150,6 @@ def _group(entry: dict[str, Any]) -> Group:
         raise ValueError(f"lease_s {lease_s} is shorter than {SHORTEST_S}")
     return Group(
         str(entry["name"]),
-        str(key),
-        str(value),
         tuple(str(ipaddress.ip_address(address)) for address in entry["addresses"]),
         str(entry["interface"]),
         str(entry["announced"]),

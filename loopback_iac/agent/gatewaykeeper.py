@@ -1,12 +1,12 @@
 """One group on one node: each step decides, does what is local, and makes at most one API call.
 
-A move, in this order: the lease is ours; every other node's label is off, under our epoch; the
-addresses are on the card; our own label is on; the policies are touched, for Cilium does not look
-at addresses by itself. One is touched before the last label goes as well; plan_move says why.
-Whatever ends it in between leaves no node with a label, and Cilium drops what would leave by none.
+A move, in this order: the lease is ours; the addresses are on the card; every policy names this
+node, by one write each. A policy names one node or none, so at no time two of them translate.
+Whatever ends it in between leaves policies at a node without the addresses, and Cilium drops what
+would leave by that.
 
 Handing over: the next node has the addresses on before the lease is written to it, and
-this one keeps them until the next one's label is on.
+this one keeps them until every policy names the next one.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ import sys
 from collections import deque
 from typing import TYPE_CHECKING
 
+from . import gatewaychoice as choices
 from .api import ApiError
-from .gatewayapi import KINDS, ConflictError, Lease, Marked, MissingError
-from .gatewaychoice import HOLD, LET_GO, NEVER_S, TAKE, Choice, Known, Said, Sight, choose
+from .gatewayapi import ConflictError, Lease
+from .gatewaychoice import HOLD, LET_GO, NEVER_S, TAKE, Choice, Known, Said, Sight
+from .gatewaynames import Names
 from .gatewayparts import Op, plan_move
 from .refusal import RefusedError
 
@@ -28,8 +30,8 @@ if TYPE_CHECKING:
     from .gatewayparts import Api, Around, Card
 
 TICK_S = 0.05
-# labels that came back, or went, by another hand
-AUDIT_S = 5.0
+# what another hand changed, or policies that are new
+AUDIT_S = 2.0
 # An agent that restarts leaves its datapath where it is; one that is gone for longer will not.
 UNREADY_S = 30.0
 
@@ -59,7 +61,7 @@ class Keeper:
         self.leaving_s = 0.0
         self.blind_s: dict[str, float] = {}
         self.todo: deque[Op] = deque()
-        self.own: dict[str, Marked] = {}
+        self.names = Names(node, self.api, self._complain)
         self.choice = Choice("", "")
         self.trouble = ""
         self.moves = self.api_errors = self.strays = 0
@@ -83,7 +85,7 @@ class Keeper:
 
     def _decide(self, now: float) -> None:
         self.blind_s |= {n: said.at_s for n, said in self.around.said.items() if not said.api}
-        choice = choose(self.node, self.group.names, self._sight(now), self.timing)
+        choice = choices.choose(self.node, self.group.names, self._sight(now), self.timing)
         if choice.act == LET_GO and self._leaves(now):
             choice = Choice(HOLD, f"it is being handed over to {self.leaving}")
         self._prepare(now)
@@ -117,7 +119,8 @@ class Keeper:
         self.kept_s = now
         missing = self._carried_out(self.card.keep)
         if missing and self.settled and not self.todo:
-            self.todo.extend(Op("touch", name=policy) for policy in self.group.policies)
+            verbs = [(verb, policy) for policy in self.group.policies for verb in ("read", "name")]
+            self.todo.extend(Op(*words) for words in verbs)
 
     def _drop(self) -> None:
         if not self._carried_out(self.card.drop, done=True):
@@ -156,11 +159,15 @@ class Keeper:
             self._drop()
 
     def _leaves(self, now: float) -> bool:
-        """Whether the addresses stay until the next node is done."""
+        """Whether the addresses stay until the next node is done, however many policies it has."""
         said = self.around.said.get(self.leaving)
-        there = said is not None and said.settled and self.known is not None
-        there = there and said is not None and said.epoch >= (self.known.epoch if self.known else 0)
-        return bool(self.leaving) and now < self.leaving_s and not there
+        epoch = self.known.epoch if self.known else 0
+        if said is not None and said.epoch >= epoch:
+            if said.settled:
+                return False
+            if said.holds and now - said.at_s < self.timing.trust_s:
+                self.leaving_s = now + self.timing.give_up_s
+        return bool(self.leaving) and now < self.leaving_s
 
     # what the API is asked
 
@@ -232,19 +239,12 @@ class Keeper:
         epoch = self.lease.epoch
         if self.lease.holder != self.node or epoch < self.floor:
             epoch = max(epoch, self.floor) + 1
-        previous = self.lease.holder
         self.looked_s = now
         wanted = self.lease._replace(holder=self.node, epoch=epoch)
         self._note(self.api.write_lease(wanted, self.timing.lease_s, self._patience(now)))
         self.renewed_s, self.gone_epoch, self.settled = now, -1, False
         self.moves += 1
-        prepared = self.prepared_epoch >= 0
-        self.todo = plan_move(self.group, self.node, self._carrying(previous), prepared=prepared)
-
-    def _carrying(self, previous: str) -> str:
-        if previous != self.node:
-            return previous
-        return next((name for name, said in self.around.said.items() if said.holds), "")
+        self.todo = plan_move(self.group, prepared=self.prepared_epoch >= 0)
 
     def _go_on(self, now: float) -> bool:
         """The next thing of a move, or of an audit."""
@@ -252,9 +252,7 @@ class Keeper:
             if not self.settled or now - self.audited_s < AUDIT_S:
                 return False
             self.audited_s = now
-            # strays go before our own label is put back
-            names = sorted(self.group.names, key=lambda name: name == self.node)
-            self.todo.extend(Op("see", kind, name) for name in names for kind in KINDS)
+            self.todo.extend(Op("see", policy) for policy in self.group.policies)
         op = self.todo[0]
         getattr(self, f"_op_{op.verb}")(op, self._patience(now))
         if self.todo and self.todo[0] is op:
@@ -265,47 +263,36 @@ class Keeper:
     def _epoch(self) -> int:
         return self.known.epoch if self.known else 0
 
-    def _op_read(self, op: Op, timeout_s: float) -> None:
-        self.own[op.kind] = found = self.api.read_node(op.kind, self.node, timeout_s)
-        self._check_epoch(found)
+    def _op_node(self, _: Op, timeout_s: float) -> None:
+        self.names.look(timeout_s)
 
-    def _check_epoch(self, found: Marked) -> None:
-        """A newer epoch on our own node: the lease is somebody else's, or was made anew."""
-        if found.epoch > self._epoch:
-            self.floor = found.epoch
+    def _op_read(self, op: Op, timeout_s: float) -> None:
+        found = self.names.read(op.policy, timeout_s)
+        if found is not None:
+            self._check_epoch(found.epoch)
+
+    def _check_epoch(self, found: int) -> None:
+        """A newer one: the lease is somebody else's, or was made anew."""
+        if found > self._epoch:
+            self.floor = found
             self.renewed_s = self.looked_s = NEVER_S
             self.settled = False
             self.todo.clear()
 
-    def _op_fence(self, op: Op, timeout_s: float) -> None:
-        try:
-            self.api.mark_node(op.kind, op.name, Marked("", None, self._epoch), timeout_s)
-        except MissingError:
-            _say(f"{self.group.name}: {op.name} is no longer among the {op.kind}")
-
     def _op_hold(self, _: Op, __: float) -> None:
         self.on = True  # from here it is dropped when it has to be, even if it came on in part
         self.card.keep()
+        prepared = self.prepared_epoch >= 0
         self.kept_s, self.prepared_epoch = self.clock(), -1
-        self.card.announce()
+        if not prepared:  # else answers still come to who hands over
+            self.card.announce()
 
     def _op_renew(self, _: Op, __: float) -> None:
         self._renew(self.clock())
 
-    def _op_mark(self, op: Op, timeout_s: float) -> None:
-        found = self.own[op.kind]
-        wanted = Marked(found.version, self.group.value, self._epoch)
-        try:
-            self.api.mark_node(op.kind, self.node, wanted, timeout_s)
-        except ConflictError:
-            # a kubelet writes its node as well; or another gateway did, and then the epoch says so
-            self.todo.appendleft(Op("read", op.kind))
-
-    def _op_touch(self, op: Op, timeout_s: float) -> None:
-        try:
-            self.api.touch_policy(op.name, f"{self.node}-{self._epoch}{op.kind}", timeout_s)
-        except MissingError:
-            self._complain(f"there is no CiliumEgressGatewayPolicy {op.name}")
+    def _op_name(self, op: Op, timeout_s: float) -> None:
+        if not self.names.write(op.policy, self._epoch, timeout_s):
+            self.todo.appendleft(Op("read", op.policy))
 
     def _op_settle(self, _: Op, __: float) -> None:
         self.settled, self.audited_s = True, self.clock()
@@ -313,21 +300,15 @@ class Keeper:
         _say(f"{self.group.name}: held here, epoch {self._epoch}")
 
     def _op_see(self, op: Op, timeout_s: float) -> None:
-        try:
-            found = self.api.read_node(op.kind, op.name, timeout_s)
-        except MissingError:
+        found = self.names.read(op.policy, timeout_s)
+        if found is None or self.names.is_ours(found, self._epoch):
             return
-        if op.name != self.node:
-            if found.value is not None:
-                self.strays += 1
-                _say(f"{self.group.name}: {op.name} bore the label; it is taken off")
-                self.todo.appendleft(Op("fence", op.kind, op.name))
-            return
-        self._check_epoch(found)
-        if self.todo and found.value != self.group.value:
-            self.strays += 1
-            self.own[op.kind] = found
-            self.todo.append(Op("mark", op.kind))
+        self._check_epoch(found.epoch)
+        if self.todo:
+            # one that is new names nobody, and had no epoch
+            self.strays += found.epoch == self._epoch
+            _say(f"{self.group.name}: {op.policy} named {found.hostname}; it is put right")
+            self.todo.appendleft(Op("name", op.policy))
 
     # handing over
 

@@ -5,18 +5,12 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from .gatewayapi import KINDS, NODE, TWIN
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .gatewayapi import Lease, Marked
+    from .gatewayapi import Lease, Named
     from .gatewaychoice import Said
     from .gatewayfile import Group
-
-
-# What the touch that comes first adds: to write the same twice is no change.
-BEFORE = "-before"
 
 
 class Wish(NamedTuple):
@@ -31,9 +25,9 @@ class Api(Protocol):
 
     def read_lease(self, timeout_s: float) -> Lease: ...
     def write_lease(self, wanted: Lease, lease_s: float, timeout_s: float) -> Lease: ...
-    def read_node(self, kind: str, name: str, timeout_s: float) -> Marked: ...
-    def mark_node(self, kind: str, name: str, marked: Marked, timeout_s: float) -> None: ...
-    def touch_policy(self, name: str, text: str, timeout_s: float) -> None: ...
+    def read_policy(self, name: str, timeout_s: float) -> Named: ...
+    def write_policy(self, name: str, named: Named, timeout_s: float) -> None: ...
+    def read_hostname(self, node: str, timeout_s: float) -> str: ...
 
 
 class Card(Protocol):
@@ -67,37 +61,22 @@ class Around(Protocol):
 
 
 class Op(NamedTuple):
-    """One thing left to do for the lease that we hold."""
+    """One thing left to do, and the policy that it is done to."""
 
     verb: str
-    kind: str = ""
-    name: str = ""
+    policy: str = ""
 
 
-def plan_move(group: Group, node: str, carrying: str, *, prepared: bool = False) -> deque[Op]:
+def plan_move(group: Group, *, prepared: bool) -> deque[Op]:
     """What follows once the lease is ours, in order.
 
-    In: carrying, the node that traffic goes through until now, if any: there the gap begins, so
-    its label goes last; prepared, whether it handed the addresses over and they are here already.
+    In: prepared, whether it was handed over to us, and the addresses are here already.
 
-    Cilium's agents look at most once in an interval. The touch before that label goes, one is
-    enough, has them look while nothing has changed; when they look again, both labels have moved.
-    No look falls between them unless the API takes longer than the interval; so the lease is
-    renewed before, where that delays nobody.
+    Traffic of a policy moves by the one write that names this node in place of another. All that
+    can be done before it is, and the lease is renewed, so that no renewal falls between two of
+    these writes.
     """
-    others = [name for name in group.names if name not in (node, carrying)]
-    last = [Op("fence", kind, carrying) for kind in KINDS if carrying]
-    hold = Op("hold")
-    return deque(
-        [
-            *(Op("read", kind) for kind in KINDS),
-            *(Op("fence", kind, name) for name in others for kind in KINDS),
-            *([hold, Op("renew")] if prepared else []),
-            *(Op("touch", BEFORE, policy) for policy in group.policies[:1] if carrying),
-            *last,
-            *([] if prepared else [hold]),
-            *(Op("mark", kind) for kind in (TWIN, NODE)),
-            *(Op("touch", name=policy) for policy in group.policies),
-            Op("settle"),
-        ]
-    )
+    reads = [Op("read", policy) for policy in group.policies]
+    writes = [Op("name", policy) for policy in group.policies]
+    renewed = [Op("renew")] if prepared else []
+    return deque([Op("node"), Op("hold"), *reads, *renewed, *writes, Op("settle")])

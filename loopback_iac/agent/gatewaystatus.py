@@ -76,13 +76,13 @@ def _write(path: str, text: str) -> None:
 
 _COUNTED = {
     "holds": ("gauge", "Whether the group's addresses are on this node."),
-    "settled": ("gauge", "Whether this node holds them and bears the label."),
+    "settled": ("gauge", "Whether this node holds them and policies name it."),
     "api": ("gauge", "Whether the Kubernetes API answers."),
     "ready": ("gauge", "Whether the Cilium agent of this node answers."),
     "epoch": ("gauge", "How often the lease changed its holder."),
     "moves": ("counter", "How often this node took the lease, since it was started."),
     "api_errors": ("counter", "Calls of the Kubernetes API that failed."),
-    "strays": ("counter", "Labels that another hand had written or taken off."),
+    "strays": ("counter", "Policies that another hand had changed."),
 }
 
 

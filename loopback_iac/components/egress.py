@@ -118,7 +118,6 @@ def egress_groups(name: str, args: EgressPolicyArgs) -> dict[str, dict[str, Any]
         gateway: {
             "addresses": [str(address) for address in group.addresses],
             "nodes": list(group.nodes),
-            "labels": dict(group.labels),
             "policies": list(group.policies),
         }
         for gateway, group in gateway_groups(egress).items()

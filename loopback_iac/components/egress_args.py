@@ -23,12 +23,12 @@ class EgressGatewayNodesArgs(TypedDict):
     """Where traffic leaves: nodes by label."""
 
     labels: Mapping[str, str]
-    """What the gateway's node bears, and with Cilium no other."""
+    """What the gateway's node bears, and with Cilium no other; with `candidates`, no node."""
     interface: NotRequired[str]
     """Interface that addresses are put on; with kube-vip alone."""
     candidates: NotRequired[Sequence[str]]
     """Nodes that stand in for each other, the preferred first: the failover controller gives one of
-    them addresses and label. Default: the node that bears the labels, for good."""
+    them the addresses and names it in the policies. Default: the node that bears the labels."""
 
 
 class EgressExpressionArgs(TypedDict):

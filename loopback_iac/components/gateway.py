@@ -97,7 +97,6 @@ def _facts(found: EgressGateways) -> dict[str, Any]:
         group: {
             "addresses": [str(address) for address in each.addresses],
             "nodes": list(each.nodes),
-            "labels": dict(each.labels),
             "policies": list(each.policies),
             "announced": each.announced,
             "lease_s": each.lease_ms / 1000,

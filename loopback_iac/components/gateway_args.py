@@ -25,10 +25,9 @@ class EgressGroupArgs(TypedDict):
     """Addresses that are yours; no node has one of them for itself."""
     nodes: Sequence[str]
     """Who may hold them, the preferred first. A single node holds them for good, over reboots."""
-    labels: NotRequired[Mapping[str, str]]
-    """Of several nodes: the one label that says who is in charge."""
     policies: NotRequired[Sequence[str]]
-    """Of several nodes: names of the CiliumEgressGatewayPolicies that demand the label."""
+    """Of several nodes: names of the CiliumEgressGatewayPolicies that leave by these addresses; in
+    each the keepers write `egressGateways`, and nobody else does."""
     announced: NotRequired[str]
     """`layer-2` (default): gratuitous ARP and neighbor advertisements move the traffic; `routed`:
     whoever announces the interface's addresses does."""

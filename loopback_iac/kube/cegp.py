@@ -34,6 +34,7 @@ API = "cilium.io/v2"
 SPEC = ("selectors", "destinationCIDRs", "excludedCIDRs", "egressGateway", "egressGateways")
 SELECTOR = ("podSelector", "namespaceSelector", "nodeSelector")
 WAY = ("nodeSelector", "interface", "egressIP")
+HOSTNAME = "kubernetes.io/hostname"
 WAYS_MAX = 64  # CRD of Cilium 1.20.1: maxItems
 Tree = Mapping[str, Any]
 
@@ -212,7 +213,7 @@ def _check_ways(path: str, spec: Tree, read: Read) -> Iterator[Problem]:
         yield Problem(f"{path}.egressGateway", got, "a map", fix, "cegp-gateway")
     elif not several:
         yield from _check_way(f"{path}.egressGateway", one, read)
-    elif one not in several:
+    elif one not in several and not _is_named(one, several):
         got = "says something else than egressGateways, which hold instead of it"
         fix = "repeat one of them"
         yield Problem(f"{path}.egressGateway", got, "one of them", fix, "cegp-gateway-ignored")
@@ -232,6 +233,16 @@ def _check_ways(path: str, spec: Tree, read: Read) -> Iterator[Problem]:
         if way in several[:at]:
             got, fix = "the same gateway twice", "remove it"
             yield Problem(where, got, "", fix, "cegp-gateway-twice")
+
+
+def _is_named(one: Tree, several: object) -> bool:
+    """Whether an EgressGateway's keeper names the one node that has what is declared."""
+    if not isinstance(several, list) or len(several) != 1 or not isinstance(several[0], Mapping):
+        return False
+    chosen = several[0].get("nodeSelector")
+    rest = {**several[0], "nodeSelector": one.get("nodeSelector")}
+    named = isinstance(chosen, Mapping) and list(chosen.get("matchLabels") or ()) == [HOSTNAME]
+    return named and rest == one
 
 
 def _check_way(path: str, way: Tree, read: Read) -> Iterator[Problem]:

@@ -24,8 +24,8 @@ def _check_nodes(egress: Egress) -> Iterator[Problem]:
         path = f"gateways.{name}.labels"
         if gateway.candidates:
             if nodes:
-                got = f"{', '.join(nodes)} has them for good, and so would who takes over"
-                fix = "remove them from the node: the controller puts them there"
+                got = f"{', '.join(nodes)} has them, and would be selected while nobody is named"
+                fix = "remove them from the node: its controller names candidates by their hostname"
                 yield Problem(path, got, "labels of a gateway alone", fix, "candidate-labelled")
             continue
         if not nodes:
@@ -45,17 +45,19 @@ def _check_nodes(egress: Egress) -> Iterator[Problem]:
 
 
 def _check_candidates(egress: Egress, name: str) -> Iterator[Problem]:
-    """Label and addresses of nodes that stand in for each other are their controller's alone."""
+    """Addresses of nodes that stand in for each other are their controller's alone."""
     gateway, path = egress.gateways[name], f"gateways.{name}.candidates"
     if not gateway.candidates:
         return
+    for title, policy in egress.policies.items():
+        if name in policy.gateways and len(policy.gateways) > 1:
+            # the list of gateways is one value to the API: controller and `up` would both own it
+            where, got = f"policies.{title}.gateways.{name}", f"is one of {len(policy.gateways)}"
+            fix = "make a policy of its own for it, or leave its candidates out"
+            yield Problem(where, got, "alone, with candidates", fix, "candidate-alone")
     if len(gateway.candidates) < FEWEST:
         got, fix = f"{gateway.candidates[0]} alone", "name a second node, or leave candidates out"
         yield Problem(path, got, "two nodes or more", fix, "candidates-few")
-    if len(gateway.labels) > 1:
-        got, fix = f"{len(gateway.labels)} labels, with candidates", "keep one"
-        where = f"gateways.{name}.labels"
-        yield Problem(where, got, "the one that moves", fix, "candidate-labels")
     addresses = {a for p in egress.policies.values() for a in p.gateways.get(name, ())}
     for at, candidate in enumerate(gateway.candidates):
         where = f"{path}[{at}]"

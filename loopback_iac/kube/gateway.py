@@ -1,7 +1,8 @@
 """What the API server has to hold for gateways that take over: a Lease each, and who may what.
 
-The rules name every object: an egress gateway's credential writes labels of its own group's nodes,
-and nothing else. A Lease cannot be created by name, so it is declared, empty; its spec is theirs.
+The rules name every object: an egress gateway's credential writes its own groups' policies, reads
+their nodes, and nothing else. A Lease cannot be created by name, so it is declared, empty; its spec
+is theirs.
 
 Sources: Kubernetes API reference, Lease v1, RBAC v1 ("create" cannot be restricted by name).
 """
@@ -53,11 +54,9 @@ def render_gateway_access(gateways: EgressGateways) -> list[Manifest]:
 
 def _cluster_rules(groups: Mapping[str, EgressGroup]) -> Iterable[Manifest]:
     nodes = {node for group in groups.values() for node in group.nodes}
-    yield _rule("", "nodes", nodes, "get", "patch")
-    yield _rule("cilium.io", "ciliumnodes", nodes, "get", "patch")
+    yield _rule("", "nodes", nodes, "get")
     policies = {policy for group in groups.values() for policy in group.policies}
-    if policies:
-        yield _rule("cilium.io", "ciliumegressgatewaypolicies", policies, "get", "patch")
+    yield _rule("cilium.io", "ciliumegressgatewaypolicies", policies, "get", "patch")
 
 
 def _rule(group: str, resource: str, names: Iterable[str], *verbs: str) -> Manifest:

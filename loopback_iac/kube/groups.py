@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from loopback_iac.kube.policy import Egress, Labels
+from loopback_iac.kube.policy import Egress
 from loopback_iac.model.fields import Address
 from loopback_iac.model.problem import Problem
 
@@ -11,14 +11,12 @@ from loopback_iac.model.problem import Problem
 class GatewayGroup(NamedTuple):
     """A gateway as its nodes see it."""
 
-    labels: Labels
-    """What the node in charge bears, and no other."""
     addresses: tuple[Address, ...]
-    """What it holds before it bears them; by family and number."""
+    """What it holds; by family and number."""
     nodes: tuple[str, ...]
     """Who may be in charge, the preferred first; one: for good."""
     policies: tuple[str, ...]
-    """Names of the CiliumEgressGatewayPolicies to touch when it changes."""
+    """Names of the CiliumEgressGatewayPolicies that name it."""
 
     @property
     def moves(self) -> bool:
@@ -44,7 +42,6 @@ def _group(egress: Egress, name: str) -> GatewayGroup:
     held = {address for policy in users.values() for address in policy.gateways[name]}
     made = [f"{n}-v{family}" for n, policy in users.items() for family in policy.families]
     return GatewayGroup(
-        gateway.labels,
         tuple(sorted(held, key=lambda address: (address.version, int(address)))),
         tuple(gateway.candidates) or egress.nodes_of(name),
         tuple(made),

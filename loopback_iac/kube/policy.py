@@ -139,7 +139,8 @@ class Gateway(Value):
     """The interface an address is put on; kube-vip does that."""
     candidates: LineList = ()
     """Nodes that stand in for each other, the preferred first: a failover controller gives one of
-    them addresses and labels. None: the node that bears the labels is the gateway, and stays it."""
+    them the addresses and names it in policies. None: the node that bears the labels stays the
+    gateway."""
 
 
 class Pool(Value):

@@ -88,7 +88,6 @@ class GatewayNode(Value):
 class EgressGroup(Value):
     """Addresses that stand on one node at a time."""
 
-    labels: Mapping[str, str] = Field(default_factory=dict)
     addresses: AddressList
     nodes: Several[KubeName]
     policies: Several[KubeName] = ()
@@ -181,7 +180,7 @@ def _check(found: EgressGateways) -> Iterator[Problem]:
         fix = "declare what shall stand on the nodes"
         yield Problem(f"{path}.groups", "is empty", "a group", fix, "gateway-groups")
     held: dict[object, str] = {}
-    labels: dict[tuple[tuple[str, str], ...], str] = {}
+    followed: dict[str, str] = {}
     for name, group in found.groups.items():
         where = f"{path}.groups.{name}"
         yield from _check_group(where, name, group, found)
@@ -191,11 +190,12 @@ def _check(found: EgressGateways) -> Iterator[Problem]:
                 got = f"{address} is {other}'s already"
                 fix = "let each address be in one group"
                 yield Problem(f"{where}.addresses[{at}]", got, "", fix, "gateway-address-twice")
-        mark = tuple(sorted(group.labels.items()))
-        if group.moves and mark and labels.setdefault(mark, name) != name:
-            got = f"are {labels[mark]}'s already"
-            fix = "give each group a label of its own: it says who is in charge"
-            yield Problem(f"{where}.labels", got, "", fix, "gateway-label-twice")
+        for at, policy in enumerate(group.policies if group.moves else ()):
+            other = followed.setdefault(policy, name)
+            if other != name:
+                got = f"{policy} is {other}'s already"
+                fix = "let each policy leave by one group: it has one gateway"
+                yield Problem(f"{where}.policies[{at}]", got, "", fix, "gateway-policy-twice")
 
 
 def _check_group(
@@ -238,13 +238,9 @@ def _check_moving(path: str, group: EgressGroup, found: EgressGateways) -> Itera
         got = "nodes stand in for each other, and nothing says where the API server is"
         fix = "declare `cluster`: server, ca_certificate, credential; or name a single node"
         yield Problem(f"{path}.nodes", got, "", fix, "gateway-cluster")
-    if len(group.labels) != 1:
-        got, need = f"has {len(group.labels)} labels", "one, as KEY: VALUE"
-        fix = "write the label that the policies' nodeSelector demands, and only that"
-        yield Problem(f"{path}.labels", got, need, fix, "gateway-label")
     if not group.policies:
         got = "nodes stand in for each other for no policy"
-        fix = "name the CiliumEgressGatewayPolicies that select this label"
+        fix = "name the CiliumEgressGatewayPolicies that leave by these addresses"
         yield Problem(f"{path}.policies", got, "", fix, "gateway-policies")
 
 

@@ -53,10 +53,8 @@ def render_gateway(gateways: EgressGateways, node: str, hosts: Mapping[str, Host
 
 
 def _group(name: str, group: EgressGroup, own: Mapping[str, str]) -> dict[str, object]:
-    ((key, value),) = group.labels.items() if group.moves else [("", "")]
     return {
         "name": name,
-        "label": [key, value],
         "addresses": [str(address) for address in group.addresses],
         "interface": group.interface or "",
         "announced": group.announced,

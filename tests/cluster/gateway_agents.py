@@ -35,11 +35,13 @@ CEGP = {
 
 
 @contextlib.contextmanager
-def keeping(agents: Ground, folder: Path, lease_ms: int) -> Iterator[Keepers]:
+def keeping(
+    agents: Ground, folder: Path, lease_ms: int, interface: str = "eth0"
+) -> Iterator[Keepers]:
     """Rights, the policy, and a keeper on each of the two nodes."""
     nodes = {name: agents.agents[name].address for name in NODES}
     made = Keepers(agents.plane, folder, nodes, [ADDRESS])
-    made.lease_ms = lease_ms
+    made.lease_ms, made.interface = lease_ms, interface
     made.pack()
     agents.apply(*render_gateway_access(made.gateways()))
     agents.apply(CEGP)

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -33,20 +33,7 @@ LAN6 = "2001:db8:77::"
 CONTROL = "control"
 NODES = ("w1", "w2", "w3")
 ADDRESSES = ("198.18.77.100", "2001:db8:77::100")
-_CRD = """\
-apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: {{name: {plural}.cilium.io}}
-spec:
-  group: cilium.io
-  scope: Cluster
-  names: {{plural: {plural}, singular: {singular}, kind: {kind}}}
-  versions:
-  - name: v2
-    served: true
-    storage: true
-    schema: {{openAPIV3Schema: {{type: object, x-kubernetes-preserve-unknown-fields: true}}}}
-"""
+_CRD = "ciliumegressgatewaypolicies"
 
 
 class Ground(Keepers):
@@ -136,26 +123,34 @@ class Ground(Keepers):
         return bool(told["status"]["allowed"])
 
     def _declare(self) -> None:
-        kinds = (
-            ("ciliumnodes", "ciliumnode", "CiliumNode"),
-            (
-                "ciliumegressgatewaypolicies",
-                "ciliumegressgatewaypolicy",
-                "CiliumEgressGatewayPolicy",
-            ),
-        )
-        crds = [_CRD.format(plural=p, singular=s, kind=k) for p, s, k in kinds]
-        self.kubectl("apply", "-f", "-", text="---\n".join(crds))
+        crd = binary("cilium-crds") / "v2" / f"{_CRD}.yaml"
+        self.kubectl("apply", "--server-side", "-f", str(crd))
         self.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
         made = [yaml.safe_dump(each) for each in render_gateway_access(self.gateways())]
         for node in NODES:
-            made.append(f"apiVersion: v1\nkind: Node\nmetadata: {{name: {node}}}\n")
-            made.append(f"apiVersion: cilium.io/v2\nkind: CiliumNode\nmetadata: {{name: {node}}}\n")
-        made.append(
-            "apiVersion: cilium.io/v2\nkind: CiliumEgressGatewayPolicy\n"
-            f"metadata: {{name: {POLICY}}}\nspec: {{}}\n"
-        )
+            labels = f"{{kubernetes.io/hostname: {node}}}"
+            about = f"metadata: {{name: {node}, labels: {labels}}}"
+            made.append(f"apiVersion: v1\nkind: Node\n{about}\n")
         self.kubectl("apply", "-f", "-", text="---\n".join(made))
+        self.declare(["192.0.2.0/24"])
+
+    def declare(self, destinations: list[str], address: str = ADDRESSES[0]) -> None:
+        """The policy, as whoever declares it applies it; who is named in it is not theirs."""
+        policy = {
+            "apiVersion": "cilium.io/v2",
+            "kind": "CiliumEgressGatewayPolicy",
+            "metadata": {"name": POLICY},
+            "spec": {
+                "selectors": [{"podSelector": {"matchLabels": {"app": "web"}}}],
+                "destinationCIDRs": destinations,
+                "egressGateway": {
+                    "nodeSelector": {"matchLabels": {LABEL: GROUP}},
+                    "egressIP": address,
+                },
+            },
+        }
+        argv = ["apply", "--server-side", "--field-manager=program", "-f", "-"]
+        self.kubectl(*argv, text=json.dumps(policy))
 
     # nodes
 
@@ -176,29 +171,27 @@ class Ground(Keepers):
 
     # what is seen
 
-    def labelled(self) -> set[str]:
-        """Nodes with the label, on either kind of object."""
-        told = self.kubectl("get", "nodes,ciliumnodes", "-l", f"{LABEL}={GROUP}", "-o", "json")
-        return {str(each["metadata"]["name"]) for each in json.loads(told)["items"]}
+    def policy(self) -> dict[str, Any]:
+        """The policy as it is."""
+        told = self.kubectl("get", f"{_CRD}/{POLICY}", "-o", "json")
+        return dict(json.loads(told))
 
 
 class Watch:
-    """Labels of one kind of object, as the API server tells every change of them.
+    """Whom the policy names, as the API server tells every change of it; see `named`.
 
-    `most`: how many nodes bore the label at once.
+    `named`: epoch and node, in the order in which they were written.
     """
 
-    def __init__(self, ground: Ground, kind: str) -> None:
-        self._ground, self._kind = ground, kind
-        self._bearing: set[str] = set()
-        self._known: set[str] = set()
+    def __init__(self, ground: Ground) -> None:
+        self._ground = ground
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run)
-        self.most = 0
+        self.named: list[tuple[int, str]] = []
 
     def __enter__(self) -> Self:
         self._thread.start()
-        until(lambda: self._known == set(NODES), f"the watch of {self._kind}", 60)
+        until(lambda: bool(self.named), "the watch of the policy", 60)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -208,7 +201,8 @@ class Watch:
     def _run(self) -> None:
         """It ends with the API server, and begins anew."""
         argv = [*enter(self._ground.paths, CONTROL), str(binary("kubectl"))]
-        argv += [f"--kubeconfig={self._ground.plane.kubeconfig}", "get", self._kind]
+        argv += [f"--kubeconfig={self._ground.plane.kubeconfig}", "get"]
+        argv += [f"{_CRD}/{POLICY}"]
         argv += ["--watch", "--output-watch-events", "-o", f"jsonpath={_LINE}"]
         while not self._ended.is_set():
             out, null = subprocess.PIPE, subprocess.DEVNULL
@@ -221,11 +215,13 @@ class Watch:
         stop.daemon = True
         stop.start()
         for line in process.stdout or ():
-            name, _, value = line.strip().partition(" ")
-            self._known.add(name)
-            (self._bearing.add if value == GROUP else self._bearing.discard)(name)
-            self.most = max(self.most, len(self._bearing))
+            epoch, _, node = line.strip().partition(" ")
+            found = (int(epoch or 0), node)
+            if found not in self.named[-1:]:
+                self.named.append(found)
 
 
-# one line for each event: name and label
-_LINE = '{.object.metadata.name} {.object.metadata.labels.example\\.com/egress}{"\\n"}'
+# one line for each event: epoch and node
+_EPOCH = "{.object.metadata.annotations.loopback-iac/egress-epoch\\." + GROUP + "}"
+_CHOSEN = "{.object.spec.egressGateways[0].nodeSelector.matchLabels.kubernetes\\.io/hostname}"
+_LINE = _EPOCH + " " + _CHOSEN + '{"\\n"}'

@@ -44,6 +44,7 @@ class Keepers:
         self.plane, self.paths, self.folder = plane, plane.paths, folder
         self.nodes, self.addresses = nodes, addresses
         self.lease_ms = 4000
+        self.interface = "eth0"
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def gateways(self) -> EgressGateways:
@@ -54,8 +55,8 @@ class Keepers:
                 GROUP: {
                     "addresses": list(self.addresses),
                     "nodes": list(self.nodes),
-                    "labels": {LABEL: GROUP},
                     "policies": [POLICY],
+                    "interface": self.interface,
                     "lease_ms": self.lease_ms,
                 }
             },
@@ -146,7 +147,9 @@ class Keepers:
     def on(self, node: str) -> set[str]:
         """Addresses of the group on a node's card."""
         space = self.paths.namespace(node)
-        links = json.loads(run(["ip", "-netns", space, "-j", "addr", "show", "dev", "eth0"]))
+        links = json.loads(
+            run(["ip", "-netns", space, "-j", "addr", "show", "dev", self.interface])
+        )
         there = {str(each["local"]) for link in links for each in link["addr_info"]}
         return there.intersection(self.addresses)
 

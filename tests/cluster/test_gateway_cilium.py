@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from loopback_iac.agent.gatewayapi import HOSTNAME
+from loopback_iac.agent.gatewayguard import BYTECODE
 from loopback_iac.lab import cgroups
 from loopback_iac.lab.cluster.cilium import OUTSIDE, Ground, ground
 from loopback_iac.lab.cluster.pods import PORT, Pod, add_pod, sending, serve
 from loopback_iac.lab.namespaces import call_inside, connect, enter, run
 from tests.cluster.gateway_agents import ADDRESS, CEGP, NODES, cut, keeping
-from tests.cluster.keepers import GROUP, LABEL, POLICY, until
+from tests.cluster.keepers import POLICY, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -126,10 +128,11 @@ def asked(agents: Ground, address: str) -> str:
     return ""
 
 
-def bearing(agents: Ground) -> set[str]:
-    """Nodes with the label, on either kind of object."""
-    told = agents.kubectl("get", "nodes,ciliumnodes", "-l", f"{LABEL}={GROUP}", "-o", "json")
-    return {str(each["metadata"]["name"]) for each in json.loads(told)["items"]}
+def named(agents: Ground) -> str:
+    """Whom the policy names."""
+    told = agents.kubectl("get", f"ciliumegressgatewaypolicies/{POLICY}", "-o", "json")
+    (way,) = json.loads(told)["spec"]["egressGateways"]
+    return str(way["nodeSelector"]["matchLabels"][HOSTNAME])
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +162,7 @@ def move_once(agents: Ground, keepers: Keepers, pod: Pod) -> None:
             done = len(server.packets)
             until(lambda: len(server.packets) > done + 100, "packets after", PATIENCE_S)
         assert server.addresses() == {ADDRESS}
-    assert bearing(agents) == {taker}
+    assert named(agents) == taker
 
 
 @pytest.mark.parametrize("whose", ["web", "near"])
@@ -205,6 +208,14 @@ def test_what_is_plain_passes(agents, web, other, near, keepers):
     assert dropped(agents, holder) == before
 
 
+def test_the_guard_of_a_card_comes_back_when_it_is_taken_off(agents, keepers):
+    holder = keepers.await_holder(*NODES)
+    show = [*enter(agents.paths, holder), "tc", "filter", "show", "dev", "eth0", "egress"]
+    until(lambda: BYTECODE in run(show), "the guard stands", PATIENCE_S)
+    run([*enter(agents.paths, holder), "tc", "filter", "delete", "dev", "eth0", "egress"])
+    until(lambda: BYTECODE in run(show), "the guard stands again", PATIENCE_S)
+
+
 def test_a_dead_gateway_is_left_and_nothing_leaves_by_another_address(agents, web, keepers):
     holder = keepers.await_holder(*NODES)
     (other,) = set(NODES) - {holder}
@@ -217,7 +228,7 @@ def test_a_dead_gateway_is_left_and_nothing_leaves_by_another_address(agents, we
             done = len(server.packets)
             until(lambda: len(server.packets) > done + 100, "packets after", PATIENCE_S)
         assert server.addresses() == {ADDRESS}
-    assert bearing(agents) == {other}
+    assert named(agents) == other
     cut(agents, holder, off=False)
     keepers.start(holder)
     until(lambda: bool(keepers.status(holder).get("ready")), "it is back", PATIENCE_S)
@@ -235,6 +246,32 @@ def test_without_keepers_a_dead_gateway_stays_the_gateway(agents, web, keepers):
         with serve(agents) as server:
             assert [web.sees() for _ in range(5)] == [""] * 5
             assert server.addresses() == set()
-        assert bearing(agents) == {holder}
+        assert named(agents) == holder
     finally:
         cut(agents, holder, off=False)
+
+
+def held_back(agents: Ground, node: str) -> int:
+    """Packets that the filter on a gateway's card dropped."""
+    listed = run([*enter(agents.paths, node), "tc", "-s", "-j", "qdisc", "show", "dev", "eth0"])
+    return sum(each["drops"] for each in json.loads(listed) if each["kind"] == "clsact")
+
+
+def test_on_a_card_without_ciliums_program_nothing_leaves_untranslated(agents, web, keepers):
+    for node in NODES:
+        if node not in keepers.processes:  # the test above ended them
+            keepers.start(node)
+    holder = keepers.await_holder(*NODES)
+    inside = agents.agents[holder].inside()
+    with serve(agents) as server:
+        until(lambda: web.sees() == ADDRESS, "it leaves by the address", PATIENCE_S)
+        with stopped(agents, holder):  # so that it does not put its program back
+            run([*inside, "rm", "/sys/fs/bpf/cilium/devices/eth0/links/cil_to_netdev"])
+            before = held_back(agents, holder)
+            with sending(web):
+                until(lambda: held_back(agents, holder) > before + 100, "drops", PATIENCE_S)
+            assert server.addresses() == {ADDRESS}
+            keepers.end()
+            run([*enter(agents.paths, holder), "tc", "qdisc", "delete", "dev", "eth0", "clsact"])
+            with sending(web):  # what Cilium alone does
+                until(lambda: web.address in server.addresses(), "a pod's address", PATIENCE_S)

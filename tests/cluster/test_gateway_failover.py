@@ -6,14 +6,15 @@ import json
 import os
 import signal
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from loopback_iac.agent.gatewayapi import HOSTNAME
 from loopback_iac.lab import cgroups
 from loopback_iac.lab.cluster.control import API, STORE
 from tests.cluster.gateway_ground import ADDRESSES, NODES, Ground, Watch
-from tests.cluster.keepers import GROUP, POLICY, until
+from tests.cluster.keepers import LABEL, POLICY, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +36,7 @@ def standing(tmp_path_factory) -> Iterator[Ground]:
 
 @pytest.fixture
 def ground(standing: Ground) -> Iterator[Ground]:
-    """All nodes are well and w1 holds; at no time two nodes bore the label."""
+    """All nodes are well and w1 holds; a policy that named the next one never went back."""
     for node in NODES:
         standing.cut(node, off=False)
         standing.heal_agent(node)
@@ -50,21 +51,55 @@ def ground(standing: Ground) -> Iterator[Ground]:
         until(lambda: not standing.on("w2") and not standing.on("w3"), "one holder")
     except AssertionError as late:
         raise AssertionError(f"{late}\n{standing.logs()}") from late
-    with Watch(standing, "nodes") as nodes, Watch(standing, "ciliumnodes") as twins:
+    with Watch(standing) as watch:
         yield standing
-    assert (nodes.most, twins.most) == (1, 1)
+    epochs = [epoch for epoch, _ in watch.named]
+    assert [e for e in epochs if e] == sorted(e for e in epochs if e), watch.named
 
 
-def epoch_of(ground: Ground) -> str:
-    """What the policy was touched with last."""
-    told = json.loads(ground.kubectl("get", f"ciliumegressgatewaypolicies/{POLICY}", "-o", "json"))
-    return str(told["metadata"]["annotations"][f"loopback-iac/egress-gateway.{GROUP}"])
+def way(ground: Ground) -> dict[str, Any]:
+    """How the policy's traffic leaves; nothing while nobody is named."""
+    ways = ground.policy()["spec"]["egressGateways"]
+    return dict(ways[0]) if ways else {"egressIP": ""}
 
 
-def test_the_preferred_node_holds_both_families_and_bears_the_label(ground: Ground):
+def named(ground: Ground) -> str:
+    """Whom the policy names."""
+    chosen = way(ground).get("nodeSelector") or {}
+    return str(chosen.get("matchLabels", {}).get(HOSTNAME, ""))
+
+
+def test_the_preferred_node_holds_both_families_and_the_policy_names_it(ground: Ground):
     assert ground.on("w1") == BOTH
-    assert ground.labelled() == {"w1"}
-    assert epoch_of(ground).startswith("w1-")
+    assert named(ground) == "w1"
+
+
+def test_who_declares_the_policy_leaves_the_name_in_it(ground: Ground):
+    ground.declare(["192.0.2.0/24", "198.51.100.0/24"])
+    assert ground.policy()["spec"]["destinationCIDRs"] == ["192.0.2.0/24", "198.51.100.0/24"]
+    assert named(ground) == "w1"
+    (chosen,) = ground.policy()["spec"]["egressGateway"]["nodeSelector"]["matchLabels"]
+    assert chosen == LABEL
+
+
+def test_another_address_that_is_declared_is_taken_over(ground: Ground):
+    for address in ("198.18.77.101", ADDRESSES[0]):
+        ground.declare(["192.0.2.0/24"], address)
+        until(lambda: way(ground)["egressIP"] == address, "the address is followed")  # noqa: B023
+        assert named(ground) == "w1"
+
+
+@pytest.mark.parametrize("ways", [[], [{"nodeSelector": {}}]])
+def test_what_another_hand_wrote_is_put_right(ground: Ground, ways: list[dict[str, object]]):
+    body = json.dumps({"spec": {"egressGateways": ways}})
+    ground.kubectl("patch", f"ciliumegressgatewaypolicies/{POLICY}", "--type=merge", "-p", body)
+    until(lambda: named(ground) == "w1", "the policy names w1 again")
+
+
+def test_a_policy_that_is_made_anew_names_the_holder(ground: Ground):
+    ground.kubectl("delete", f"ciliumegressgatewaypolicies/{POLICY}")
+    ground.declare(["192.0.2.0/24"])
+    until(lambda: named(ground) == "w1", "the policy names w1")
 
 
 def test_handed_over_by_an_operator(ground: Ground):
@@ -72,7 +107,7 @@ def test_handed_over_by_an_operator(ground: Ground):
     assert ground.await_holder("w3") == "w3"
     until(lambda: not ground.on("w1"), "w1 lets go")
     assert ground.on("w3") == BOTH
-    assert ground.labelled() == {"w3"}
+    assert named(ground) == "w3"
 
 
 def test_a_nodes_death_moves_everything(ground: Ground):
@@ -80,8 +115,7 @@ def test_a_nodes_death_moves_everything(ground: Ground):
     ground.signal("w1", signal.SIGKILL)
     assert ground.await_holder("w2", "w3") == "w2"
     assert ground.on("w2") == BOTH
-    assert ground.labelled() == {"w2"}
-    assert epoch_of(ground).startswith("w2-")
+    assert named(ground) == "w2"
 
 
 def test_a_keeper_that_is_killed_and_comes_back_keeps_everything(ground: Ground):
@@ -103,7 +137,7 @@ def test_a_keeper_that_is_killed_and_comes_back_keeps_everything(ground: Ground)
     assert ground.await_holder(*NODES) == "w1", ground.logs()
     assert ground.status("w1")["epoch"] == epoch
     assert ground.on("w1") == BOTH
-    assert ground.labelled() == {"w1"}
+    assert named(ground) == "w1"
 
 
 def test_one_that_stands_still_loses_its_addresses_by_the_kernel(ground: Ground):
@@ -115,7 +149,7 @@ def test_one_that_stands_still_loses_its_addresses_by_the_kernel(ground: Ground)
         ground.signal("w1", signal.SIGCONT)
     until(lambda: ground.status("w1").get("holder") == "w2", "w1 knows")
     assert ground.on("w2") == BOTH
-    assert ground.labelled() == {"w2"}
+    assert named(ground) == "w2"
     assert not ground.on("w1")
 
 
@@ -172,11 +206,13 @@ def test_a_node_whose_agent_is_sick_is_passed_over(ground: Ground):
 
 def test_the_credential_reaches_nothing_else(ground: Ground):
     for verb, what, may in (
-        ("patch", "nodes/w1", "yes"),
-        ("patch", "nodes/other", "no"),
+        ("get", "nodes/w1", "yes"),
+        ("get", "nodes/other", "no"),
+        ("patch", "nodes/w1", "no"),
         ("list", "nodes", "no"),
         ("delete", "nodes/w1", "no"),
         ("get", "secrets", "no"),
+        ("patch", "ciliumnodes.cilium.io/w1", "no"),
         ("patch", f"ciliumegressgatewaypolicies.cilium.io/{POLICY}", "yes"),
         ("create", "leases.coordination.k8s.io", "no"),
     ):

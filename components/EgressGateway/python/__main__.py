@@ -27,7 +27,6 @@ gateways = EgressGateway(
         },
         "groups": {
             "partners": {
-                "labels": {"example.com/egress": "partners"},
                 "addresses": ["203.0.113.20", "2001:db8:100::20"],
                 "nodes": ["w1", "w2"],
                 "policies": ["partners-v4", "partners-v6"],

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from loopback_iac.agent.api import ApiError
-from loopback_iac.agent.gatewayapi import KINDS, ConflictError, Lease, Marked
+from loopback_iac.agent.gatewayapi import ConflictError, Lease, MissingError, Named
 from loopback_iac.agent.gatewayfile import LAYER_2, Group, Node, Timing
 from loopback_iac.agent.gatewaykeeper import Keeper
 from loopback_iac.agent.gatewayparts import Wish
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 LEASE_S = 6.0
 TICK_S = 0.25
+POLICIES = ("partners-v4", "partners-v6")
 
 
-def group_of(count: int) -> Group:
+def group_of(count: int, policies: tuple[str, ...]) -> Group:
     nodes = tuple(Node(f"w{at}", f"10.0.0.{at}") for at in range(1, count + 1))
-    policies = ("partners-v4",)
-    words = ("partners", "example/egress", "partners", ("192.0.2.10",), "", LAYER_2)
+    words = ("partners", ("192.0.2.10",), "", LAYER_2)
     return Group(*words, nodes, policies, Timing(LEASE_S))
 
 
@@ -36,8 +36,7 @@ class Objects:
     up: bool = True
     version: int = 1
     lease: Lease = field(default_factory=lambda: Lease("", 0, "1"))
-    marks: dict[tuple[str, str], Marked] = field(default_factory=dict)
-    policies: dict[str, str] = field(default_factory=dict)
+    policies: dict[str, Named] = field(default_factory=dict)
     log: list[tuple[str, ...]] = field(default_factory=list)
 
     def next(self) -> str:
@@ -76,28 +75,30 @@ class SimulatedApi:
         self._reach(write)
         return write()
 
-    def read_node(self, kind: str, name: str, timeout_s: float) -> Marked:
+    def read_policy(self, name: str, timeout_s: float) -> Named:
         self._reach(None)
-        return self.world.objects.marks[kind, name]
+        if name not in self.world.objects.policies:
+            raise MissingError("404", status=404)
+        return self.world.objects.policies[name]
 
-    def mark_node(self, kind: str, name: str, marked: Marked, timeout_s: float) -> None:
+    def write_policy(self, name: str, named: Named, timeout_s: float) -> None:
         objects = self.world.objects
 
         def write() -> None:
-            there = objects.marks[kind, name]
-            if marked.version and marked.version != there.version:
+            there = objects.policies[name]
+            if named.version != there.version:
                 raise ConflictError("409", status=409)
-            objects.marks[kind, name] = marked._replace(version=objects.next())
-            objects.log.append(("mark", kind, name, str(marked.value)))
-            self.world.check_labels()
+            # nobody who held it before ever gets it back by a write of then
+            assert named.epoch >= there.epoch, (named, there, objects.log[-20:])
+            objects.policies[name] = named._replace(version=objects.next())
+            objects.log.append(("name", name, str(named.hostname)))
 
         self._reach(write)
         write()
 
-    def touch_policy(self, name: str, text: str, timeout_s: float) -> None:
+    def read_hostname(self, node: str, timeout_s: float) -> str:
         self._reach(None)
-        self.world.objects.policies[name] = text
-        self.world.objects.log.append(("touch", name, text))
+        return node
 
 
 class SimulatedCard:
@@ -148,12 +149,9 @@ class Hears:
 class World:
     """All of it."""
 
-    def __init__(self, count: int) -> None:
-        self.group, self.now_s = group_of(count), 1000.0
-        self.objects = Objects()
-        for kind in KINDS:
-            for name in self.group.names:
-                self.objects.marks[kind, name] = Marked(self.objects.next(), None, 0)
+    def __init__(self, count: int, policies: tuple[str, ...] = POLICIES) -> None:
+        self.group, self.now_s = group_of(count, policies), 1000.0
+        self.objects = Objects(policies={name: Named("1", None, 0) for name in policies})
         self.on: dict[str, float] = {}
         self.no_api: set[str] = set()
         self.late: set[str] = set()
@@ -199,13 +197,9 @@ class World:
         self.waking.discard(name)
         self.check_holders()
 
-    def labelled(self, kind: str) -> list[str]:
-        return [name for name in self.group.names if self.objects.marks[kind, name].value]
-
-    def check_labels(self) -> None:
-        """Never two, on either kind of object or across both."""
-        there = {name for kind in KINDS for name in self.labelled(kind)}
-        assert len(there) <= 1, (there, self.objects.log[-20:])
+    def named(self) -> list[str | None]:
+        """Whom the policies name, each once."""
+        return sorted({pin.hostname for pin in self.objects.policies.values()}, key=str)
 
     def check_holders(self) -> None:
         """Of the nodes that are awake, one holds the addresses; both ends of a handing over may.

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from loopback_iac.agent.gatewayapi import KINDS, NODE, TWIN
-from tests.unit.agent.gateway_world import LEASE_S, World
+from loopback_iac.agent.gatewayapi import Named
+from tests.unit.agent.gateway_world import LEASE_S, POLICIES, World
 
 LONG_S = 3 * LEASE_S
 
@@ -32,26 +32,37 @@ def written(world: World, *, lease: bool = False) -> list[tuple[str, ...]]:
 def test_the_preferred_node_takes_what_nobody_holds():
     world = settled_world()
     assert list(world.on) == ["w1"]
-    assert world.labelled(NODE) == world.labelled(TWIN) == ["w1"]
-    assert world.objects.policies == {"partners-v4": "w1-1"}
+    assert world.named() == ["w1"]
+    assert {pin.epoch for pin in world.objects.policies.values()} == {1}
 
 
-def test_a_dead_nodes_label_goes_before_anything_of_the_next_comes():
+def test_policies_that_come_later_are_named():
+    world = World(3)
+    world.objects.policies.clear()
+    world.run(LONG_S)
+    world.objects.policies |= {name: Named("1", None, 0) for name in POLICIES}
+    world.run(LEASE_S)
+    assert world.named() == ["w1"]
+
+
+def test_a_policy_that_is_missing_keeps_no_other_from_being_named():
+    world = World(2)
+    del world.objects.policies[POLICIES[0]]
+    world.run(LONG_S)
+    assert world.named() == ["w1"]
+    assert "no CiliumEgressGatewayPolicy" in world.keepers["w1"].trouble
+
+
+def test_a_dead_nodes_policies_name_the_next_once_its_addresses_are_there():
     world = settled_world()
     world.frozen.add("w1")
     world.run(LONG_S)
     assert world.settled() == ["w1", "w2"]  # the frozen one knows nothing of it
     assert written(world) == [
-        ("mark", NODE, "w3", "None"),
-        ("mark", TWIN, "w3", "None"),
-        ("touch", "partners-v4", "w2-2-before"),
-        ("mark", NODE, "w1", "None"),
-        ("mark", TWIN, "w1", "None"),
         ("on", "w2"),
         ("announce", "w2"),
-        ("mark", TWIN, "w2", "partners"),
-        ("mark", NODE, "w2", "partners"),
-        ("touch", "partners-v4", "w2-2"),
+        ("name", "partners-v4", "w2"),
+        ("name", "partners-v6", "w2"),
     ]
     assert list(world.on) == ["w2"]
 
@@ -75,24 +86,32 @@ def test_it_never_moves_back_by_itself():
     assert world.objects.lease.holder == "w2"
 
 
-def test_handed_over_the_addresses_are_there_before_the_label():
+def test_handed_over_the_addresses_are_there_before_and_told_of_after():
     world = settled_world()
     world.ask_for("w3")
     world.run(LONG_S)
     assert world.settled() == ["w3"]
     assert written(world) == [
         ("on", "w3"),
-        ("mark", NODE, "w2", "None"),
-        ("mark", TWIN, "w2", "None"),
+        ("name", "partners-v4", "w3"),
+        ("name", "partners-v6", "w3"),
         ("announce", "w3"),
-        ("touch", "partners-v4", "w3-2-before"),
-        ("mark", NODE, "w1", "None"),
-        ("mark", TWIN, "w1", "None"),
-        ("mark", TWIN, "w3", "partners"),
-        ("mark", NODE, "w3", "partners"),
-        ("touch", "partners-v4", "w3-2"),
         ("off", "w1"),
     ]
+
+
+def test_handed_over_the_addresses_stay_till_the_last_of_many_policies_names_the_next():
+    world = World(2, tuple(f"p{number}" for number in range(100)))
+    world.run(5 * LONG_S)
+    assert world.settled() == ["w1"]
+    world.ask_for("w2")
+    began_s = world.now_s
+    while world.named() != ["w2"]:
+        world.run(0.25)
+        assert set(world.on) >= {"w1"}
+    assert world.now_s - began_s > LEASE_S
+    world.run(LEASE_S)
+    assert list(world.on) == ["w2"]
 
 
 def test_a_short_silence_does_not_begin_a_handing_over_anew():
@@ -117,12 +136,12 @@ def test_whoever_offered_is_gone_for_good_and_the_next_node_takes_over():
     assert list(world.on) == ["w2"]
 
 
-def test_a_lease_that_is_handed_over_is_renewed_before_the_last_label_goes():
-    """So that no renewal falls between the two labels."""
+def test_a_lease_that_is_handed_over_is_renewed_before_any_policy_moves():
+    """So that no renewal falls between two policies."""
     world = settled_world()
     world.ask_for("w3")
     world.run(LONG_S)
-    taken, before = ("lease", "w3", "2"), ("touch", "partners-v4", "w3-2-before")
+    taken, before = ("lease", "w3", "2"), ("name", "partners-v4", "w3")
     log = world.objects.log
     assert log[log.index(before) - 1] == taken
     assert log.count(taken) >= 2
@@ -185,7 +204,7 @@ def test_alone_without_the_api_it_lets_go_before_another_takes():
     world.run(LONG_S)
     log = [entry for entry in written(world) if entry[0] in ("on", "off")]
     assert log == [("off", "w1"), ("on", "w2")]
-    assert world.labelled(TWIN) == ["w2"]
+    assert world.named() == ["w2"]
 
 
 def test_one_that_says_that_it_let_go_is_not_waited_for():
@@ -200,7 +219,7 @@ def test_nobody_takes_what_it_could_not_serve():
     world.unready |= {"w2", "w3"}
     world.frozen.add("w1")
     world.run(LONG_S)
-    assert world.labelled(TWIN) == ["w1"]  # its addresses are gone: what is sent there is dropped
+    assert world.named() == ["w1"]  # its addresses are gone: what is sent there is dropped
     assert world.on == {}
     world.unready.clear()
     world.run(LONG_S)
@@ -225,21 +244,31 @@ def test_a_new_process_goes_on_where_the_old_one_ended():
     assert world.objects.lease.epoch == 1
 
 
-def test_a_label_that_came_by_another_hand_is_taken_off_and_ours_put_back():
+def test_a_policy_that_another_hand_changed_names_the_holder_again():
     world = settled_world()
-    for name, value in (("w2", "partners"), ("w1", None)):
-        there = world.objects.marks[NODE, name]
-        world.objects.marks[NODE, name] = there._replace(value=value, version=world.objects.next())
+    there = world.objects.policies
+    for name, other in zip(POLICIES, ("w2", None), strict=True):
+        there[name] = there[name]._replace(hostname=other, version=world.objects.next())
     world.run(2 * LONG_S)
-    assert world.labelled(NODE) == ["w1"]
+    assert world.named() == ["w1"]
     assert world.keepers["w1"].strays == 2
 
 
-def test_an_address_taken_off_by_another_hand_comes_back_and_the_policy_is_touched():
+def test_an_address_taken_off_by_another_hand_comes_back_and_the_policies_are_written_again():
     world = settled_world()
     world.on.clear()
     world.run(LEASE_S)
-    assert written(world) == [("on", "w1"), ("touch", "partners-v4", "w1-1")]
+    again = [("name", policy, "w1") for policy in POLICIES]
+    assert written(world) == [("on", "w1"), *again]
+
+
+def test_a_holder_that_is_no_node_of_the_group_any_more_is_taken_from_once_it_is_silent():
+    world = settled_world()
+    lease = world.objects.lease
+    world.objects.lease = lease._replace(holder="w9", epoch=7, version=world.objects.next())
+    world.run(LONG_S)
+    (holder,) = world.settled()
+    assert world.named() == [holder]
 
 
 def test_a_lease_that_was_deleted_and_made_anew_does_not_end_it():
@@ -253,28 +282,28 @@ def test_a_lease_that_was_deleted_and_made_anew_does_not_end_it():
     world.run(2 * LONG_S)
     assert world.settled() == ["w1"]
     assert world.objects.lease.epoch > 2
-    assert world.labelled(TWIN) == ["w1"]
+    assert world.named() == ["w1"]
 
 
 def test_a_late_write_of_a_former_holder_is_refused():
     world = World(2)
-    while not world.keepers["w1"].todo or world.keepers["w1"].todo[0].verb != "mark":
+    while not world.keepers["w1"].todo or world.keepers["w1"].todo[0].verb != "name":
         world.now_s += 0.25
         world.step("w1")
     world.no_api.add("w1")
     world.late.add("w1")
-    world.step("w1")  # its label is under way now
+    world.step("w1")  # its name is under way now
     world.frozen.add("w1")
     assert len(world.under_way) == 1
     world.run(LONG_S)
     assert world.settled() == ["w2"]
     world.land()
     assert world.objects.log[-1] == ("refused",)
-    assert world.labelled(TWIN) == ["w2"]
+    assert world.named() == ["w2"]
 
 
 class Histories(RuleBasedStateMachine):
-    """Whatever happens: one label at most, one holder that is awake at most; and it heals."""
+    """Whatever happens: no name of before comes back, one holder at most is awake; and it heals."""
 
     count = 3
 
@@ -326,13 +355,18 @@ class Histories(RuleBasedStateMachine):
     def land(self) -> None:
         self.world.land()
 
+    @rule(policy=st.sampled_from(POLICIES))
+    def declare_anew(self, policy: str) -> None:
+        """Deleted and made again, it names nobody."""
+        objects = self.world.objects
+        objects.policies[policy] = Named(objects.next(), None, 0)
+
     @invariant()
-    def one_label(self) -> None:
-        self.world.check_labels()
+    def one_holder(self) -> None:
         self.world.check_holders()
 
     def teardown(self) -> None:
-        """Everything is mended: one holds it, bears the label, and the policy was touched since."""
+        """Everything is mended: one holds it, and the policies name it."""
         world = self.world
         while world.under_way:
             world.land()
@@ -342,7 +376,7 @@ class Histories(RuleBasedStateMachine):
         world.run(2 * LONG_S)
         (holder,) = world.settled()
         assert list(world.on) == [holder]
-        assert all(world.labelled(kind) == [holder] for kind in KINDS)
+        assert world.named() == [holder]
         assert world.objects.lease.holder == holder
 
 

@@ -26,7 +26,6 @@ FILE = {
     "groups": [
         {
             "name": "partners",
-            "label": ["example.com/egress", "partners"],
             "addresses": ["192.0.2.10", "2001:db8::10"],
             "interface": "",
             "announced": "layer-2",
@@ -80,7 +79,7 @@ def test_a_holder_lets_go_before_another_may_take():
         group(lease_s=0.1),
         group(lease_s="nan"),
         group(nodes=FILE["groups"][0]["nodes"][:1] * 2),
-        group(label=["a"]),
+        group(nodes=[{"name": "w1"}]),
     ],
 )
 def test_what_does_not_fit_is_refused(content: bytes):

@@ -17,7 +17,6 @@ from tests.unit.components.recording import Cloud
 from tests.unit.components.test_failover import KEYS
 
 TOKEN = "a.token-of.kubernetes"
-LABEL = {"example.com/egress": "partners"}
 
 
 def answer(args, count: int) -> tuple[str, dict[str, Any]]:
@@ -31,7 +30,7 @@ def ref(number: int) -> dict[str, Any]:
 
 
 def group(**more: Any) -> dict[str, Any]:
-    found = {"labels": LABEL, "addresses": ["203.0.113.20", "2001:db8:100::20"]}
+    found = {"addresses": ["203.0.113.20", "2001:db8:100::20"]}
     return {**found, "nodes": ["w1", "w2"], "policies": ["partners-v4"], **more}
 
 
@@ -121,7 +120,6 @@ def test_every_right_names_its_objects():
     assert [rule["resourceNames"] for rule in granted] == [
         ["loopback-egress-partners"],
         ["w1", "w2"],
-        ["w1", "w2"],
         ["partners-v4"],
     ]
     assert {verb for rule in granted for verb in rule["verbs"]} == {"get", "patch"}
@@ -130,8 +128,6 @@ def test_every_right_names_its_objects():
 @pytest.mark.parametrize(
     ("more", "rule"),
     [
-        ({"labels": {}}, "gateway-label at gw.groups.partners.labels"),
-        ({"labels": {**LABEL, "a": "b"}}, "gateway-label at gw.groups.partners.labels"),
         ({"policies": []}, "gateway-policies at gw.groups.partners.policies"),
         ({"addresses": []}, "gateway-addresses at gw.groups.partners.addresses"),
         ({"addresses": ["127.0.0.1"]}, "gateway-address at gw.groups.partners.addresses[0]"),
@@ -148,7 +144,7 @@ def test_what_no_two_groups_may_share():
     assert rules(tree(groups=both)) == [
         "gateway-address-twice at gw.groups.second.addresses[0]",
         "gateway-address-twice at gw.groups.second.addresses[1]",
-        "gateway-label-twice at gw.groups.second.labels",
+        "gateway-policy-twice at gw.groups.second.policies[0]",
     ]
 
 

@@ -20,6 +20,7 @@ from loopback_iac.kube import (
     render_values,
     render_yaml,
 )
+from loopback_iac.kube.cegp import KIND
 from loopback_iac.model import InputRejected
 from tests.golden import egress as golden
 
@@ -156,3 +157,25 @@ def paths(tree, above=()):
         yield (*above, key)
         if isinstance(value, dict):
             yield from paths(value, (*above, key))
+
+
+@pytest.mark.parametrize(
+    ("way", "wrong"),
+    [
+        ({"nodeSelector": {"matchLabels": {"kubernetes.io/hostname": "w1"}}}, []),
+        ({"nodeSelector": {"matchLabels": {"other": "w1"}}}, ["cegp-gateway-ignored"]),
+        (
+            {
+                "nodeSelector": {"matchLabels": {"kubernetes.io/hostname": "w1"}},
+                "egressIP": "192.0.2.9",
+            },
+            ["cegp-gateway-ignored"],
+        ),
+    ],
+)
+def test_a_node_that_a_keeper_named_is_no_mistake(way, wrong):
+    made = render_cilium(golden.load("cilium-candidates").read())
+    policy = next(each for each in made if each["kind"] == KIND)
+    spec = policy["spec"]
+    found = {**policy, "spec": {**spec, "egressGateways": [{**spec["egressGateway"], **way}]}}
+    assert [problem.rule for problem in check_manifests([found])] == wrong
