@@ -249,6 +249,12 @@ def _print_broken(record: dict[str, Any], console: Console) -> None:
                   for p in run["machine_pauses"]]  # fmt: skip
         if falls:
             console.print(f"       meanwhile in run {number}: {', '.join(falls)}", markup=False)
+    cores = record["conditions"]["cores"]
+    if broken and all(record["runs"][int(n) - 1]["load_average"][0] > cores for n in broken):
+        console.print(
+            f"this machine had more to do than its {cores} cores can: that alone ends sessions with"
+            " such timers. Let it come to rest (`uptime`), and run it again"
+        )
 
 
 def _print_conditions(record: dict[str, Any], console: Console) -> None:

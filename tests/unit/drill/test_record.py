@@ -7,6 +7,7 @@ import io
 import json
 from dataclasses import replace
 
+import pytest
 from rich.console import Console
 
 from loopback_iac.cli.drill import print_record
@@ -112,6 +113,15 @@ def test_the_table_shows_figures_and_what_broke(tmp_path):
         "meanwhile in run 1: worker par1/w1 went DOWN 2 times, core 1 of this machine was paused"
         " for 50 ms"
     ) in text
+
+
+@pytest.mark.parametrize(("load", "told"), [(9.0, True), (0.5, False)])
+def test_what_broke_on_a_busy_machine_is_said_to_be_that(tmp_path, load, told):
+    run = replace(make_run(route_left_ms={4: None, 6: 1.0}), load_average=(load, 1.0, 1.0))
+    record = record_drill(DRILLS["silent-pop"], CONDITIONS, Rehearsal((run,)), tmp_path)
+    shown = io.StringIO()
+    print_record(record, Console(file=shown, width=160))
+    assert ("this machine had more to do than its" in shown.getvalue()) is told
 
 
 def test_each_check_can_fail_and_names_its_family():
