@@ -28,7 +28,7 @@ def demo(
         int,
         typer.Option(min=1, max=50, envvar="LOOPBACK_DEMO_RUNS", help="How often the PoP is lost."),
     ] = 3,
-    rate: Annotated[int, typer.Option(min=20, max=2000, help="New connections per second.")] = 500,
+    rate: Annotated[int, typer.Option(min=20, max=2000, help="New connections per second.")] = 200,
     out: Annotated[Path | None, typer.Option(help="Directory for the drill's record.")] = None,
 ) -> None:
     """Boot the fleet, deploy the program, ask it from both sides, lose a PoP under load."""
