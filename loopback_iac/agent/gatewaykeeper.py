@@ -5,8 +5,8 @@ node, by one write each. A policy names one node or none, so at no time two of t
 Whatever ends it in between leaves policies at a node without the addresses, and Cilium drops what
 would leave by that.
 
-Handing over: the next node has the addresses on before the lease is written to it, and
-this one keeps them until every policy names the next one.
+Handing over: the next node has the addresses on before the lease is written to it, and this
+one keeps them until every policy names the next one.
 """
 
 from __future__ import annotations
@@ -15,10 +15,9 @@ import sys
 from collections import deque
 from typing import TYPE_CHECKING
 
-from . import gatewaychoice as choices
 from .api import ApiError
 from .gatewayapi import ConflictError, Lease
-from .gatewaychoice import HOLD, LET_GO, NEVER_S, TAKE, Choice, Known, Said, Sight
+from .gatewaychoice import HOLD, LET_GO, NEVER_S, TAKE, Choice, Known, Said, Sight, choose
 from .gatewaynames import Names
 from .gatewayparts import Op, plan_move
 from .refusal import RefusedError
@@ -85,7 +84,7 @@ class Keeper:
 
     def _decide(self, now: float) -> None:
         self.blind_s |= {n: said.at_s for n, said in self.around.said.items() if not said.api}
-        choice = choices.choose(self.node, self.group.names, self._sight(now), self.timing)
+        choice = choose(self.node, self.group.names, self._sight(now), self.timing)
         if choice.act == LET_GO and self._leaves(now):
             choice = Choice(HOLD, f"it is being handed over to {self.leaving}")
         self._prepare(now)
@@ -119,8 +118,8 @@ class Keeper:
         self.kept_s = now
         missing = self._carried_out(self.card.keep)
         if missing and self.settled and not self.todo:
-            verbs = [(verb, policy) for policy in self.group.policies for verb in ("read", "name")]
-            self.todo.extend(Op(*words) for words in verbs)
+            for policy in self.group.policies:
+                self.todo += (Op("read", policy), Op("name", policy))
 
     def _drop(self) -> None:
         if not self._carried_out(self.card.drop, done=True):

@@ -252,8 +252,8 @@ def _print_broken(record: dict[str, Any], console: Console) -> None:
     cores = record["conditions"]["cores"]
     if broken and all(record["runs"][int(n) - 1]["load_average"][0] > cores for n in broken):
         console.print(
-            f"this machine had more to do than its {cores} cores can: that alone ends sessions with"
-            " such timers. Let it come to rest (`uptime`), and run it again"
+            f"this machine had more to do than its {cores} cores can: that alone can end sessions"
+            " with such timers. Let it come to rest (`uptime`), and see whether it breaks again"
         )
 
 
