@@ -76,12 +76,12 @@ def deploy_edge(lab: Lab) -> None:
 
 def tell(cluster: Cluster, name: str) -> None:
     """Say how to look at it."""
+    from loopback_iac.lab.cluster.workload import ASK  # noqa: PLC0415 - as above
+
     which = "" if name == "lab" else f" --name {name}"
-    ask = "curl -s --cacert /etc/ssl/certs/loopback-lab-ca.pem"
-    ask += " --resolve www.example.net:443:203.0.113.10 https://www.example.net/"
     _talk.print("the cluster is ready:")
     _talk.print(f"  kubeconfig           {cluster.plane.kubeconfig}")
     _talk.print(f"  its nodes            loopback lab exec{which} -- kubectl get nodes -o wide")
-    _talk.print(f"  a client asks        loopback lab exec{which} --host c-fra -- {ask}")
+    _talk.print(f"  a client asks        loopback lab exec{which} --host c-fra -- {ASK}")
     _talk.print(f"  all of it goes       loopback lab down{which}")
     typer.echo(cluster.plane.kubeconfig)

@@ -41,6 +41,11 @@ def test_modules_stay_readable():
     assert not long
 
 
+def test_every_file_is_text():
+    """A package that a build left here was committed once, and nobody saw it."""
+    assert [path for path in tracked() if path.exists() and b"\0" in path.read_bytes()] == []
+
+
 def test_every_folder_of_tests_is_run():
     folders = {p.name for p in (ROOT / "tests").iterdir() if any(p.rglob("test_*.py"))}
     apart = (ROOT / "Makefile").read_text().partition("\ntest-cluster:")[2].partition("\n\n")[0]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from loopback_iac.kube import render_yaml
 from loopback_iac.lab.cluster.binaries import binary
 from loopback_iac.lab.cluster.images import ContainerImage, app_image
 from loopback_iac.lab.keys import SITE_NAME, ensure_certificates
+from loopback_iac.lab.paths import LabError
 
 if TYPE_CHECKING:
     from loopback_iac.lab.cluster.ground import Cluster
@@ -17,6 +19,16 @@ Manifest = dict[str, Any]
 APP, CLASS, TLS = "app", "edge", "www-tls"
 _EGRESS_KINDS = ("ciliumegressgatewaypolicies", "ciliumnetworkpolicies")
 _REPLICAS = 2
+# A Traefik that runs gathers what changed for up to 2 s before it routes by it: with several of
+# them some requests meet the application and some a 404 until the last one knows its Ingress. And
+# for as long some still go to a pod that leaves, so it serves on before it stops.
+_ANSWERS, _ANSWERS_S, _AGAIN_S, _LEAVES_S = 10, 60, 0.5, 5
+# how a person asks, and how it is waited for
+ASK = (
+    "curl -s --cacert /etc/ssl/certs/loopback-lab-ca.pem"
+    f" --resolve {SITE_NAME}:443:203.0.113.10 https://{SITE_NAME}/"
+)
+_ROW = f"for _ in $(seq {_ANSWERS}); do {ASK} -S --fail -m 5 -o /dev/null || exit 1; done"
 
 
 def traefik_image() -> ContainerImage:
@@ -79,13 +91,15 @@ def render_app(lab: Lab, replicas: int = _REPLICAS) -> list[Manifest]:
 
 def deploy_app(cluster: Cluster) -> None:
     """
-    Put the application into the cluster and wait until it runs; twice is as good as once.
+    Put the application into the cluster and wait until clients of the edge have it from every side.
 
-    Raises: LabError with what the API server or the wait says.
+    Twice is as good as once.
+    Raises: LabError with what the API server, the wait or a client says.
     """
     text = render_yaml(render_app(cluster.lab))
     cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", text=text)
     cluster.kubectl("rollout", "status", f"deployment/{APP}", "--timeout=120s", timeout_s=130)
+    _await_answers(cluster.lab)
 
 
 def define_egress(cluster: Cluster) -> None:
@@ -98,6 +112,16 @@ def define_egress(cluster: Cluster) -> None:
     files = [f"--filename={folder / name}.yaml" for name in _EGRESS_KINDS]
     cluster.kubectl("apply", "--server-side", *files)
     cluster.kubectl("wait", "--for=condition=Established", "--timeout=60s", *files)
+
+
+def _await_answers(lab: Lab) -> None:
+    """In a row as many as reach every worker, of whom a PoP takes one after the other."""
+    deadline = time.monotonic() + _ANSWERS_S
+    while (asked := lab.exec("c-fra", ["sh", "-c", _ROW])).returncode:
+        if time.monotonic() > deadline:
+            said = asked.stderr.strip()
+            raise LabError(f"the application runs, but clients do not reach it: {said}")
+        time.sleep(_AGAIN_S)
 
 
 def _backend() -> Manifest:
@@ -124,6 +148,7 @@ def _pod(chosen: dict[str, str]) -> Manifest:
                 "imagePullPolicy": "IfNotPresent",
                 "ports": [{"containerPort": 8080}],
                 "env": [told("NODE_NAME", "spec.nodeName"), told("POD_NAME", "metadata.name")],
+                "lifecycle": {"preStop": {"sleep": {"seconds": _LEAVES_S}}},
                 "readinessProbe": {"httpGet": {"path": "/", "port": 8080}, "periodSeconds": 1},
             }
         ],
