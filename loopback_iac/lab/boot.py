@@ -60,12 +60,20 @@ def runs(paths: InstancePaths, host: str) -> bool:
     return running is not None and holds(paths, host, running)
 
 
-def start(paths: InstancePaths, host: str, image: Path, *, containers: bool = False) -> bool:
+def start(
+    paths: InstancePaths,
+    host: str,
+    image: Path,
+    *,
+    containers: bool = False,
+    weighed: bool = False,
+) -> bool:
     """
     Boot a host whose disk and namespace exist.
 
     In: containers, whether it runs such: then it has cgroups of every kind, and a place for their
-    layers, which cannot be put on the layers that its own disk is.
+    layers, which cannot be put on the layers that its own disk is; weighed, whether its lab has
+    hosts that do.
     Out: False when it was running. A reboot from inside ends like a power-off: the namespace would
     keep routes and tables that a machine forgets, so only the lab boots a host again.
     """
@@ -88,7 +96,8 @@ def start(paths: InstancePaths, host: str, image: Path, *, containers: bool = Fa
         boot += _places(folder)
     private = ["unshare", "--mount", "--propagation", "private"]
     mount = ["sh", "-c", _MOUNT_AND_BOOT, "sh", str(image), str(folder)]
-    placed = cgroups.ensure_cgroup(paths, host, containers=containers)
+    more = cgroups.CONTAINERS if containers else cgroups.WEIGHED if weighed else ()
+    placed = cgroups.ensure_cgroup(paths, host, more)
     with (folder / "console.log").open("ab") as console:
         subprocess.run(
             ["setsid", "--fork", *placed, *private, *mount, *boot],

@@ -8,15 +8,21 @@ import os
 import signal
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from loopback_iac.lab.namespaces import machine_lock, pids_in
 from loopback_iac.lab.paths import CGROUPS, InstancePaths, LabError
 
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
 # Version 1 and hybrid machines: one directory per hierarchy; `systemd` holds the services' tree.
 _HYBRID = ("systemd", "unified", "memory", "cpuacct", "pids")
+# Beside nodes hosts are weighed as machines: a node's boot must not take a PoP's processors.
+WEIGHED = ("cpu",)
 # What a host with containers needs besides: theirs are then inside its own, and go with it.
-_CONTAINERS = ("cpu", "cpuset", "devices", "freezer", "blkio")
-# A host with containers is weighed as a machine, not as one process (1024) among all others.
+CONTAINERS = ("cpu", "cpuset", "devices", "freezer", "blkio")
+# One process in no group has 1024.
 _SHARES = "8192"
 # Joins every cgroup named before `--`, then becomes the command: no moment outside, no pid file.
 _JOIN = 'while [ "$1" != -- ]; do echo $$ > "$1/cgroup.procs"; shift; done; shift; exec "$@"'
@@ -26,17 +32,17 @@ def hierarchies() -> tuple[Path, ...]:
     """Roots of the cgroup trees a host gets a place in."""
     if (CGROUPS / "cgroup.controllers").exists():
         return (CGROUPS,)
-    return tuple(CGROUPS / name for name in (*_HYBRID, *_CONTAINERS) if (CGROUPS / name).is_dir())
+    return tuple(CGROUPS / name for name in (*_HYBRID, *CONTAINERS) if (CGROUPS / name).is_dir())
 
 
-def ensure_cgroup(paths: InstancePaths, host: str, *, containers: bool = False) -> list[str]:
+def ensure_cgroup(paths: InstancePaths, host: str, more: Collection[str] = ()) -> list[str]:
     """
     Make a host's cgroups.
 
-    In: containers, whether the host will make such of its own.
+    In: more, WEIGHED or CONTAINERS, hierarchies of version 1 that it is in besides.
     Out: argv prefix that runs a command in them.
     """
-    roots = [root for root in hierarchies() if containers or root.name not in _CONTAINERS]
+    roots = [root for root in hierarchies() if root.name in more or root.name not in CONTAINERS]
     places = [root / paths.cgroup(host) for root in roots]
     with machine_lock():
         for place in places:

@@ -127,7 +127,8 @@ class Lab:
             namespaces.wire(self.paths, topology)
             machine = topology.host(host)
             image = _recorded(self.paths).image_of(machine)
-            boot.start(self.paths, host, image, containers=machine.node)
+            weighed = topology.has_nodes
+            boot.start(self.paths, host, image, containers=machine.node, weighed=weighed)
             await_host(self.paths, topology, machine, threading.Event())
 
 
@@ -175,7 +176,7 @@ def bring_up(name: str, topology: str = "demo", report: Report = _silent) -> tup
             publish(paths, sorted(pool_path(BARE).iterdir()))
         written = ensure_stack_config(paths, plan, keys)
         booted = [host for host in plan.hosts if host.booted]
-        if any(host.node for host in booted):
+        if plan.has_nodes:
             sysctls.borrow(f"lab-{name}", sysctls.ROOM)
         deployed_to = {h.name for h in booted if h.role in MACHINES and paths.host(h.name).exists()}
         made = [
@@ -352,7 +353,13 @@ def _start(
     started = [
         host
         for host in hosts
-        if boot.start(paths, host.name, record.image_of(host), containers=host.node)
+        if boot.start(
+            paths,
+            host.name,
+            record.image_of(host),
+            containers=host.node,
+            weighed=topology.has_nodes,
+        )
     ]
     give_up = threading.Event()
     with ThreadPoolExecutor(_PARALLEL) as pool:

@@ -165,15 +165,19 @@ class Topology:
     nets: tuple[Net, ...]
     links: tuple[Link, ...]
 
+    @property
+    def has_nodes(self) -> bool:
+        """Whether nodes of a Kubernetes cluster are among its hosts."""
+        return any(host.node for host in self.hosts)
+
     def host(self, name: str) -> Host:
         """
         Out: the host of that name.
 
         Raises: KeyError naming the hosts there are.
         """
-        for host in self.hosts:
-            if host.name == name:
-                return host
+        if found := next((host for host in self.hosts if host.name == name), None):
+            return found
         raise KeyError(f"no host {name!r}; there are {', '.join(h.name for h in self.hosts)}")
 
     def having(self, *roles: Role) -> tuple[Host, ...]:

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from loopback_iac.lab import cgroups
 from loopback_iac.lab.cluster.workload import CLASS
 
 AGENT = "/usr/local/sbin/loopback-agent"
@@ -25,6 +26,17 @@ LIAR = (
 
 def failed(records) -> list[tuple[int, str]]:
     return [(a.due_us, a.outcome) for a in records.attempts if a.failed]
+
+
+def test_a_node_has_no_more_of_the_processors_than_a_pop(site):
+    """Where cgroups of version 1 divide them, as wherever the kubelet's pods are weighed."""
+    weighed = [root for root in cgroups.hierarchies() if root.name in cgroups.WEIGHED]
+    for host in ("fra1", "w1", "c-fra"):
+        pids = {str(pid) for pid in cgroups.pids(site.lab.paths, host, "payload/init.scope")}
+        for root in weighed:
+            place = root / site.lab.paths.cgroup(host)
+            assert pids <= set((place / "cgroup.procs").read_text().split())
+            assert (place / "cpu.shares").read_text() == (place.parent / "cpu.shares").read_text()
 
 
 def test_e4_every_answer_names_the_client_that_asked(site):
