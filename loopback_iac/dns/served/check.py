@@ -69,7 +69,7 @@ class Verdict:
     zonemd: str
     signatures: int
     expires: int
-    """When the first of its signatures does; 0: none was seen."""
+    """When the first of its signatures does, or did; 0: none was seen."""
 
 
 @dataclass(frozen=True)
@@ -109,11 +109,15 @@ def check_served(
         zone.name, views, (*ds, *expected.signer_ds), signed=expected.signed, now=now
     )
     found += unproven
-    found += check_ds(zone.name, ds, parent, trust)
     sightings = []
     for view in views:
         keys = None if trust.keys is None else trust.keys[place_of(view)]
         sightings.append(look_at(view, Measure(zone, keys, now, updated=expected.updated)))
+    unread = []
+    if any(sight.serials for sight in sightings):
+        found += check_ds(zone.name, ds, parent, trust)
+    elif ds:
+        unread = ["no server answered: whether a DS names a key of the zone"]
     newest = _newest(sightings)
     for view, sight in zip(views, sightings, strict=True):
         found += sight.findings
@@ -128,7 +132,8 @@ def check_served(
         _verdict(expected, view, sight, merged)
         for view, sight in zip(views, sightings, strict=True)
     )
-    unknown = tuple(sorted({*_unknown(views, sightings), *_unasked(zone, views, parent)}))
+    unread += [*_unknown(views, sightings), *_unasked(zone, views, parent)]
+    unknown = tuple(sorted(set(unread)))
     return Report(zone.name, now, trust.how, newest, verdicts, merged, unknown)
 
 
@@ -254,8 +259,14 @@ def _verdict(
         sight.extra,
         sight.zonemd,
         sight.signatures,
-        sight.first[0] if sight.first else 0,
+        _first_end(sight),
     )
+
+
+def _first_end(sight: Sighting) -> int:
+    """One that has expired did so before any that holds; 0: no signature was seen."""
+    held = sight.first[0] if sight.first else 0
+    return held if sight.ended is None else sight.ended
 
 
 def _content(expected: Expected, sight: Sighting, *, differs: bool) -> str:

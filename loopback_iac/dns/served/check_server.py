@@ -14,7 +14,7 @@ from loopback_iac.dns.served.judge import (
     shown,
 )
 from loopback_iac.dns.served.message import Message, Record, Reply, Silence
-from loopback_iac.dns.served.signatures import WRONG, Seal, Served, group_records
+from loopback_iac.dns.served.signatures import EXPIRED, WRONG, Seal, Served, group_records
 from loopback_iac.dns.served.view import (
     MISSING_TYPE,
     TCP,
@@ -50,6 +50,9 @@ class Sighting:
     zonemd: str = UNKNOWN
     signatures: int = 0
     first: tuple[int, Key] | None = None
+    """Of those that hold, the one that ends first."""
+    ended: int | None = None
+    """When the first of those that have expired did."""
     content: Content | None = None
     updated: Content | None = None
     """What dynamic updates brought; None: nobody looked for what is not declared."""
@@ -92,7 +95,9 @@ class Sighting:
             self.updated[key] = found.ttl_s, found.rdata
 
     def sealed(self, key: Key, seal: Seal) -> None:
-        """Remember how long a signature holds."""
+        """Remember how long a signature holds, or since when it does not."""
+        if seal.rule == EXPIRED and (self.ended is None or seal.expires < self.ended):
+            self.ended = seal.expires
         if seal.expires and not seal.rule:
             self.signatures += 1
             if self.first is None or (seal.expires, key) < self.first:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from ipaddress import ip_address
 
 import dns.exception
 import dns.rdatatype
 import pytest
 
 from loopback_iac.dns import parse_zone_file
-from loopback_iac.dns.served import Expected, check_served
+from loopback_iac.dns.names import name_wire
+from loopback_iac.dns.served import Expected, Record, Silence, check_served
 from loopback_iac.dns.served.check_server import must_be_asked
 from loopback_iac.dns.served.ds_gate import check_ds_gate
 from loopback_iac.dns.served.judge import Measure
-from loopback_iac.dns.served.view import missing_name
+from loopback_iac.dns.served.texts import render_metrics
+from loopback_iac.dns.served.view import ParentView, missing_name
 from tests.unit.dns.judged import RICH, ds_of, verdict_on
 from tests.unit.dns.signed import (
     DECLARED,
@@ -294,3 +297,82 @@ def test_a_name_to_ask_for_fits_into_any_zone(last):
     assert size <= 255
     assert found.endswith(zone)
     assert (found == zone) == (len(zone) + 1 > 253)
+
+
+AT_THE_PARENT = "192.0.2.100"
+SERVERS = (("ns1.example.net.", "ns2.example.org."), "192.0.2.53")
+
+
+def parent_of(servers=SERVERS[0], glue=SERVERS[1], ds=()):
+    """A server of the parent zone that delegates with these names, glue and DS."""
+    cut = (ORIGIN, "NS")
+    names = [Record(*cut, 3600, name_wire(one)) for one in servers]
+    glued = (Record("ns1.example.net.", "A", 3600, ip_address(glue).packed),)
+    referral = message(cut, authoritative=False, authority=names, additional=glued)
+    key = (ORIGIN, "DS")
+    answer = message(key, answer=[Record(*key, 3600, wire) for wire in ds])
+    return ParentView(AT_THE_PARENT, referral, answer)
+
+
+def silent_view():
+    silent = Silence("no answer in time")
+    view = view_of(signed())
+    looks = {way: look._replace(soa=silent, dnskey=silent) for way, look in view.looks.items()}
+    return type(view)(view.server, looks)
+
+
+PARENTS = {
+    "parent-ns": {"servers": ("ns1.example.net.", "ns9.example.org.")},
+    "parent-glue": {"glue": "192.0.2.54"},
+    "ds-no-key": {"ds": ds_of(sign(TEXT, key="of somebody else"))},
+}
+
+
+@pytest.mark.parametrize("rule", PARENTS)
+def test_what_the_parent_says_is_told_by_metrics_of_no_server(rule):
+    parent = parent_of(**({"ds": ds_of(signed())} | PARENTS[rule]))
+    report = check_served(Expected(DECLARED, now()), [view_of(signed())], parent)
+    assert [one.rule for one in report.findings if not one.server] == [rule]
+    labels = f'{{zone="{ORIGIN}",server="",address="{AT_THE_PARENT}",rule="{rule}"}}'
+    assert f"loopback_dns_check_findings{labels} 1\n" in render_metrics(report)
+    right = check_served(Expected(DECLARED, now()), [view_of(signed())], parent_of())
+    assert 'server=""' not in render_metrics(right)
+
+
+def test_while_no_server_answers_nobody_knows_what_a_ds_names():
+    parent = parent_of(ds=ds_of(signed()))
+    report = check_served(Expected(DECLARED, now()), [silent_view()], parent)
+    assert [one.verdict for one in report.servers] == ["unreachable"]
+    assert "ds-no-key" not in {one.rule for one in report.findings}
+    assert any("a DS names a key" in line for line in report.unknown)
+    # one that answers without keys is bogus for who believes the DS
+    plain = tuple(one for one in signed() if one.type not in ("RRSIG", "NSEC", "DNSKEY"))
+    report = check_served(Expected(DECLARED, now()), [view_of(plain)], parent)
+    assert "ds-no-key" in {one.rule for one in report.findings}
+
+
+def ends(records, now_s):
+    """The metric of when the first signature ends, and how many hold."""
+    report = check_served(Expected(DECLARED, now_s, ds_of(signed())), [view_of(records)])
+    (one,) = report.servers
+    name = "loopback_dns_server_signature_expires_seconds"
+    rows = [line for line in render_metrics(report).splitlines() if line.startswith(f"{name}{{")]
+    assert rows == [f'{name}{{zone="{ORIGIN}",server="ns1",address="192.0.2.1"}} {one.expires}']
+    return one.expires, one.signatures
+
+
+def test_the_end_of_signatures_stays_told_when_they_have_ended():
+    wires = [one.wire for one in signed() if one.type == "RRSIG"]
+    end = int.from_bytes(wires[0][8:12])
+    assert ends(signed(), end)[0] == end
+    assert ends(signed(), end + 1) == (end, 0)
+    assert ends(signed(), end + 86_400) == (end, 0)
+    # one that ended among others that hold
+    old = sign(TEXT, since=LIFE_S + 86_400)
+    number = dns.rdatatype.A.to_bytes(2)
+    www = ("www.example.net.", "RRSIG")
+    mixed = tuple(one for one in signed() if one[:2] != www or one.wire[:2] != number)
+    mixed += tuple(one for one in old if one[:2] == www and one.wire[:2] == number)
+    first, held = ends(mixed, now())
+    assert first < now()
+    assert held > 5
