@@ -17,7 +17,7 @@ class ZoneArgs(TypedDict):
     text: NotRequired[str]
     """Its zone file (RFC 1035), instead of records. Records with TTLs of their own go here."""
     default_ttl_s: NotRequired[int]
-    """TTL of records in seconds. Default 3600."""
+    """TTL of `records` in seconds. Default 3600. Text says its own, by `$TTL` or record."""
     parent: NotRequired[str]
     """Name under `parents` of the parent that takes its DS records. Default: carried by hand."""
     updated_by: NotRequired[Sequence[str]]

@@ -59,7 +59,7 @@ class DnsZoneArgs(TypedDict):
     text: NotRequired[str]
     """Its zone file (RFC 1035), instead of records."""
     default_ttl_s: NotRequired[int]
-    """TTL of records in seconds. Default 3600."""
+    """TTL of `records` in seconds. Default 3600. Text says its own, by `$TTL` or record."""
     registered: NotRequired[str]
     """The registered domain that the zone belongs to, where it is another."""
     parent: NotRequired[ZoneParentArgs]

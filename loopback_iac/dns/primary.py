@@ -82,15 +82,20 @@ def parse_source(name: str, source: ZoneSource, path: str) -> Zone:
     Raises: InputRejected with every problem at once.
     """
     if source.text is None:
-        tree = {"default_ttl_s": source.default_ttl_s, "records": source.records, "name": name}
-        return parse_zone(name, tree)
+        head = {} if source.default_ttl_s is None else {"default_ttl_s": source.default_ttl_s}
+        return parse_zone(name, {**head, "records": source.records, "name": name})
+    problems = []
     if source.records:
         fix = "keep one of the two"
         got = "has records and text, both of them the zone"
-        problem = Problem("text", got, "one of the two", fix, "zone-given-twice")
-        raise InputRejected(path, (problem,))
-    ttl_s = source.default_ttl_s
-    return read_zone_file(source.text, name, title=name, default_ttl_s=ttl_s).zone
+        problems.append(Problem("text", got, "one of the two", fix, "zone-given-twice"))
+    if source.default_ttl_s is not None:  # whoever reads the text as a file would not know of it
+        got, need = "stands beside text, which says its TTLs itself", "$TTL in the text"
+        fix = f"write $TTL {source.default_ttl_s} as its first line, and leave this out"
+        problems.append(Problem("default_ttl_s", got, need, fix, "zone-ttl-beside-text"))
+    if problems:
+        raise InputRejected(path, tuple(problems))
+    return read_zone_file(source.text, name, title=name).zone
 
 
 def parse_declared_zones(

@@ -40,13 +40,10 @@ def parse_zone_file(
     origin: str | None = None,
     *,
     title: str = "zone file",
-    default_ttl_s: int | None = None,
     include: Include | None = None,
 ) -> Zone:
     """The zone that a zone file describes; arguments and refusals as `read_zone_file`."""
-    return read_zone_file(
-        text, origin, title=title, default_ttl_s=default_ttl_s, include=include
-    ).zone
+    return read_zone_file(text, origin, title=title, include=include).zone
 
 
 def read_zone_file(
@@ -54,24 +51,25 @@ def read_zone_file(
     origin: str | None = None,
     *,
     title: str = "zone file",
-    default_ttl_s: int | None = None,
     include: Include | None = None,
 ) -> ReadZone:
     """A zone file with the places of its records.
 
     In: `origin`: the zone's name; else the first $ORIGIN, or the owner of the SOA record.
-        `title`: the file's name in refusals; `default_ttl_s`: before any $TTL; `include`: gives the
-        text of $INCLUDE; without it $INCLUDE is refused.
+        `title`: the file's name in refusals; `include`: gives the text of $INCLUDE; without it
+        $INCLUDE is refused.
+    Out: a record that states no TTL has that of $TTL, else the last one stated, else 3600 s; a SOA
+        that stands before all of them has its own last field.
     Raises: InputRejected with every problem at once.
-    Sources: RFC 1035 5, RFC 2308 4 ($TTL), RFC 2181 5.2 (one TTL per RRset), RFC 3597 5.
+    Sources: RFC 1035 5, RFC 2308 4 ($TTL), RFC 2181 5.2 (one TTL per RRset), RFC 3597 5. 3600 s is
+        what NSD 4.12 takes.
     """
     problems: list[Problem] = []
     zone = _zone_name(text, origin, title, problems)
     if zone is None:
         raise InputRejected(title, tuple(problems))
-    reading = _Reading(zone, default_ttl_s, include, problems)
+    reading = _Reading(zone, include, problems)
     reading.read_file(title, text, zone)
-    reading.finish()
     if problems:
         raise InputRejected(title, tuple(problems))
     ttl_s = DEFAULT_TTL_S if reading.ttl_s is None else reading.ttl_s
@@ -120,13 +118,12 @@ class _Reading:
     """What was read so far of one zone, over all its files."""
 
     zone: str
-    ttl_s: int | None
     include: Include | None
     problems: list[Problem]
+    ttl_s: int | None = None
+    """Of $TTL."""
     found: dict[Key, tuple[int, list[bytes]]] = field(default_factory=dict)
     places: dict[Key, str] = field(default_factory=dict)
-    waiting: list[tuple[Key, bytes, str]] = field(default_factory=list)
-    """Records before any TTL was known."""
     last_ttl_s: int | None = None
     open_files: list[str] = field(default_factory=list)
 
@@ -242,8 +239,7 @@ class _Reading:
         if known is None:  # RFC 2308 4: $TTL; RFC 1035 5.1: the last one stated
             known = self.ttl_s if self.ttl_s is not None else self.last_ttl_s
         if known is None:
-            self.waiting.append((key, wire, place))
-            return
+            known = DEFAULT_TTL_S
         self.last_ttl_s = ttl_s if ttl_s is not None else self.last_ttl_s
         held = self.found.get(key)
         if held is None:
@@ -257,13 +253,6 @@ class _Reading:
             path = " ".join(key)
             self.problems.append(Problem(path, got, need, fix, "rrset-ttl-mixed", place))
         held[1].append(wire)
-
-    def finish(self) -> None:
-        """Records that stood before any TTL was known."""
-        for key, _, place in self.waiting:
-            got, need = "has no TTL, and none was stated before it", "$TTL, or a TTL of its own"
-            fix = "begin the file with $TTL 3600"
-            self.problems.append(Problem(" ".join(key), got, need, fix, "ttl-missing", place))
 
 
 class _Named(Exception):  # noqa: N818  # carries a refusal to where its place is known

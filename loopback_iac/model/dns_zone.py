@@ -98,7 +98,7 @@ class DnsZone(Value):
     signing: Annotated[Literal["primary", "none"], BeforeValidator(_signing)] | None = None
     operators: dict[str, ZoneOperator]
     transfers: Given | None = None
-    default_ttl_s: Int = 3600
+    default_ttl_s: Int | None = None
     records: dict[str, dict[str, Any]] = Field(default_factory=dict)
     text: str | None = None
     registered: str = ""

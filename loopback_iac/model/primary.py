@@ -66,7 +66,8 @@ class Parent(Value):
 class ZoneSource(Value):
     """One zone as it is given; what it holds is parsed by the room for zones."""
 
-    default_ttl_s: Int = 3600
+    default_ttl_s: Int | None = None
+    """Of `records` that state none; None: 3600."""
     records: dict[str, dict[str, Any]] = Field(default_factory=dict)
     text: str | None = None
     """Instead of records: a zone file."""

@@ -11,6 +11,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loopback_iac.cli.dns import read_zone
 from loopback_iac.dns import (
     check_octodns,
     make_zone,
@@ -23,7 +24,9 @@ from loopback_iac.dns import (
     render_octodns,
     render_zone_file,
 )
+from loopback_iac.dns.primary import parse_source
 from loopback_iac.model import InputRejected
+from loopback_iac.model.primary import ZoneSource
 from tests.unit.dns import zones
 
 
@@ -131,10 +134,46 @@ def test_where_a_ttl_comes_from(head, ttl_s):
     assert read.rrset("www.example.net.", "A").ttl_s == ttl_s
 
 
-def test_without_any_ttl_each_record_is_named():
+def test_before_any_ttl_it_is_an_hour_and_no_ttl_that_was_stated():
+    text = (
+        "a A 192.0.2.1\n@ SOA a. b. 1 2 3 4 300\nb A 192.0.2.2\nc 60 A 192.0.2.3\nd A 192.0.2.4\n"
+    )
+    zone = parse_zone_file(text, "example.net")
+    found = {rrset.owner.partition(".")[0]: rrset.ttl_s for rrset in zone.rrsets}
+    assert found == {"a": 3600, "example": 300, "b": 300, "c": 60, "d": 60}
+    with pytest.raises(InputRejected, match="rrset-ttl-mixed"):
+        parse_zone_file("a A 192.0.2.1\na 60 A 192.0.2.2\n", "example.net")
+
+
+NO_TTL = {
+    "a SOA without TTL": "@ SOA ns1 h 1 3600 900 604800 300\n@ NS ns1\n@ NS ns2.example.org.\n",
+    "no SOA": "@ NS ns1\n@ NS ns2.example.org.\nwww 300 A 192.0.2.1\nmail A 192.0.2.2\n",
+    "a SOA with one": "@ 60 SOA ns1 h 1 3600 900 604800 300\n@ NS ns1\n@ NS ns2.example.org.\n",
+    "$TTL": "@ NS ns1\n@ NS ns2.example.org.\n$TTL 60\nwww A 192.0.2.1\n",
+}
+
+
+@pytest.mark.parametrize("kind", NO_TTL)
+def test_a_program_and_the_comparer_read_the_same_ttls(kind, tmp_path):
+    text = f"{NO_TTL[kind]}ns1 A 192.0.2.53\n"
+    file = tmp_path / "example.net.zone"
+    file.write_text(text)
+    read = read_zone(file, "example.net").zone
+    assert parse_source("example.net.", ZoneSource(text=text), "").rrsets == read.rrsets
+    # what a primary gets of it is read as the same again
+    assert parse_zone_file(render_zone_file(read), "example.net").rrsets == read.rrsets
+
+
+def test_a_ttl_beside_a_text_is_refused_for_its_reader_would_not_know():
+    source = ZoneSource(text="@ NS ns1\n", default_ttl_s=60)
     with pytest.raises(InputRejected) as caught:
-        parse_zone_file("a A 192.0.2.1\nb A 192.0.2.2\n", "example.net")
-    assert [p.rule for p in caught.value.problems] == ["ttl-missing"] * 2
+        parse_source("example.net.", source, "")
+    assert [p.rule for p in caught.value.problems] == ["zone-ttl-beside-text"]
+    assert "$TTL 60" in caught.value.problems[0].fix
+    records = {"www": {"A": ["192.0.2.1"]}}
+    for ttl_s, expected in ((60, 60), (None, 3600)):
+        zone = parse_source("a.", ZoneSource(records=records, default_ttl_s=ttl_s), "")
+        assert [rrset.ttl_s for rrset in zone.rrsets] == [expected]
 
 
 def test_data_of_any_size_is_read_or_refused():
