@@ -75,10 +75,11 @@ def check_servers(
     timeout_s: Timeout = 2.0,
     as_json: Json = False,
 ) -> None:
-    """Hold every server's zone to the declared one; exit 1 on any difference."""
+    """Hold every server's zone to the declared one; exit 3 on any difference."""
     from loopback_iac.dns.served import Expected, check_served  # noqa: PLC0415  # loads slowly
     from loopback_iac.dns.served.texts import render_metrics, report_tree  # noqa: PLC0415  # as above
     from loopback_iac.remote.dns_ask import Limits  # noqa: PLC0415  # as above
+    from loopback_iac.remote.dns_look import DIFFERENT  # noqa: PLC0415  # as above
     from loopback_iac.remote.dns_served import WAYS, Probe, probe_zone  # noqa: PLC0415  # as above
 
     if by not in WAYS:
@@ -100,7 +101,7 @@ def check_servers(
         typer.echo(json.dumps(report_tree(report), indent=2))
     else:
         _show(report)
-    raise typer.Exit(0 if report.equal else 1)
+    raise typer.Exit(0 if report.equal else DIFFERENT)
 
 
 @app.command("ds-gate")

@@ -384,7 +384,7 @@ def test_the_verb_ends_and_prints_as_it_says(fleet, tmp_path):
     fleet.plain.reload(fleet.altered(lambda zone: put(zone, "www", "A")))
     done = run_verb(*words, plain, "--tsig-file", "-", "--json", stdin=KEY_LINE)
     found = json.loads(done.stdout)
-    assert (done.exit_code, found["equal"], found["trust"]) == (1, False, "DS")
+    assert (done.exit_code, found["equal"], found["trust"]) == (3, False, "DS")
     assert [one["verdict"] for one in found["servers"]] == ["equal", "tampered"]
     assert {one["address"] for one in found["findings"]} == {f"{HOST}:{fleet.plain.port}"}
     assert SECRET not in done.output

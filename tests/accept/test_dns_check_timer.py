@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from loopback_iac.remote.dns_look import DIFFERENT
 from tests.accept.name_servers import HOST, KEY_LINE, SECRET, ZONE
 from tests.accept.parsers import silent
 from tests.accept.served_zone import TEXT, put, text_ds
@@ -119,7 +120,7 @@ def test_what_the_timer_starts_looks_at_servers_and_leaves_metrics(fleet, place)
     assert named <= set(re.findall(r"^loopback_\w+", text, re.MULTILINE))
     fleet.plain.reload(fleet.altered(lambda zone: put(zone, "www", "A")))
     done = place.look()
-    assert done.returncode == int(*setting("service", "SuccessExitStatus")) == 1
+    assert done.returncode == int(*setting("service", "SuccessExitStatus")) == DIFFERENT
     assert re.search(r'server="[^"]*/plain".*verdict="tampered"} 1\n', place.metrics.read_text())
     assert "www.example.net." in done.stderr
     assert SECRET not in done.stdout + done.stderr
@@ -131,3 +132,11 @@ def test_what_cannot_look_fails_and_leaves_the_old_metrics_to_grow_old(place):
     done = place.look()
     assert (done.returncode, place.metrics.read_text()) == (2, "old")
     assert "--tsig-file" in done.stderr
+
+
+def test_a_zone_file_that_is_none_is_no_difference(place):
+    place.metrics.write_text("old")
+    (place.etc / f"{NAME}.zone").write_text("@ SOA a.\n")
+    done = place.look()
+    assert (done.returncode, place.metrics.read_text()) == (1, "old")
+    assert setting("service", "SuccessExitStatus") == [str(DIFFERENT)]

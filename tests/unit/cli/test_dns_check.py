@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from loopback_iac.cli import app
+from loopback_iac.remote.dns_look import DIFFERENT
 
 ZONE = str(Path(__file__).parents[3] / "docs/zones/example.net.zone")
 
@@ -55,3 +56,10 @@ def test_other_words_are_refused(tmp_path):
         assert (done.exit_code, done.stdout) == (2, ""), words
         assert text in done.stderr, words
     assert run("check", ZONE).exit_code == 2
+
+
+def test_a_zone_file_that_is_none_is_told_from_a_difference(tmp_path):
+    (tmp_path / "example.net.zone").write_text("$ORIGIN example.net.\n@ SOA a.\n")
+    done = run("check", tmp_path / "example.net.zone", "--server", "ns1=192.0.2.1")
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.exit_code != DIFFERENT
