@@ -12,7 +12,7 @@ PREFIX = "loopback_dns"
 FORMAT = 1
 _HELP = {
     "check_timestamp_seconds": "When the servers were looked at.",
-    "check_findings": "Findings of one look, by server and rule.",
+    "check_findings": "Findings of one look, by server and rule; the parent is no server.",
     "server_verdict": "1 for the verdict on a server, 0 for the others.",
     "server_serial": "The serial a server has.",
     "server_answers": "1 when a server answers over a transport.",
