@@ -43,7 +43,7 @@ def read_left(zone: str) -> Left | None:
         tree = json.loads(path.read_text())
         gone_at = tree["gone_at"]
         return Left(int(tree["ttl_s"]), None if gone_at is None else int(gone_at))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, TypeError, KeyError, OverflowError) as cause:
         raise ParentError(
