@@ -58,9 +58,12 @@ class Api:
         """
         try:
             answer = self._call(verb, path, content)
-        except (OSError, http.client.HTTPException, ValueError) as silent:
+        except (OSError, http.client.HTTPException) as silent:
             told = f"{verb} {path}: {type(silent).__name__}: {silent}"
             raise ApiError(told) from silent
+        except ValueError as unfit:
+            # its text may quote a header, and so the token
+            raise ApiError(f"{verb} {path}: {type(unfit).__name__}") from None
         if 200 <= answer.status < 300:
             return answer
         asked = float(answer.retry_after) if answer.retry_after.isdigit() else 0.0

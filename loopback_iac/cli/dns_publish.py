@@ -48,11 +48,8 @@ def ionos_secondary(deed: Deed) -> None:
 @app.command("ds-look")
 def ds_look() -> None:
     """Refuse a zone that has a DS and no signatures; a Command of DnsZone calls this."""
-    from loopback_iac.remote.dns_ds import (  # noqa: PLC0415 - as above
-        ParentError,
-        check_unsigned,
-        parse_parent,
-    )
+    from loopback_iac.remote.dns_ds import check_unsigned, parse_parent  # noqa: PLC0415 - as above
+    from loopback_iac.remote.dns_ds_left import ParentError  # noqa: PLC0415 - as above
 
     parent = _read(parse_parent)
     try:
@@ -65,11 +62,8 @@ def ds_look() -> None:
 @app.command("ds-out")
 def ds_out() -> None:
     """Take a zone's DS out of its parent and wait for caches; a Command of DnsZone calls this."""
-    from loopback_iac.remote.dns_ds import (  # noqa: PLC0415 - as above
-        ParentError,
-        parse_parent,
-        remove_ds,
-    )
+    from loopback_iac.remote.dns_ds import parse_parent, remove_ds  # noqa: PLC0415 - as above
+    from loopback_iac.remote.dns_ds_left import ParentError  # noqa: PLC0415 - as above
 
     try:
         typer.echo(remove_ds(_read(parse_parent)))

@@ -22,6 +22,7 @@ from loopback_iac.dns.served.view import (
     ParentView,
     Server,
     View,
+    addresses_within,
     missing_name,
     read_answer,
     read_refusal,
@@ -31,7 +32,7 @@ from loopback_iac.remote.dns_ask import Limits, ask, ask_tcp, ask_udp
 from loopback_iac.remote.dns_transfer import fetch_zone
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from loopback_iac.dns.served.message import Record, Reply
     from loopback_iac.dns.zone import Key, Zone
@@ -82,13 +83,31 @@ async def _probe_all(
 
 
 def probe_looks(zone: str, servers: Sequence[Server], limits: Limits) -> list[View]:
-    """What the DS gate needs of each server: SOA, DNSKEY and two absences, over UDP and TCP."""
+    """What the DS gate needs of each server.
+
+    SOA, DNSKEY and two absences, over UDP and TCP; who serves the zone, and at which addresses.
+    """
+
+    async def one(server: Server) -> View:
+        looks = await _look(server, zone, limits)
+        ways = _answering(looks)
+        if not ways:
+            return View(server, looks)
+        asking = ask if UDP in ways else ask_tcp
+        answers = await asking(server, [(zone, "NS")], limits)
+        told = read_answer(answers[zone, "NS"], (zone, "NS"))
+        inside = addresses_within(zone, told.rdata if isinstance(told, Served) else ())
+        return View(server, looks, answers=answers | await asking(server, inside, limits))
 
     async def all_looks() -> list[View]:
-        looks = await asyncio.gather(*(_look(server, zone, limits) for server in servers))
-        return [View(*each) for each in zip(servers, looks, strict=True)]
+        return await asyncio.gather(*map(one, servers))
 
     return asyncio.run(all_looks())
+
+
+def _answering(looks: Mapping[str, Look]) -> list[str]:
+    """The transports that a server answers over."""
+    return [way for way, look in looks.items() if read_refusal(look.soa) is None]
 
 
 async def _refreshed(view: View, probe: Probe) -> View:
@@ -141,7 +160,7 @@ async def _look(server: Server, zone: str, limits: Limits) -> dict[str, Look]:
 async def _probe_once(server: Server, probe: Probe) -> View:
     zone, limits = probe.zone, probe.limits
     looks = await _look(server, zone.name, limits)
-    ways = [way for way, look in looks.items() if read_refusal(look.soa) is None]
+    ways = _answering(looks)
     if not ways:
         return View(server, looks)
     asking = ask if UDP in ways else ask_tcp

@@ -7,6 +7,7 @@ Sources: DNS API 1.17.0 (SecondaryZonesApi) as ionos-cloud/sdk-go-bundle product
 
 from __future__ import annotations
 
+import http.client
 import json
 import time
 import urllib.error
@@ -46,12 +47,16 @@ def parse_order(text: str) -> Order:
     """
     An order from standard input.
 
-    Raises: ValueError when it is none.
+    Raises: ValueError when it is none; it never quotes the token.
     """
     tree = json.loads(text)
     if not isinstance(tree, dict) or set(tree) != set(Order._fields):
         raise ValueError(f"an order has {', '.join(Order._fields)}")
-    return Order(tree["zone"].removesuffix("."), tree["primaries"], tree["token"], tree["endpoint"])
+    token = tree["token"].strip()
+    # one header: what has another line in it, or no place in latin-1, is shown by who refuses it
+    if not token or not all("!" <= char <= "~" for char in token):
+        raise ValueError("the token has to be printable ASCII without spaces")
+    return Order(tree["zone"].removesuffix("."), tree["primaries"], token, tree["endpoint"])
 
 
 class SecondaryZones:
@@ -136,9 +141,11 @@ class SecondaryZones:
                     return {}
                 if refused.code not in _LATER or not left:
                     raise IonosDnsError(_told(verb, path, refused)) from None
-            except (OSError, ValueError) as silent:
+            except (OSError, ValueError, http.client.HTTPException) as silent:
                 if not left:
-                    reason = f"{type(silent).__name__}: {silent}"
+                    # the text of others may quote a header, and so the token
+                    told = f": {silent}" if isinstance(silent, OSError) else ""
+                    reason = f"{type(silent).__name__}{told}"
                     raise IonosDnsError(f"{verb} {self._endpoint}{path}: {reason}") from None
             time.sleep(_AGAIN_S)
         raise AssertionError(verb)  # the last try returns or raises

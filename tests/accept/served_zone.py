@@ -75,13 +75,13 @@ RING = {dns.name.from_text("audit"): dns.tsig.Key("audit", SECRET, "hmac-sha256"
 class Fleet:
     """A signer, and two servers that have what it signed."""
 
-    def __init__(self, image):
+    def __init__(self, image, text, before):
         self.image = image
-        self.signer = knot(image, "signer", TEXT, sign={})
+        self.signer = knot(image, f"{before}signer", text, sign={})
         self.signer.start()
         self.signed = transfer(self.signer)
-        self.plain = knot(image, "plain", text_of(self.signed))
-        self.nsd = nsd(image, "nsd", text_of(self.signed))
+        self.plain = knot(image, f"{before}plain", text_of(self.signed))
+        self.nsd = nsd(image, f"{before}nsd", text_of(self.signed))
 
     @property
     def ds(self):
@@ -101,9 +101,12 @@ class Fleet:
 
 
 @contextlib.contextmanager
-def signed_fleet(image: Image) -> Iterator[Fleet]:
-    """The servers, running; gone afterwards."""
-    made = Fleet(image)
+def signed_fleet(image: Image, text: str = TEXT, before: str = "") -> Iterator[Fleet]:
+    """The servers, running; gone afterwards.
+
+    `before`: of each one's name, so that two fleets may stand side by side.
+    """
+    made = Fleet(image, text, before)
     try:
         with running(made.plain, made.nsd):
             yield made

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from loopback_iac.dns import names
 from loopback_iac.dns.check_structure import SIGNERS, soa_times
 from loopback_iac.dns.served.check_parent import check_cds, check_ds, check_parent, parent_ds
 from loopback_iac.dns.served.check_server import Sighting, look_at
@@ -28,6 +27,7 @@ from loopback_iac.dns.served.view import (
     View,
     is_older,
     read_answer,
+    unasked_servers,
 )
 from loopback_iac.dns.zone import Key, RRset, Zone
 
@@ -295,11 +295,8 @@ def _unknown(views: Sequence[View], sights: Sequence[Sighting]) -> Iterator[str]
 
 
 def _unasked(zone: Zone, views: Sequence[View], parent: ParentView | None) -> Iterator[str]:
-    asked = {f"{view.server.name.rstrip('.')}." for view in views}
     servers = zone.rrset(zone.name, "NS")
-    for wire in servers.rdata if servers else ():
-        server = names.name_text(wire)
-        if server not in asked:
-            yield f"{server} is a name server of the zone, and no server of that name was asked"
+    for server in unasked_servers(servers.rdata if servers else (), views):
+        yield f"{server} is a name server of the zone, and no server of that name was asked"
     if parent is None:
         yield "the parent was not asked: its NS, glue and DS are not known"

@@ -1,15 +1,17 @@
 """Whether the DS of a zone may be published: every server proves first that it serves it signed.
 
 One server without signatures, or without proofs of what does not exist, is a server whose answers
-no validating resolver takes once the DS is there. So every address is held to it, over UDP and TCP.
+no validating resolver takes once the DS is there. So every address is held to it, over UDP and TCP;
+and every name server that any of them names has to be among them.
 """
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 from loopback_iac.dns.rdata import render_rdata
 from loopback_iac.dns.served.denial import UNPROVEN, prove_denial, prove_expansion
-from loopback_iac.dns.served.message import Message, Reply
+from loopback_iac.dns.served.message import Message, Reply, Silence
 from loopback_iac.dns.served.redirect import find_redirect
 from loopback_iac.dns.served.signatures import (
     COMPUTED,
@@ -26,12 +28,16 @@ from loopback_iac.dns.served.view import (
     Look,
     Server,
     View,
+    addresses_within,
+    find_referral,
     is_older,
     missing_name,
     read_answer,
     read_refusal,
     serial_of,
+    unasked_servers,
 )
+from loopback_iac.dns.zone import Key
 
 
 @dataclass(frozen=True)
@@ -72,6 +78,7 @@ def check_ds_gate(zone: str, views: Sequence[View], now: int) -> Gate:
                 sets.setdefault(frozenset(keys.rdata), []).append(view)
     found += _check_agreement(zone, sets)
     found += _check_serials(zone, views, sound)
+    found += _check_asked(zone, views)
     ds = make_ds(zone, sorted(next(iter(sets)))) if len(sets) == 1 else ()
     unchecked = any(one.rule == UNCHECKED for one in found)
     if len(sets) == 1 and not ds and not unchecked:
@@ -155,6 +162,57 @@ def _check_agreement(zone: str, sets: dict[frozenset[bytes], list[View]]) -> Ite
             got = f"{len(keys)} keys, {len(keys ^ most)} unlike others'"
             where = str(view.server), view.server.place
             yield Finding(*where, "dnskey-differs", zone, "DNSKEY", got, "one set everywhere")
+
+
+def _check_asked(zone: str, views: Sequence[View]) -> Iterator[Finding]:
+    """Whether somebody was left out; told by the servers, for nobody declares a zone here."""
+    data: set[bytes] = set()
+    found: set[tuple[str, str, bytes]] = set()
+    for view in views:
+        if all(read_refusal(look.soa) for look in view.looks.values()):
+            continue  # it is called silent already
+        told = _told(view, (zone, "NS"), zone)
+        if isinstance(told, Silence) or not told:
+            got = told.why if isinstance(told, Silence) else "it has no NS of the zone"
+            yield _unanswered(view, zone, "NS", got)
+            continue
+        data |= set(told)
+        for owner, kind in addresses_within(zone, told):
+            there = _told(view, (owner, kind), zone)
+            if isinstance(there, Silence):
+                yield _unanswered(view, owner, kind, there.why)
+            else:
+                found |= {(owner, kind, wire) for wire in there}
+    asked = {(f"{v.server.name.lower().rstrip('.')}.", ip_address(v.server.address)) for v in views}
+    left = {
+        (owner, str(ip_address(wire)), owner, kind)
+        for owner, kind, wire in found
+        if (owner, ip_address(wire)) not in asked
+    }
+    named = {owner for owner, *_ in left}
+    left |= {
+        (owner, "", zone, "NS") for owner in unasked_servers(data, views) if owner not in named
+    }
+    for name, address, owner, kind in sorted(left):
+        need = (
+            f"--server {name.removesuffix('.')}={address or 'ADDRESS, for each of its addresses'}"
+        )
+        yield Finding(name, address, "server-not-asked", owner, kind, "it was not asked", need)
+
+
+def _told(view: View, key: Key, zone: str) -> Sequence[bytes] | Silence:
+    """Data that a server was asked for; below a delegation it is what it leads there with."""
+    reply = view.answers.get(key)
+    if find_referral(reply, key, zone) and isinstance(reply, Message):
+        there = group_records(reply.additional).get(key)
+        return there.rdata if there else ()
+    found = read_answer(reply, key)
+    return found if isinstance(found, Silence) else found.rdata if found else ()
+
+
+def _unanswered(view: View, owner: str, kind: str, got: str) -> Finding:
+    where = str(view.server), view.server.place
+    return Finding(*where, "no-answer", owner, kind, got, "who serves the zone, and where")
 
 
 def _check_serials(

@@ -48,5 +48,6 @@ RULES = {
     "parent-glue": Rule(FAULTY, "the parent has the addresses of servers within the zone"),
     "ds-no-key": Rule(FAULTY, "a DS names a key of the zone, so that resolvers follow it"),
     "ds-stray": Rule(FAULTY, "each DS names a key of the zone"),
+    "server-not-asked": Rule(FAULTY, "before a DS, each address of each name server is asked"),
     "ds-cds": Rule(FAULTY, "the DS are those that CDS asks for (RFC 7344)"),
 }

@@ -1,6 +1,6 @@
 """What was seen of one server, and what is said about it: plain values, no judgement here."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -150,6 +150,19 @@ def serial_of(reply: Reply | None, zone: str) -> int | None:
 def is_older(one: int, other: int) -> bool:
     """Whether a serial comes before another (RFC 1982 3.2)."""
     return one != other and (other - one) % (1 << 32) < 1 << 31
+
+
+def unasked_servers(data: Iterable[bytes], views: Iterable[View]) -> list[str]:
+    """Names that NS data has, and that no server was asked under."""
+    asked = {f"{view.server.name.lower().rstrip('.')}." for view in views}
+    return sorted({names.name_text(wire) for wire in data} - asked)
+
+
+def addresses_within(zone: str, data: Iterable[bytes]) -> list[Key]:
+    """What to ask for the addresses of those servers in NS data that are in the zone itself."""
+    servers = sorted({names.name_text(wire) for wire in data})
+    within = [server for server in servers if names.is_within(server, zone)]
+    return [(server, kind) for server in within for kind in ("A", "AAAA")]
 
 
 def can_be_asked(zone: Zone, rrset: RRset) -> bool:

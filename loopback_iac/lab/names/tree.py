@@ -43,6 +43,11 @@ RESOLVERS = {"resolver": "198.18.250.60", "usual": "198.18.250.61"}
 PRIMARY = "198.18.250.53"
 SERVICE = {"fra1": "203.0.113.53", "par1": "203.0.113.54"}
 SERVERS = [Server(name, "", address, 53) for name, address in SERVICE.items()]
+# as the zone names them
+NAMED = [
+    Server(f"{name}.{ZONE}", "", address, 53)
+    for name, address in zip(("ns1", "ns2"), SERVICE.values(), strict=True)
+]
 HOSTS = {"primary": PRIMARY, "fra1": "198.18.1.11", "par1": "198.18.2.11"}
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMD"
 # a refresh that a drill can outlast, and nothing that a cache keeps for longer than a second
@@ -249,7 +254,7 @@ class Hierarchy:
 
     def gate(self) -> Gate:
         """What `loopback dns ds-gate` says, asked from there as well."""
-        views = self.resolver.space.inside(lambda: probe_looks(ZONE, SERVERS, self.limits))
+        views = self.resolver.space.inside(lambda: probe_looks(ZONE, NAMED, self.limits))
         return check_ds_gate(ZONE, views, int(time.time()))
 
     def keys(self, machine: Machine, kind: str = "") -> set[str]:

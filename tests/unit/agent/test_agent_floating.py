@@ -217,6 +217,15 @@ def test_a_strange_answer_is_no_answer(ask, body):
     assert not refused.value.lasting
 
 
+def test_a_token_that_no_header_can_hold_is_not_shown(ask, served):
+    ask(200, "{}")
+    for token in ("hunter2\nhunter3", "hunter2\u20ac"):
+        with pytest.raises(ApiError, match="Error") as refused:
+            FloatingIps(served[0], token, served[1]).read_holder("7")
+        assert "hunter" not in str(refused.value)
+        assert refused.value.__suppress_context__
+
+
 def test_somebody_elses_certificate_is_refused_before_the_token_is_sent(ask, served):
     ask(200, "{}")
     for authority in ("", self_signed()[0]):

@@ -228,5 +228,15 @@ def view_of(
     return View(Server(name, "", at, 53), {"udp": look, "tcp": look}, **(values | rest))
 
 
+def gate_views(records) -> list[View]:
+    """Both name servers of TEXT, asked what the DS gate asks."""
+    inside = f"ns1.{ORIGIN}"
+    asked = [(ORIGIN, "NS"), (inside, "A"), (inside, "AAAA")]
+    places = {inside.removesuffix("."): "192.0.2.53", "ns2.example.org": "198.51.100.53"}
+    return [
+        view_of(records, name, transferred=False, asked=asked, at=at) for name, at in places.items()
+    ]
+
+
 def now() -> int:
     return int(time.time())

@@ -23,6 +23,7 @@ from tests.unit.dns.signed import (
     LIFE_S,
     ORIGIN,
     TEXT,
+    gate_views,
     honest,
     message,
     now,
@@ -184,8 +185,8 @@ def test_a_serial_that_nobody_signed_makes_no_other_server_old():
         report = check_served(expected, [view_of(signed()), liar])
         assert [one.verdict for one in report.servers] == ["equal", "tampered"]
         assert report.newest == 7
-        gate = check_ds_gate(ORIGIN, [view_of(signed()), liar], now())
-        assert {one.server for one in gate.findings} == {"ns2"}
+        gate = check_ds_gate(ORIGIN, [gate_views(signed())[0], gate_views(forged)[1]], now())
+        assert {one.server for one in gate.findings} == {"ns2.example.org"}
 
 
 def test_a_delegation_that_the_chain_does_not_know_is_a_lie():
@@ -201,7 +202,7 @@ def test_algorithms_that_can_be_computed_are(algorithm):
     held = sign(TEXT, algorithm=algorithm)
     assert verdict_on(held, ds=ds_of(held)) == ("equal", set())
     assert verdict_on(altered(held), ds=ds_of(held))[0] == "tampered"
-    assert check_ds_gate(ORIGIN, [view_of(held)], now()).open
+    assert check_ds_gate(ORIGIN, gate_views(held), now()).open
 
 
 def sha1(records):
@@ -220,7 +221,7 @@ def test_an_algorithm_that_nobody_can_compute_is_neither_accused_nor_passed():
             assert report.servers[0].verdict == "faulty"
             assert {one.rule for one in report.findings} == {"unchecked"}
             assert any("unsupported algorithm 17" in one.got for one in report.findings)
-    gate = check_ds_gate(ORIGIN, [view_of(held)], now())
+    gate = check_ds_gate(ORIGIN, gate_views(held), now())
     assert (gate.open, {one.rule for one in gate.findings}) == (False, {"unchecked"})
 
 
@@ -258,8 +259,8 @@ STARRED = TEXT + "* A 192.0.2.88\n"
 
 def test_the_gate_wants_the_proof_that_a_wildcard_answers():
     held = sign(STARRED)
-    whole = view_of(held)
-    assert check_ds_gate(ORIGIN, [whole], now()).open
+    whole, other = gate_views(held)
+    assert check_ds_gate(ORIGIN, [whole, other], now()).open
     said = whole.looks["udp"].nxdomain
     assert said.answer
     harms = {
@@ -271,7 +272,7 @@ def test_the_gate_wants_the_proof_that_a_wildcard_answers():
     }
     for harm in harms.values():
         looks = {way: look._replace(nxdomain=harm) for way, look in whole.looks.items()}
-        gate = check_ds_gate(ORIGIN, [replace(whole, looks=looks)], now())
+        gate = check_ds_gate(ORIGIN, [replace(whole, looks=looks), other], now())
         assert {one.rule for one in gate.findings} == {"denial-unproven"}
 
 

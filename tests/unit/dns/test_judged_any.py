@@ -17,7 +17,17 @@ from loopback_iac.dns.served.ds_gate import check_ds_gate
 from loopback_iac.dns.served.judge import Measure
 from loopback_iac.dns.served.view import missing_name
 from tests.unit.dns.judged import RICH, ds_of, verdict_on
-from tests.unit.dns.signed import ORIGIN, TEXT, cover_of, message, now, sign, signed, view_of
+from tests.unit.dns.signed import (
+    ORIGIN,
+    TEXT,
+    cover_of,
+    gate_views,
+    message,
+    now,
+    sign,
+    signed,
+    view_of,
+)
 
 LINES = [line for line in TEXT.splitlines()[4:] if not line.startswith("ns.child")]
 OTHERS = ["A 192.0.2.99", "CNAME ns1", "NS ns2.example.org.", 'TXT "x"', "DNAME example.org.", ""]
@@ -96,9 +106,9 @@ def test_what_is_signed_opens_no_gate_wherever_it_is_put(answer, authority, rcod
             found += [one._replace(owner=name) for one in group] if renamed else group
         sections.append(found)
     said = message((name, "A"), answer=sections[0], authority=sections[1], rcode=rcode)
-    whole = view_of(sign(RICH))
+    whole, other = gate_views(sign(RICH))
     looks = {way: look._replace(nxdomain=said) for way, look in whole.looks.items()}
-    gate = check_ds_gate(ORIGIN, [replace(whole, looks=looks)], now())
+    gate = check_ds_gate(ORIGIN, [replace(whole, looks=looks), other], now())
     needed = {cover_of(sign(RICH), absent) for absent in (name, f"*.{ORIGIN}")}
     proofs = {one.owner for one in sections[1] if one.type == "NSEC"}
     assert not gate.open or needed <= proofs

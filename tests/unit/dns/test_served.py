@@ -42,6 +42,7 @@ from tests.unit.dns.signed import (
     ORIGIN,
     TEXT,
     answer_to,
+    gate_views,
     message,
     now,
     sign,
@@ -174,11 +175,12 @@ def test_where_a_transfer_alone_was_to_show_the_zone_it_is_not_equal():
 
 
 def test_a_key_of_one_octet_and_an_answer_without_soa_close_the_gate():
-    whole = view_of(signed())
+    whole, other = gate_views(signed())
+    assert check_ds_gate(ORIGIN, [whole, other], now()).open
     short = Record(ORIGIN, "DNSKEY", 3600, b"\1")
     for harm in ({"dnskey": message((ORIGIN, "DNSKEY"), answer=[short])}, {"soa": nothing()}):
         looks = {way: look._replace(**harm) for way, look in whole.looks.items()}
-        gate = check_ds_gate(ORIGIN, [replace(whole, looks=looks)], now())
+        gate = check_ds_gate(ORIGIN, [replace(whole, looks=looks), other], now())
         assert not gate.open
         assert gate.findings
 
