@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import ctypes
+import json
+import os
 import subprocess
+import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -11,15 +15,14 @@ from typing import TYPE_CHECKING, TypeVar
 import pytest
 
 from loopback_iac.agent.addresses import read_addresses
-from loopback_iac.agent.gateway import Fixed, repeat
+from loopback_iac.agent.gateway import Fixed, read_run, repeat
 from loopback_iac.agent.gatewaycard import GroupCard, drop_strays
 from loopback_iac.agent.gatewayfile import LAYER_2, ROUTED, Group, Node, Timing
+from loopback_iac.agent.gatewaystatus import Status, read_status
 from loopback_iac.agent.refusal import RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from loopback_iac.agent.gatewaystatus import Status
 
 T = TypeVar("T")
 CLONE_NEWNET = 0x40000000  # sched.h; os.unshare is of Python 3.12
@@ -173,3 +176,42 @@ def test_a_complaint_is_said_once_until_it_is_another(capsys):
         repeat(act, 0.0, "partners")
     said = capsys.readouterr().err.splitlines()
     assert said == ["partners: no card", "partners: no card", "partners: full"]
+
+
+KEEPER = """\
+import sys
+from loopback_iac.agent.gateway import gateway
+gateway(sys.argv[1], sys.argv[1] + ".wish")
+"""
+
+
+def test_a_keeper_of_a_lone_node_notes_its_run_and_what_stands(tmp_path):
+    """The process as its unit starts it, but for systemd."""
+    group = {"name": "g", "addresses": MOVING, "interface": "lan0", "announced": LAYER_2,
+             "nodes": [{"name": "w1", "address": OWN}], "policies": [], "lease_s": 4}  # fmt: skip
+    tree = {"format": 1, "node": "w1", "server": "https://127.0.0.1", "authority": "",
+            "namespace": "", "agent": "http://127.0.0.1", "groups": [group]}  # fmt: skip
+    (tmp_path / "gateway.json").write_text(json.dumps(tree))
+
+    def act() -> None:
+        for run in ("one", "two"):
+            words = {"RUNTIME_DIRECTORY": str(tmp_path), "INVOCATION_ID": run}
+            argv = [sys.executable, "-c", KEEPER, str(tmp_path / "gateway.json")]
+            with subprocess.Popen(argv, env={**os.environ, **words}) as keeper:
+                try:
+                    await_run(keeper, tmp_path, run)
+                    assert set(MOVING) <= {held.address for held in read_addresses()}
+                finally:
+                    keeper.kill()
+
+    inside(act)
+
+
+def await_run(keeper: subprocess.Popen[bytes], folder: Path, run: str) -> None:
+    """Until this run says that the group stands."""
+    while True:
+        assert keeper.poll() is None
+        status = read_status(str(folder / "status.json")) or {}
+        if read_run(str(folder)) == run and "g" in status and status["g"].holds:
+            return
+        time.sleep(0.05)
