@@ -23,6 +23,7 @@ _REQUEST, _ACK, _DUMP, _REPLACE, _CREATE = 1, 4, 0x300, 0x100, 0x400
 _ERROR, _DONE = 2, 3
 _ADDRESS, _LOCAL, _CACHEINFO, _FLAGS, _PROTO = 1, 2, 6, 8, 11
 _NODAD = 0x02  # nobody waits for a collision
+_SECONDARY = 0x01  # IPv4: behind another of the same network
 FOR_EVER = 0xFFFFFFFF
 
 
@@ -32,6 +33,8 @@ class Held(NamedTuple):
     device: str
     address: str
     protocol: int
+    prefix: int
+    secondary: bool = False
 
 
 def read_addresses() -> list[Held]:
@@ -41,13 +44,14 @@ def read_addresses() -> list[Held]:
     """
     found = []
     for message in _ask(_GETADDR, _REQUEST | _DUMP, bytes(8)):
-        family, _, _, _, index = struct.unpack_from("=BBBBI", message)
+        family, prefix, flags, _, index = struct.unpack_from("=BBBBI", message)
         parts = dict(_attributes(message[8:]))
         text = parts.get(_LOCAL, parts.get(_ADDRESS))
         if family in (socket.AF_INET, socket.AF_INET6) and text is not None:
             protocol = parts.get(_PROTO, b"\0")[0]
-            held = str(ipaddress.ip_address(text))
-            found.append(Held(socket.if_indextoname(index), held, protocol))
+            device, held = socket.if_indextoname(index), str(ipaddress.ip_address(text))
+            secondary = family == socket.AF_INET and bool(flags & _SECONDARY)
+            found.append(Held(device, held, protocol, prefix, secondary))
     return found
 
 
@@ -63,26 +67,50 @@ def put_address(device: str, address: str, protocol: int, lifetime_s: int = FOR_
     flags = _attribute(_FLAGS, struct.pack("=I", _NODAD)) if version == 6 else b""
     more = cache + flags + _attribute(_PROTO, bytes([protocol]))
     kind = _REQUEST | _ACK | _CREATE | _REPLACE
-    list(_ask(_NEWADDR, kind, _subject(device, address) + more))
+    own = _attribute(_ADDRESS, ipaddress.ip_address(address).packed)
+    list(_ask(_NEWADDR, kind, _subject(device, address) + own + more))
 
 
-def take_address(device: str, address: str) -> None:
-    """Take an address off an interface; one that is gone is fine.
+def take_address(held: Held) -> None:
+    """Take an address off its interface, whatever its prefix; one that is gone is fine.
 
     Raises: OSError.
     """
     try:
-        list(_ask(_DELADDR, _REQUEST | _ACK, _subject(device, address)))
+        list(_ask(_DELADDR, _REQUEST | _ACK, _subject(held.device, held.address, held.prefix)))
     except OSError as refused:
         if refused.errno != errno.EADDRNOTAVAIL:
             raise
 
 
-def _subject(device: str, address: str) -> bytes:
+def drags_along(held: Held, there: list[Held]) -> list[str]:
+    """Addresses that the kernel takes off together with this one: IPv4, of its network, behind it.
+
+    None where `promote_secondaries` of net/ipv4/devinet.c is on, for all cards or this one.
+    """
+    parsed = ipaddress.ip_interface(f"{held.address}/{held.prefix}")
+    if parsed.version == 6 or held.secondary or _promotes("all") or _promotes(held.device):
+        return []
+    return [
+        other.address
+        for other in there
+        if other.secondary and (other.device, other.prefix) == (held.device, held.prefix)
+        if ipaddress.ip_address(other.address) in parsed.network
+    ]
+
+
+def _promotes(device: str) -> bool:
+    path = f"/proc/sys/net/ipv4/conf/{device}/promote_secondaries"
+    with open(path, encoding="ascii") as stream:
+        return stream.read().strip() != "0"
+
+
+def _subject(device: str, address: str, prefix: int | None = None) -> bytes:
     parsed = ipaddress.ip_address(address)
     family = socket.AF_INET if parsed.version == 4 else socket.AF_INET6
-    head = struct.pack("=BBBBI", family, parsed.max_prefixlen, 0, 0, socket.if_nametoindex(device))
-    return head + _attribute(_LOCAL, parsed.packed) + _attribute(_ADDRESS, parsed.packed)
+    length = parsed.max_prefixlen if prefix is None else prefix
+    head = struct.pack("=BBBBI", family, length, 0, 0, socket.if_nametoindex(device))
+    return head + _attribute(_LOCAL, parsed.packed)
 
 
 def _attribute(kind: int, content: bytes) -> bytes:

@@ -243,14 +243,14 @@ def _check_hold(_: str, path: str, staged: HostSet) -> None:
 
 
 def _check_gateway(_: str, path: str, staged: HostSet) -> None:
-    from .gatewayfile import CREDENTIAL, check_credential, parse_gateway
+    from .gatewayfile import CREDENTIAL, check_authority, check_credential, parse_gateway
 
     content = staged.files[path].content
     try:
         if path == CREDENTIAL:
             check_credential(content)
         else:
-            parse_gateway(content)
+            check_authority(parse_gateway(content))
     except RefusedError as refused:
         _refuse(path, "the agent", refused.what)
 

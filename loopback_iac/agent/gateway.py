@@ -36,6 +36,35 @@ STATUS_EVERY_S = 0.2
 FIXED_EVERY_S = 1.0
 
 
+class Fixed:
+    """A group of this node alone: its addresses stand, and what was found at the last look."""
+
+    def __init__(self, group: Group, node: str) -> None:
+        self.group, self._node = group, node
+        self._card = GroupCard(group, node)
+        self._holds, self._trouble = False, ""
+
+    def keep(self) -> None:
+        """Put on what is missing.
+
+        Raises: RefusedError, OSError.
+        """
+        if self._card.keep():
+            sys.stderr.write(f"{self.group.name}: {', '.join(self.group.addresses)} put on\n")
+            self._card.announce()
+
+    def note(self, trouble: str) -> None:
+        """How it went."""
+        self._holds, self._trouble = not trouble, trouble
+
+    @property
+    def status(self) -> Status:
+        """As a group that moves has one."""
+        words = (self._node, 0, "hold", "it has a single node")
+        return Status(*words, holds=self._holds, settled=self._holds, api=True, ready=True, moves=0,
+                      api_errors=0, strays=0, trouble=self._trouble)  # fmt: skip
+
+
 class _Around:
     """One group's neighbourhood."""
 
@@ -64,20 +93,39 @@ def gateway(path: str = GATEWAY, wishes: str = WISHES) -> None:
     if kept is None:
         raise RefusedError(f"there is no {path}", fix="apply a bundle first")
     drop_strays(kept.groups)
-    _start(functools.partial(_keep_guard, kept))
+    guard = functools.partial(guard_cards, kept)
+    _start(functools.partial(repeat, guard, GUARD_EVERY_S))
     moving = [group for group in kept.groups if not group.fixed]
     keepers = _start_moving(kept, moving, wishes) if moving else {}
-    for group in kept.groups:
-        if group.fixed:
-            card = GroupCard(group, kept.node)
-            _start(functools.partial(_keep_fixed, group, card))
+    standing = [Fixed(group, kept.node) for group in kept.groups if group.fixed]
+    for fixed in standing:
+        acts = (fixed.keep, FIXED_EVERY_S, fixed.group.name, fixed.note)
+        _start(functools.partial(repeat, *acts))
     folder = os.environ.get("RUNTIME_DIRECTORY", FOLDER)
-    fixed = {group.name: _fixed(kept.node) for group in kept.groups if group.fixed}
+    noted = False
     while True:
         with contextlib.suppress(OSError):  # no room: what it does matters more
             found = {name: status_of(keeper) for name, keeper in keepers.items()}
-            write_status(found | fixed, folder)
+            write_status(found | {fixed.group.name: fixed.status for fixed in standing}, folder)
+            if not noted:
+                note_run(folder)
+                noted = True
         time.sleep(STATUS_EVERY_S)
+
+
+def note_run(folder: str = FOLDER) -> None:
+    """Say which run the status is of, once it is; systemd's name for it."""
+    with open(f"{folder}/run", "w", encoding="ascii") as stream:
+        stream.write(os.environ.get("INVOCATION_ID", ""))
+
+
+def read_run(folder: str = FOLDER) -> str:
+    """Out: empty before the first look of the run."""
+    try:
+        with open(f"{folder}/run", encoding="ascii") as stream:
+            return stream.read()
+    except OSError:
+        return ""
 
 
 def _start_moving(kept: Gateway, groups: list[Group], wishes: str) -> dict[str, Keeper]:
@@ -122,35 +170,28 @@ def _keep(keeper: Keeper) -> None:
         time.sleep(keeper.step())
 
 
-def _keep_fixed(group: Group, card: GroupCard) -> None:
-    while True:
-        try:
-            if card.keep():
-                sys.stderr.write(f"{group.name}: {', '.join(group.addresses)} put on\n")
-                card.announce()
-        except (RefusedError, OSError) as refused:
-            sys.stderr.write(f"{group.name}: {getattr(refused, 'what', refused)}\n")
-        time.sleep(FIXED_EVERY_S)
+def repeat(
+    act: Callable[[], None],
+    pause_s: float,
+    whose: str = "the guard",
+    note: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Do it again and again; the same complaint is said once.
 
-
-def _keep_guard(kept: Gateway) -> None:
+    In: note, called with each complaint, or with nothing.
+    """
     told = ""
     while True:
         found = ""
         try:
-            guard_cards(kept)
+            act()
         except (RefusedError, OSError) as refused:
             found = str(getattr(refused, "what", refused))
         if found and found != told:
-            sys.stderr.write(f"{found}\n")
+            sys.stderr.write(f"{whose}: {found}\n")
         told = found
-        time.sleep(GUARD_EVERY_S)
-
-
-def _fixed(node: str) -> Status:
-    words = (node, 0, "hold", "it has a single node")
-    return Status(*words, holds=True, settled=True, api=True, ready=True, moves=0, api_errors=0,
-                  strays=0, trouble="")  # fmt: skip
+        note(found)
+        time.sleep(pause_s)
 
 
 def _credential() -> str:

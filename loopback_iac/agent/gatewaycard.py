@@ -12,7 +12,7 @@ import ipaddress
 import socket
 import struct
 
-from .addresses import FOR_EVER, put_address, read_addresses, take_address
+from .addresses import FOR_EVER, drags_along, put_address, read_addresses, take_address
 from .gatewayfile import LAYER_2, Group
 from .hold import announce
 from .refusal import RefusedError
@@ -47,13 +47,25 @@ class GroupCard:
         return not there.issuperset(self._group.addresses)
 
     def drop(self) -> None:
-        """Take them off, wherever they are.
+        """Take them off, wherever they are, and whoever put them on.
 
-        Raises: OSError.
+        Raises: RefusedError while one is still there; OSError.
         """
-        for held in read_addresses():
+        there = read_addresses()
+        for held in there:
             if held.address in self._group.addresses:
-                take_address(held.device, held.address)
+                dragged = drags_along(held, there)
+                if dragged:
+                    raise RefusedError(
+                        f"{held.address}/{held.prefix} stays on {held.device}: without it the"
+                        f" kernel would take {', '.join(dragged)} off as well",
+                        fix="declare it on no card of the host: it is the keeper's",
+                    )
+                take_address(held)
+        left = [held for held in read_addresses() if held.address in self._group.addresses]
+        if left:
+            told = ", ".join(f"{held.address}/{held.prefix} on {held.device}" for held in left)
+            raise RefusedError(f"still there after it was taken off: {told}")
 
     def announce(self) -> None:
         """Tell the LAN, where that is what moves traffic."""
@@ -67,8 +79,11 @@ class GroupCard:
                 advertise(device, address)
 
     def _device(self) -> str:
-        if self._group.interface:
-            return self._group.interface
+        wanted = self._group.interface
+        if wanted:
+            if all(name != wanted for _, name in socket.if_nameindex()):
+                raise RefusedError(f"this host has no card {wanted}")
+            return wanted
         for held in read_addresses():
             if held.address == self._own:
                 return held.device
@@ -104,4 +119,4 @@ def drop_strays(groups: tuple[Group, ...]) -> None:
     wanted = {address for group in groups for address in group.addresses}
     for held in read_addresses():
         if held.protocol == PROTOCOL and held.address not in wanted:
-            take_address(held.device, held.address)
+            take_address(held)

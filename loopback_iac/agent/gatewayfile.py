@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import ssl
 import urllib.parse
 from typing import Any, NamedTuple
 
@@ -126,6 +127,21 @@ def parse_gateway(content: bytes) -> Gateway:
     return found
 
 
+def check_authority(found: Gateway) -> None:
+    """An empty one would have OpenSSL take the system's CAs.
+
+    Raises: RefusedError for what it does not take as the cluster's.
+    """
+    if all(group.fixed for group in found.groups):
+        return
+    try:
+        ssl.create_default_context(cadata=found.authority or "none")
+    except (ssl.SSLError, ValueError) as wrong:
+        raise RefusedError(
+            f"gateway.json: `authority` is no certificate in PEM: {wrong}"
+        ) from wrong
+
+
 def check_credential(content: bytes) -> None:
     """Raises: RefusedError for what is neither a token nor a certificate with its key."""
     text = content.decode("ascii", "replace").strip()
@@ -161,7 +177,7 @@ def _group(entry: dict[str, Any]) -> Group:
 
 def _url(url: str, scheme: str) -> str:
     parts = urllib.parse.urlsplit(url)
-    if parts.scheme != scheme or not parts.hostname:
+    if parts.scheme != scheme or not parts.hostname or parts.port == 0:
         raise ValueError(f"{url!r} is no {scheme} address")
     return url.rstrip("/")
 

@@ -6,6 +6,7 @@ random number, so an old one is worth nothing, and it is dated by the question: 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import hmac
 import http.client
@@ -90,9 +91,7 @@ class Ear:
 
     def start(self) -> None:
         """Answer from now on; the threads end with the process."""
-        line = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
-        line.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-        line.bind(("::", PORT))
+        line = _listen()
         threading.Thread(target=self._run, args=(line,), name="ear", daemon=True).start()
 
     def _run(self, line: socket.socket) -> None:
@@ -115,6 +114,21 @@ class Ear:
                 age_s = boottime_s() - said.at_s
                 return sign(key, render_answer(said, str(asked.get("number")), node, age_s))
         return None
+
+
+def _listen() -> socket.socket:
+    """Of both families, or of IPv4 on a kernel that was started without IPv6."""
+    try:
+        line = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    except OSError as refused:
+        if refused.errno != errno.EAFNOSUPPORT:
+            raise
+        line = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        line.bind(("0.0.0.0", PORT))  # noqa: S104  # what is not signed is not answered
+        return line
+    line.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+    line.bind(("::", PORT))
+    return line
 
 
 class Peers:

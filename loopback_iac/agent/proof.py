@@ -63,12 +63,14 @@ def check_set(kept: HostSet) -> list[str]:
         missing += _check_haproxy(watch)
     if watch and unit_properties("loopback-watch", "ActiveState")["ActiveState"] != "active":
         missing.append("a running loopback-watch")
-    for kind in ("logs", "hold", "gateway"):
+    for kind in ("logs", "hold"):
         unit = DAEMONS[kind]
         if kind in kinds and unit_properties(unit, "ActiveState")["ActiveState"] != "active":
             missing.append(f"a running {unit}")
     if "arbiter" in kinds:
         missing += _check_arbiter()
+    if "gateway" in kinds:
+        missing += _check_gateway()
     if "knot" in kinds or "nsd" in kinds:
         missing += check_answers(kept)
     return missing
@@ -93,6 +95,29 @@ def _check_arbiter() -> list[str]:
             f"the provider's API {ruling.api}", fix="give the arbiter a token that may write"
         )
     return []
+
+
+def _check_gateway() -> list[str]:
+    """It runs, this run could use all that it was given, and what has a single node stands there.
+    Who holds a group of several is for their lease to say, and for an API that may be silent.
+    """
+    unit = DAEMONS["gateway"]
+    found = unit_properties(unit, "ActiveState", "InvocationID")
+    if found["ActiveState"] != "active":
+        return [f"a running {unit}"]
+    from .gateway import read_run
+    from .gatewayfile import read_gateway
+    from .gatewaystatus import read_status
+
+    kept, status = read_gateway(), read_status()
+    if kept is None or status is None or read_run() != found["InvocationID"]:
+        return [f"a first look of {unit}: `journalctl -u {unit}` has what it says"]
+    return [
+        f"the addresses of {group.name} on this node"
+        + (f" ({status[group.name].trouble})" if group.name in status else "")
+        for group in kept.groups
+        if group.fixed and not (group.name in status and status[group.name].holds)
+    ]
 
 
 def _check_bird(kinds: Container[str], watch: Watch | None) -> list[str]:

@@ -68,7 +68,11 @@ class EgressGateway(pulumi.ComponentResource):
         args: EgressGatewayArgs,
         may: Sequence[pulumi.Resource],
     ) -> list[Any]:
-        """One node after the other: a change restarts the keeper, and two at once would be seen."""
+        """One node after the other: a change restarts the keeper, and two at once would be seen.
+
+        The preferred ones come first: one that had a group for itself learns that it moves before
+        the next one may take it.
+        """
         late = {node: public_facts(each["host"]) for node, each in args["nodes"].items()}
 
         def parse(got: Mapping[str, Any]) -> dict[str, Host]:
@@ -76,7 +80,8 @@ class EgressGateway(pulumi.ComponentResource):
 
         hosts = pulumi.Output.all(**late).apply(parse)
         done: list[Any] = []
-        for node, host in self.node.items():
+        for node in found.in_order:
+            host = self.node[node]
             files = hosts.apply(functools.partial(render_gateway, found, node))
             values: dict[str, pulumi.Input[str]] = {}
             if any(group.moves for group in found.groups_of(node).values()):

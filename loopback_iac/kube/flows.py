@@ -6,6 +6,7 @@ and told. Names of fields are those of Hubble's protobuf (api/v1/flow/flow.proto
 
 import json
 import re
+import zlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -99,7 +100,7 @@ def read_flows(stream: BinaryIO, reading: Reading) -> Iterator[Flow]:
             flow = _parsed(line, reading)
             if flow is not None:
                 yield flow
-    except (EOFError, OSError, ValueError, ArithmeticError) as cause:
+    except (EOFError, OSError, ValueError, ArithmeticError, zlib.error) as cause:
         # a rotated file that is still being compressed, or a damaged one: gzip tells it so
         reading.fault(f"ends in the middle: {cause}", line=False)
 

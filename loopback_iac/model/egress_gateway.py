@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import BeforeValidator, Field
 
+from loopback_iac.model.baseline import Certificates
 from loopback_iac.model.fields import (
     Address,
     AddressList,
@@ -31,9 +32,19 @@ MOST_NAME = 40
 """It stands in names of annotations, of which Kubernetes takes 63 characters."""
 
 
+def _parts(url: str, scheme: str) -> SplitResult | None:
+    """Out: None for what is no address of this scheme, with a port that can be one."""
+    try:
+        parts = urlsplit(url)
+        fits = parts.scheme == scheme and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number, or none of TCP's; brackets left open
+        return None
+    return parts if fits else None
+
+
 def _https(value: object) -> object:
-    parts = urlsplit(value) if isinstance(value, str) else None
-    if parts is not None and (parts.scheme != "https" or not parts.hostname or parts.query):
+    parts = _parts(value, "https") if isinstance(value, str) else None
+    if isinstance(value, str) and (parts is None or parts.query):
         refuse(
             "gateway-api",
             f"{value!r} is no https address",
@@ -44,8 +55,7 @@ def _https(value: object) -> object:
 
 
 def _health(value: object) -> object:
-    parts = urlsplit(value) if isinstance(value, str) else None
-    if parts is not None and (parts.scheme != "http" or not parts.hostname):
+    if isinstance(value, str) and _parts(value, "http") is None:
         refuse(
             "gateway-agent",
             f"{value!r} is no http address",
@@ -105,7 +115,7 @@ class ClusterApi(Value):
     """Where the API server is, and as whom it is asked."""
 
     server: Annotated[Line, BeforeValidator(_https)]
-    ca_certificate: str
+    ca_certificate: Certificates
     credential: Given
     user: User = "loopback-egress-gateway"
     namespace: KubeName = "kube-system"
@@ -134,6 +144,15 @@ class EgressGateways(_Head):
     def user(self) -> str:
         """Whom the rules are for."""
         return self.cluster.user if self.cluster else ""
+
+    @property
+    def in_order(self) -> list[str]:
+        """Nodes, the preferred ones of groups first."""
+        first = {
+            node: min(group.nodes.index(node) for group in self.groups_of(node).values())
+            for node in self.nodes
+        }
+        return sorted(self.nodes, key=lambda node: (first[node], node))
 
     def groups_of(self, node: str) -> dict[str, EgressGroup]:
         """Groups that a node has a part in."""

@@ -1,15 +1,14 @@
 """Two nodes that stand in for each other, and one that has an address for good."""
 
+from pathlib import Path
+
 import pulumi
 
 from loopback_iac.components import EgressGateway
 
 config = pulumi.Config()
-CA = """\
------BEGIN CERTIFICATE-----
-what stands in certificate-authority-data of your kubeconfig, decoded
------END CERTIFICATE-----
-"""
+# what stands in certificate-authority-data of your kubeconfig, decoded
+CA = (Path(__file__).parent / "ca.pem").read_text()
 
 
 def host(number: int, key: str) -> dict:

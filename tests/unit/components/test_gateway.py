@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from typing import Any
 
 import pulumi
@@ -14,9 +15,11 @@ from loopback_iac.model import InputRejected, parse_host
 from loopback_iac.model.egress_gateway import parse_egress_gateways, parse_gateway_hosts
 from loopback_iac.render.gateway import render_gateway
 from tests.unit.components.recording import Cloud
+from tests.unit.components.test_baseline import CERTIFICATE
 from tests.unit.components.test_failover import KEYS
 
 TOKEN = "a.token-of.kubernetes"
+SERVER = "https://198.18.32.9:6443"
 
 
 def answer(args, count: int) -> tuple[str, dict[str, Any]]:
@@ -38,7 +41,7 @@ def tree(**more: Any) -> dict[str, Any]:
     return {
         "nodes": {"w1": {"host": ref(1)}, "w2": {"host": ref(2)}},
         "groups": {"partners": group()},
-        "cluster": {"server": "https://198.18.32.9:6443", "ca_certificate": "PEM", "credential": 1},
+        "cluster": {"server": SERVER, "ca_certificate": CERTIFICATE, "credential": 1},
         "admin_sources": ["198.51.100.0/28"],
         **more,
     }
@@ -68,6 +71,27 @@ def test_one_node_after_the_other(cloud):
     assert set(cloud.made) == commands | access | {"gw", "gw-w1", "gw-w2"}
     assert "gw-lease-kube-system-loopback-egress-partners" in access
     assert len(access) == 5
+
+
+def test_who_holds_a_group_already_comes_before_who_is_to_stand_in():
+    """Nodes are named in the order of who is preferred; names have none."""
+    more = {
+        "z": group(nodes=["w2", "w1"]),
+        "y": group(nodes=["w2", "w3"]),
+        "x": group(nodes=["w4"]),
+    }
+    nodes = {f"w{at}": {"host": ref(1)} for at in (1, 2, 3, 4)}
+    for at, each in enumerate(more.values()):
+        each |= {"addresses": [f"203.0.113.{at + 1}"], "policies": [f"p{at}"]}
+    found = parse_egress_gateways("gw", tree(nodes=nodes, groups=more))
+    assert found.in_order == ["w2", "w4", "w1", "w3"]
+
+
+def test_a_spare_waits_for_the_node_that_has_the_addresses(declare):
+    spare = {"partners": group(nodes=["w2", "w1"])}
+    cloud = declare(Cloud(answer), lambda: EgressGateway("gw", tree(groups=spare)))
+    assert "gw-w2-confirm" in cloud.needs("gw-w1-apply")
+    assert "gw-w1-confirm" not in cloud.needs("gw-w2-apply")
 
 
 def test_what_stands_is_told_by_group(cloud, hosts):
@@ -100,6 +124,8 @@ def test_files_of_a_node():
     assert files["/etc/loopback/gateway-credential"].mode == "0600"
     unit = files["/etc/systemd/system/loopback-gateway.service"].text
     assert "LoadCredential" in unit
+    # with it, DynamicUser's folder lies below /run/private, where no exporter looks
+    assert "RuntimeDirectoryPreserve" not in unit
     assert "After=network-online.target loopback-nftables.service" in unit
 
 
@@ -155,6 +181,23 @@ def test_every_problem_at_once():
         admin_sources=[],
     )
     assert len(rules(wrong)) == 4
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "rule"),
+    [
+        ("ca_certificate", "", "certificate-pem"),
+        ("ca_certificate", b64encode(CERTIFICATE.encode()).decode(), "certificate-pem"),
+        ("server", "https://198.18.32.9:66443", "gateway-api"),
+        ("server", "https://198.18.32.9:abc", "gateway-api"),
+        ("server", "https://198.18.32.9:0", "gateway-api"),
+        ("server", "https://[2001:db8::1", "gateway-api"),
+        ("agent", "http://127.0.0.1:98790/healthz", "gateway-agent"),
+    ],
+)
+def test_an_api_that_no_keeper_could_ask_is_refused(field, value, rule):
+    declared = tree(cluster={**tree()["cluster"], field: value})
+    assert rules(declared) == [f"{rule} at gw.cluster.{field}"]
 
 
 def test_nodes_that_stand_in_for_each_other_need_the_api():

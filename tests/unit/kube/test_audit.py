@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import itertools
 import json
@@ -103,6 +104,18 @@ def test_a_line_that_is_no_record_is_counted_and_the_rest_is_read(line):
     assert len(reading.told) == 1
     assert reading.told[0].startswith("0.log:2: ")
     assert next(iter(audit.rows.values())).flows.count == 1 + bool(rest)
+
+
+@pytest.mark.parametrize("at", range(20, 60, 8))
+def test_a_damaged_file_is_counted_and_told(at):
+    """Octets inside of the deflate stream: zlib tells of them, not gzip."""
+    packed = bytearray(gzip.compress(golden.export([DECLARED, LEAK])))
+    packed[at] ^= 0xFF
+    reading = Reading("0.log.gz")
+    with gzip.open(io.BytesIO(packed)) as stream:
+        list(read_flows(stream, reading))
+    assert reading.malformed >= 1
+    assert "ends in the middle" in reading.told[-1]
 
 
 def test_many_broken_lines_are_counted_and_few_are_told():
