@@ -21,7 +21,7 @@ class ZoneArgs(TypedDict):
     parent: NotRequired[str]
     """Name under `parents` of the parent that takes its DS records. Default: carried by hand."""
     publish_ds: NotRequired[bool]
-    """Have `parent` name its keys (DS). Default false: only once `loopback dns ds-gate` opens."""
+    """Whether `parent` gets its DS. Default false: true once `loopback dns ds-gate` opens."""
     updated_by: NotRequired[Sequence[str]]
     """Names under `updaters`; then only NS are declared, and records come by dynamic update."""
     update_types: NotRequired[Sequence[str]]
