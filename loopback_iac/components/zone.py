@@ -77,8 +77,8 @@ class DnsZone(pulumi.ComponentResource):
     ) -> None:
         """What depends on all goes first: the DS is out before an operator loses the zone.
 
-        Without `parent` it stands there and does nothing: it may go with the zone alone, and a zone
-        that only nobody is asked about any more keeps its DS.
+        Without `parent` it stands there and does nothing. Left out, it would be deleted as if the
+        zone went: its DS would be taken out of the parent that was named before.
         """
         asked = declared.parent is not None
         local.Command(

@@ -172,7 +172,11 @@ def test_a_parent_gets_the_ds_once_that_is_declared(held):
     assert primary.knotc("zone-key-rollover", ZONE, "ksk").returncode == 0
     wait_for(lambda: len(entry_keys(primary)) > 1)
     wait_for(lambda: "KSK submission check: negative" in told_since(primary, "confirmed"))
+    primary.stop(kill=True)
+    primary.start()
+    wait_for(lambda: primary.serial(ZONE) > 0)
     held.wait_served(ZONE)
+    assert [len(entry_keys(m)) for m in hosts_of_zone] == [2] * 3
     assert [entry_keys(m) >= {first} for m in hosts_of_zone] == [True] * 3
     assert named(parent) == {first}
 
