@@ -20,6 +20,8 @@ class ZoneArgs(TypedDict):
     """TTL of `records` in seconds. Default 3600. Text says its own, by `$TTL` or record."""
     parent: NotRequired[str]
     """Name under `parents` of the parent that takes its DS records. Default: carried by hand."""
+    publish_ds: NotRequired[bool]
+    """Whether `parent` gets its DS. Default false: true once `loopback dns ds-gate` opens."""
     updated_by: NotRequired[Sequence[str]]
     """Names under `updaters`; then only NS are declared, and records come by dynamic update."""
     update_types: NotRequired[Sequence[str]]

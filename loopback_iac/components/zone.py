@@ -75,15 +75,19 @@ class DnsZone(pulumi.ComponentResource):
     def _part_from_parent(
         self, name: str, declared: Declared, args: DnsZoneArgs, held: Sequence[pulumi.Resource]
     ) -> None:
-        """What depends on all goes first: the DS is out before an operator loses the zone."""
-        if declared.parent is not None:
-            local.Command(
-                f"{name}-ds-out",
-                delete=own_program("dns ds-out"),
-                stdin=_asked(declared, args),
-                logging=local.Logging.NONE,
-                opts=pulumi.ResourceOptions(parent=self, depends_on=list(held)),
-            )
+        """What depends on all goes first: the DS is out before an operator loses the zone.
+
+        Without `parent` it stands there and does nothing. Left out, it would be deleted as if the
+        zone went: its DS would be taken out of the parent that was named before.
+        """
+        asked = declared.parent is not None
+        local.Command(
+            f"{name}-ds-out",
+            delete=own_program("dns ds-out") if asked else None,
+            stdin=_asked(declared, args) if asked else None,
+            logging=local.Logging.NONE,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=list(held) if asked else []),
+        )
 
 
 def _hold(parent: DnsZone, order: Order) -> Held:

@@ -73,6 +73,8 @@ class ZoneSource(Value):
     """Instead of records: a zone file."""
     parent: str | None = None
     """Name of a parent that takes its DS."""
+    publish_ds: bool = False
+    """Whether it gets it: not before every name server was seen to serve the zone signed."""
     updated_by: LineList = ()
     """Names of updaters; then records come by update alone, and no file of ours has them."""
     update_types: Several[UpdateType] = ("TXT",)
@@ -214,7 +216,18 @@ def _check_parents(parts: Mapping[str, Mapping[str, Any]]) -> list[Problem]:
         for name, parent in parts["parents"].items()
         if not parent.addresses
     ]
-    return nowhere + [
+    nobody = [
+        Problem(
+            f"zones.{zone.removesuffix('.')}.publish_ds",
+            "no parent is named that would get the DS",
+            "parent beside it",
+            "name the parent, or leave publish_ds out and carry the DS to your registrar",
+            "publish-ds-parent",
+        )
+        for zone, source in parts["zones"].items()
+        if source.publish_ds and source.parent is None
+    ]
+    return [*nowhere, *nobody] + [
         Problem(
             f"zones.{zone.removesuffix('.')}.parent",
             f"there is no parent {source.parent!r}",

@@ -31,6 +31,8 @@ ENDED = f"{ZONES}/ended"
 STATE = "/var/lib/knot"
 UNITS = "/etc/systemd/system"
 DS_KEY = "loopback-ds"
+# of policies: whether the parent gets the DS
+RELEASED, HELD = "signed", "held"
 # a KSK rollover waits for the parent's DS; once a minute is what a parent of one's own bears
 LONGEST_CHECK_INTERVAL_S = 60
 
@@ -128,7 +130,6 @@ def _render_knot(
         }
         for name, parent in primary.parents.items()
     ]
-    named = {f"signed-{name}": name for name in primary.parents}
     return render_text(
         "knot-primary.conf",
         name=primary.name,
@@ -145,15 +146,19 @@ def _render_knot(
         signing=primary.signing,
         check_interval_s=min(LONGEST_CHECK_INTERVAL_S, primary.signing.propagation_delay_s),
         policies=[
-            {"name": policy, "parent": parent}
-            for policy, parent in [("signed", None), *named.items()]
+            {"name": "signed", "parent": None, "held": False},
+            *(
+                {"name": f"{word}-{name}", "parent": name, "held": word == HELD}
+                for name in primary.parents
+                for word in (RELEASED, HELD)
+            ),
         ],
         catalog=primary.catalog,
         zones=[
             {
                 "name": zone,
                 "file": "" if source.is_updated else zone_path(zone, source).rsplit("/", 1)[1],
-                "policy": f"signed-{source.parent}" if source.parent else None,
+                "policy": _policy(source),
                 "updates": [f"update-{name}-{zone}" for name in source.updated_by],
             }
             for zone, source in primary.zones.items()
@@ -170,6 +175,13 @@ def _render_knot(
         ],
         types={zone: source.update_types for zone, source in primary.zones.items()},
     )
+
+
+def _policy(source: ZoneSource) -> str | None:
+    """How a zone is signed; None: as those whose DS somebody carries."""
+    if not source.parent:
+        return None
+    return f"{RELEASED if source.publish_ds else HELD}-{source.parent}"
 
 
 def _wait_s(primary: Primary, ds_ttl_s: int) -> int:

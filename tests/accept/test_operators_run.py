@@ -137,7 +137,17 @@ def test_a_zone_by_api_from_its_first_day_to_its_last(two, parent, tmp_path):
 
     outage(two, tmp_path, zone)
 
-    # somebody signed it after all: the zone stays until the DS is out
+    # somebody signed it after all; who is no longer asked keeps the DS, and the zone its operators
+    change_ds(parent, "set")
+    unasked = deploy(tmp_path, up, {key: zone[key] for key in zone if key != "parent"})
+    assert unasked.ok, unasked.diagnostics
+    assert parent.answer("held.example.", "DS") != []
+    assert len(held(two)) == len(OPERATORS)
+    change_ds(parent, "unset")
+    again = deploy(tmp_path, up, zone)
+    assert again.ok, again.diagnostics
+
+    # asked again, it stays until the DS is out
     change_ds(parent, "set")
     stopped = deploy(tmp_path, destroy, zone)
     assert "take the DS out at the registrar" in told(stopped)
@@ -273,7 +283,7 @@ def test_secondaries_have_what_the_hidden_primary_signed(two, image, tmp_path):
     # a handful of resources, whatever is in the zone
     custom = [c.name for c in made.changes if c.custom and "pulumi:providers" not in c.type]
     ours = [f"net-cloudflare{part}" for part in ("", "-dnssec", "-incoming", "-key", "-peer")]
-    assert sorted(custom) == [*ours, "net-hetzner", "net-ionos"]
+    assert sorted(custom) == [*ours, "net-ds-out", "net-hetzner", "net-ionos"]
     assert made.plain_outputs["nameServers"]["ionos"] == ns[:4]
     state = "".join(p.read_text() for p in tmp_path.glob(".loopback/**/state.json"))
     assert "net-ionos" in state

@@ -5,12 +5,17 @@ from __future__ import annotations
 import dataclasses
 import shutil
 import subprocess
+import time
 
 import dns.dnssec
 import dns.rdatatype
 import pytest
 
-from loopback_iac.lab.names.machine import DS_SECRET, Hosts, Machine, hosts
+from loopback_iac.dns.served import Server
+from loopback_iac.dns.served.ds_gate import check_ds_gate
+from loopback_iac.lab.names.machine import DS_SECRET, Hosts, Machine, hosts, render_hosts
+from loopback_iac.remote.dns_ask import Limits
+from loopback_iac.remote.dns_served import probe_looks
 from tests.accept.network import wait_for
 from tests.golden import primaries
 
@@ -45,20 +50,32 @@ ns IN A 198.18.250.54
 example IN NS ns1.example.net.
 ns1.example IN A 203.0.113.53
 """
+KNOT = "/etc/knot/knot.conf"
+BOOTSTRAP = ("CDS", "CDNSKEY")
 QUICK = {"dnskey_ttl_s": 1, "propagation_delay_s": 1, "ksk_lifetime_s": 0}
 MANY = "".join(f"n{number} 300 IN A 203.0.113.{number % 250}\n" for number in range(10_000))
 
 
-@pytest.fixture
-def travel(image, tmp_path_factory):
+def declared(*, publish_ds: bool) -> primaries.Case:
     case = primaries.load("two-servers")
-    zones = {ZONE: {**case.primary["zones"]["example.net"], "parent": "own", "default_ttl_s": 1}}
+    zone = {"parent": "own", "publish_ds": publish_ds, "default_ttl_s": 1}
+    zones = {ZONE: {**case.primary["zones"]["example.net"], **zone}}
     quick = {
         "parents": {"own": {"addresses": [PARENT], "secret": "late", "ds_ttl_s": 1}},
         "signing": QUICK,
     }
-    case = dataclasses.replace(case, primary={**case.primary, **quick, "zones": zones})
-    with hosts(image, tmp_path_factory.mktemp("dns"), case) as made:
+    return dataclasses.replace(case, primary={**case.primary, **quick, "zones": zones})
+
+
+@pytest.fixture
+def travel(image, tmp_path_factory):
+    with hosts(image, tmp_path_factory.mktemp("dns"), declared(publish_ds=True)) as made:
+        yield made
+
+
+@pytest.fixture
+def held(image, tmp_path_factory):
+    with hosts(image, tmp_path_factory.mktemp("dns"), declared(publish_ds=False)) as made:
         yield made
 
 
@@ -114,6 +131,62 @@ def test_a_key_rolls_with_the_parent_and_nobody_at_it(travel):
 
     wait_for(rolled)
     assert first not in named(parent)
+
+
+def publish(held: Hosts, *, publish_ds: bool) -> None:
+    """Another `up` of the primary, as its agent ends it: no other file is written again."""
+    files = render_hosts(declared(publish_ds=publish_ds))["primary"]
+    changed = {KNOT: files.files[KNOT]}
+    held.primary.put(dataclasses.replace(files, files=changed))
+    done = held.primary.knotc("reload")
+    assert done.returncode == 0, done.stderr
+
+
+def pushes(held: Hosts) -> bool:
+    """Whether Knot has pushed a DS, or means to."""
+    status = held.primary.knotc("zone-status", ZONE, "+events")
+    assert "DS-check" in status.stdout, status.stderr
+    return "DS-push" in status.stdout + held.primary.log
+
+
+def test_a_parent_gets_the_ds_once_that_is_declared(held):
+    parent = start_parent(held)
+    begin(held)
+    primary = held.primary
+    # Knot has looked for the DS at the parent, waits for it, and brings none
+    wait_for(lambda: "KSK submission check: negative" in primary.log)
+    assert not pushes(held)
+    (first,) = entry_keys(primary)
+    hosts_of_zone = (primary, *held.servers.values())
+    assert [m.answer(ZONE, kind) for m in hosts_of_zone for kind in BOOTSTRAP] == [[]] * 6
+    # what the gate asks for is there: all is signed before anybody has a DS
+    asked = [Server(name, "", m.address, 53) for name, m in held.servers.items()]
+    views = primary.space.inside(lambda: probe_looks(ZONE, asked, Limits()))
+    gate = check_ds_gate(ZONE, views, int(time.time()))
+    assert (gate.findings, gate.open, named(parent)) == ((), True, set())
+
+    publish(held, publish_ds=True)
+    wait_for(lambda: named(parent) == {first})
+    wait_for(lambda: "KSK submission, confirmed" in primary.log)
+
+    # declared away: the parent keeps what it has, and the next key waits beside the first
+    publish(held, publish_ds=False)
+    wait_for(lambda: primary.answer(ZONE, "CDS") == [])
+    assert primary.knotc("zone-key-rollover", ZONE, "ksk").returncode == 0
+    wait_for(lambda: len(entry_keys(primary)) > 1)
+    wait_for(lambda: "KSK submission check: negative" in told_since(primary, "confirmed"))
+    primary.stop(kill=True)
+    primary.start()
+    wait_for(lambda: primary.serial(ZONE) > 0)
+    held.wait_served(ZONE)
+    assert [len(entry_keys(m)) for m in hosts_of_zone] == [2] * 3
+    assert [entry_keys(m) >= {first} for m in hosts_of_zone] == [True] * 3
+    assert named(parent) == {first}
+
+    # and goes on where it stood
+    publish(held, publish_ds=True)
+    wait_for(lambda: first not in named(parent) != set())
+    wait_for(lambda: [entry_keys(m) for m in hosts_of_zone] == [named(parent)] * 3)
 
 
 def told_since(machine: Machine, word: str) -> str:

@@ -88,7 +88,9 @@ def declare(ds_ttl_s: int = 1, **signing: int) -> Declaration:
             "fra1": {**late, "addresses": [SERVICE["fra1"]]},
             "par1": {**late, "addresses": [SERVICE["par1"]], "software": "nsd"},
         },
-        "zones": {"example.net": {"records": RECORDS, "default_ttl_s": 1, "parent": "own"}},
+        "zones": {"example.net": {
+            "records": RECORDS, "default_ttl_s": 1, "parent": "own", "publish_ds": True,
+        }},
         "parents": {"own": {"addresses": [PARENT], "secret": "late", "ds_ttl_s": ds_ttl_s}},
         "signing": {
             "dnskey_ttl_s": 1, "propagation_delay_s": 2, "ksk_lifetime_s": 0, **signing,

@@ -134,6 +134,19 @@ def test_an_unsigned_zone_is_looked_for_at_its_parent_first_and_last(filled):
     assert out.inputs["delete"].endswith("loopback dns ds-out")
 
 
+def test_nobody_is_asked_and_what_would_have_asked_is_there_all_the_same(declare):
+    """Were it deleted with `parent`, it would take out the DS of a zone that stays."""
+
+    def program():
+        records = {"@": {"NS": OWN["hetzner"]}}
+        DnsZone(
+            "net", {"zone": "example.net", "operators": {"own-anycast": {}}, "records": records}
+        )
+
+    out = declare(Cloud(answer), program).made["net-ds-out"]
+    assert not {"create", "update", "delete", "stdin"} & out.inputs.keys()
+
+
 def test_a_primary_that_does_not_know_an_operator_is_named():
     with pytest.raises(RejectedInputs) as refused:
         find_transfer("net", "ionos", {"hetzner": {"addresses": ["198.51.100.53"]}})
