@@ -49,13 +49,19 @@ def warn_pending(ledger: Ledger, run: Run) -> None:
 
 
 def force_interrupted(run: Run, checkpoint: Checkpoint) -> None:
-    """An update or delete with unknown outcome: bring the resource in order whatever Diff says."""
+    """
+    An update or delete with unknown outcome: bring the resource in order whatever Diff says.
+
+    What an interrupted delete takes along may be gone as well.
+    """
     interrupted = {
         row["resource"]["urn"]: row["type"]
         for row in checkpoint.pending
         if row["type"] in ("updating", "deleting")
     }
-    for old in run.olds:
+    for old in run.olds:  # in the order of the state: what takes it along stands before it
+        if interrupted.get(old.resource.deleted_with) == "deleting":
+            interrupted.setdefault(old.resource.urn, "deleting")
         kind = interrupted.get(old.resource.urn)
         if kind:
             old.resource.init_errors = [f"interrupted while {kind}"]

@@ -34,8 +34,12 @@ def draw_graph(dice: random.Random, *, failures: bool) -> list[dict[str, Any]]:
             inputs[key] = f"${{{dice.choice(earlier)}.out}}"
         if failures and dice.random() < 0.15:
             inputs["fail"] = dice.choice(["create", "update", "delete", "partial", "diff"])
+        opts = {}
+        if earlier and dice.random() < 0.3:
+            opts["deleted_with"] = dice.choice(earlier)
+            inputs["within"] = f"${{{opts['deleted_with']}.id}}"
         depends = dice.sample(earlier, min(len(earlier), dice.randint(0, 2)))
-        graph.append({"name": f"n{number}", "inputs": inputs, "depends": depends})
+        graph.append({"name": f"n{number}", "inputs": inputs, "depends": depends, "opts": opts})
     return graph
 
 
