@@ -266,7 +266,7 @@ def test_a_journal_of_another_state_is_refused(
 def test_forget_takes_out_resources_only_when_asked_for_them(stack: Stack) -> None:
     stack.write([{"name": "a", "inputs": {}}, {"name": "b", "inputs": {}, "depends": ["a"]}])
     stack.up()
-    with pytest.raises(ValueError, match="no operation of it is pending.*--resource") as refused:
+    with pytest.raises(ValueError, match=r"no operation of it is pending.*--resource") as refused:
         forget(stack.options, [f"{URN}b", "urn:nothing"])
     assert "urn:nothing: neither a resource nor a pending operation" in str(refused.value)
     with pytest.raises(ValueError, match="others rest on it"):
