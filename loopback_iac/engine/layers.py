@@ -19,21 +19,23 @@ def find_hosts(doomed: list[Old], kept: set[int]) -> dict[int, int]:
     Which row takes which along when it is deleted (`deleted_with`), by index.
 
     Only one that is deleted itself does. One that waits for deletion since an earlier run takes
-    only what waits with it.
+    only what waits with it; where several of its URN wait, nobody knows which takes what.
     """
-    going = {
-        (old.resource.urn, old.resource.delete): old.index
-        for old in doomed
-        if old.index not in kept
-        and not old.resource.retain_on_delete
-        and not old.resource.external
-        and (old.condemned or not old.resource.protect)
-    }
+    going: dict[tuple[str, bool], list[int]] = defaultdict(list)
+    for old in doomed:
+        resource = old.resource
+        if (
+            old.index not in kept
+            and not resource.retain_on_delete
+            and not resource.external
+            and (old.condemned or not resource.protect)
+        ):
+            going[resource.urn, resource.delete].append(old.index)
     hosts = {}
     for old in doomed:
-        host = going.get((old.resource.deleted_with, old.resource.delete))
-        if host is not None:
-            hosts[old.index] = host
+        found = going.get((old.resource.deleted_with, old.resource.delete), [])
+        if len(found) == 1:
+            hosts[old.index] = found[0]
     # A damaged state may have a cycle: nothing in it goes by itself.
     return {index: host for index, host in hosts.items() if _find_last(index, hosts) not in hosts}
 

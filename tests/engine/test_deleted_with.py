@@ -9,6 +9,9 @@ import pytest
 
 from loopback_iac.engine import destroy, plan, up
 from loopback_iac.engine.journal import Ledger
+from loopback_iac.engine.layers import arrange, find_below, find_hosts
+from loopback_iac.engine.run import Old
+from loopback_iac.engine.state import Resource
 from tests.engine.test_kills import start, wait_for
 from tests.engine.test_random_graphs import check_world, disarm
 
@@ -146,6 +149,44 @@ def test_an_interrupt_before_its_host_keeps_it(stack: Stack) -> None:
     stack.destroy()
     assert stack.rows() == {}
     assert stack.world() == []
+
+
+def test_where_several_former_hosts_wait_each_is_deleted_by_itself(stack: Stack) -> None:
+    for version in (1, 2, 3):
+        stack.write([thing("host", forceNew=version, fail="delete"), within("host", "on")])
+        assert stack.run(up).ok is (version == 1)
+    calls = ["Create:host", "Create:on", *["Delete:host"] * 2, *["Delete:on"] * 2]
+    assert sorted(stack.steps()) == calls
+    assert stack.world() == ["host", "host", "host", "on"]
+    check_world(stack)
+    disarm(stack)
+    stack.write([thing("host", forceNew=3, fail="no"), within("host", "on")])
+    stack.up()
+    assert stack.world() == ["host", "on"]
+    check_world(stack)
+
+
+def old(index: int, urn: str, host: str = "", **given: Any) -> Old:
+    resource = Resource(urn=urn, type="t", custom=True, deleted_with=host, **given)
+    return Old(index, {}, resource)
+
+
+def test_nobody_guesses_which_of_several_takes_it_along() -> None:
+    rows = [old(0, "host", delete=True), old(1, "on", "host", delete=True)]
+    assert find_hosts(rows, set()) == {1: 0}
+    assert find_hosts(rows, {0}) == {}
+    assert find_hosts([*rows, old(2, "host", delete=True)], set()) == {}
+    assert find_hosts([old(0, "host", delete=True), old(1, "on", "host")], set()) == {}
+
+
+def test_a_cycle_of_a_damaged_state_ends() -> None:
+    rows = [old(0, "a", "b"), old(1, "b", "a"), old(2, "c", "c"), old(3, "d", "a")]
+    assert find_hosts(rows, set()) == {}
+    layers = arrange(rows, find_below(rows), {})
+    assert [[[one.index for one in group] for group in layer] for layer in layers] == [
+        [[3], [2]],
+        [[1, 0]],
+    ]
 
 
 @pytest.fixture
