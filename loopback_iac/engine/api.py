@@ -17,6 +17,7 @@ from loopback_iac.engine.interrupts import (
     interruptible,
     refuse_pending,
     say_cancelled,
+    say_found,
     warn_pending,
 )
 from loopback_iac.engine.journal import Ledger
@@ -252,18 +253,9 @@ class Session:
             watcher=options.watcher,
             olds=olds,
         )
-        if note:
-            run.say(Severity.WARNING, f"stale lock: {note}")
-        if other:
-            run.say(
-                Severity.WARNING,
-                f"a run is going on ({other}); this plan starts from the state before it: plan"
-                " again once it has ended",
-            )
-        elif checkpoint.killed:
-            run.say(Severity.WARNING, "the last run was killed; its journal has been replayed")
-            if not self._dry_run:
-                self.store.save(checkpoint)
+        say_found(run, checkpoint, note, other)
+        if checkpoint.killed and not self._dry_run:
+            self.store.save(checkpoint)
         force_interrupted(run, checkpoint)
         return run, Ledger(checkpoint.rows, checkpoint.pending), salt
 

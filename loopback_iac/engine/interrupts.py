@@ -67,6 +67,20 @@ def force_interrupted(run: Run, checkpoint: Checkpoint) -> None:
             old.resource.init_errors = [f"interrupted while {kind}"]
 
 
+def say_found(run: Run, checkpoint: Checkpoint, note: str, other: str) -> None:
+    """Say what a run found: a lock that a dead process left, another run, a killed one's journal."""
+    if note:
+        run.say(Severity.WARNING, f"stale lock: {note}")
+    if other:
+        run.say(
+            Severity.WARNING,
+            f"a run is going on ({other}); this plan starts from the state before it: plan again"
+            " once it has ended",
+        )
+    elif checkpoint.killed:
+        run.say(Severity.WARNING, "the last run was killed; its journal has been replayed")
+
+
 def say_cancelled(run: Run, verb: str) -> None:
     """Make a cancelled run a failed one that says so."""
     if run.cancelled:

@@ -19,23 +19,16 @@ def find_hosts(doomed: list[Old], kept: set[int]) -> dict[int, int]:
     Which row takes which along when it is deleted (`deleted_with`), by index.
 
     Only one that is deleted itself does. One that waits for deletion since an earlier run takes
-    only what waits with it; where several of its URN wait, nobody knows which takes what.
+    only what waits with it; where several of its URN go, nobody knows which takes what.
     """
-    going: dict[tuple[str, bool], list[int]] = defaultdict(list)
+    by_urn: dict[str, list[Old]] = defaultdict(list)
     for old in doomed:
-        resource = old.resource
-        if (
-            old.index not in kept
-            and not resource.retain_on_delete
-            and not resource.external
-            and (old.condemned or not resource.protect)
-        ):
-            going[resource.urn, resource.delete].append(old.index)
+        by_urn[old.resource.urn].append(old)
     hosts = {}
     for old in doomed:
-        found = going.get((old.resource.deleted_with, old.resource.delete), [])
-        if len(found) == 1:
-            hosts[old.index] = found[0]
+        found = by_urn.get(old.resource.deleted_with, [])
+        if len(found) == 1 and _takes_along(found[0], old) and found[0].index not in kept:
+            hosts[old.index] = found[0].index
     # A damaged state may have a cycle: nothing in it goes by itself.
     return {index: host for index, host in hosts.items() if _find_last(index, hosts) not in hosts}
 
@@ -91,6 +84,13 @@ def arrange(
         layers.append([groups[leader] for leader in sorted(ready, reverse=True)])
         sorter.done(*ready)
     return layers
+
+
+def _takes_along(host: Old, old: Old) -> bool:
+    resource = host.resource
+    stays = resource.retain_on_delete or resource.external
+    stays = stays or (resource.protect and not host.condemned)
+    return not stays and resource.delete == old.resource.delete
 
 
 def _find_last(index: int, hosts: Mapping[int, int]) -> int:

@@ -160,6 +160,7 @@ class Performer:
                     f" {old.resource.urn}: it is protected"
                 )
         hosts = {one.resource.urn for one in (*chain, old) if not one.resource.retain_on_delete}
+        hosts -= {former.resource.urn for former in self.run.olds if former.resource.delete}
         along = [doomed for doomed in chain if doomed.resource.deleted_with in hosts]
         for doomed in (*reversed(chain), old):
             if doomed not in along:
