@@ -68,7 +68,7 @@ def force_interrupted(run: Run, checkpoint: Checkpoint) -> None:
 
 
 def say_found(run: Run, checkpoint: Checkpoint, note: str, other: str) -> None:
-    """Say what a run found: a lock that a dead process left, another run, a killed one's journal."""
+    """Say what a run found: a dead process's lock, another run, a killed one's journal."""
     if note:
         run.say(Severity.WARNING, f"stale lock: {note}")
     if other:
