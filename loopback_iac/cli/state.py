@@ -93,12 +93,16 @@ def forget(
     cwd: Directory = HERE,
     stack: StackName = STACK,
     state_dir: StateDir = None,
+    *,
+    resource: Annotated[
+        bool, typer.Option("--resource", help="Resources of these URNs as well.")
+    ] = False,
 ) -> None:
-    """Take pending operations or resources out of the state; nothing real is touched."""
+    """Take pending operations out of the state; nothing real is touched."""
     from loopback_iac.engine import forget as take_out  # noqa: PLC0415  # loads slowly
 
     options = make_options(cwd, stack, state_dir)
-    for line in guarded(lambda: take_out(options, urns)):
+    for line in guarded(lambda: take_out(options, urns, resources=resource)):
         STDERR.print(f"forgot {line}", markup=False)
 
 

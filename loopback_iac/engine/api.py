@@ -17,6 +17,7 @@ from loopback_iac.engine.interrupts import (
     interruptible,
     refuse_pending,
     say_cancelled,
+    say_found,
     warn_pending,
 )
 from loopback_iac.engine.journal import Ledger
@@ -82,7 +83,8 @@ def up(options: Options) -> Result:
     """
     Bring the stack to what the program wants.
 
-    Raises: EngineError when nothing was begun; a failure later on is in the result.
+    Raises: EngineError when nothing was begun, or the state cannot be written; another failure
+    later on is in the result.
     """
     return Session(options, "up").deploy()
 
@@ -211,9 +213,12 @@ class Session:
         Out: the run, its ledger, and the salt of the state's secrets.
         """
         options = self._options
-        if not self._dry_run:
+        note = other = ""
+        if self._dry_run:
+            checkpoint, other = self.store.look()
+        else:
             note = stack.enter_context(self.store.locked(self._verb))
-        checkpoint = self.store.load()
+            checkpoint = self.store.load()
         _check_owner(checkpoint, self._project.name, options.stack)
         raw = load_stack_file(self._project, options.stack, options.config_file)
         config_salt = str(raw.get("encryptionsalt") or "")
@@ -248,12 +253,9 @@ class Session:
             watcher=options.watcher,
             olds=olds,
         )
-        if not self._dry_run and note:
-            run.say(Severity.WARNING, f"stale lock: {note}")
-        if self.store.has_leftover():
-            run.say(Severity.WARNING, "the last run was killed; its journal has been replayed")
-            if not self._dry_run:
-                self.store.save(checkpoint)
+        say_found(run, checkpoint, note, other)
+        if checkpoint.killed and not self._dry_run:
+            self.store.save(checkpoint)
         force_interrupted(run, checkpoint)
         return run, Ledger(checkpoint.rows, checkpoint.pending), salt
 

@@ -22,7 +22,7 @@ def read_outputs(options: Options) -> Values:
 
     Out: secrets as `Secret`, or as `Sealed` when no passphrase is at hand.
     """
-    checkpoint = find_store(options).load()
+    checkpoint, _ = find_store(options).look()
     passphrase = read_passphrase() if options.passphrase is None else options.passphrase
     return decode_outputs(checkpoint.rows, open_crypter(checkpoint.salt, passphrase))
 
@@ -35,8 +35,8 @@ def read_resources(options: Options) -> tuple[dict[str, Any], ...]:
     somebody else, nor what only waits to be deleted.
     """
     codec = Codec(None)
-    rows = [codec.decode(row) for row in find_store(options).load().rows]
-    return list_resources(rows)
+    checkpoint, _ = find_store(options).look()
+    return list_resources([codec.decode(row) for row in checkpoint.rows])
 
 
 def read_undone(options: Options) -> tuple[str, Result] | None:
@@ -53,35 +53,49 @@ def read_undone(options: Options) -> tuple[str, Result] | None:
 
 def export_state(options: Options) -> str:
     """The checkpoint as `pulumi stack import` takes it, secrets encrypted."""
-    return find_store(options).load().render()
+    checkpoint, _ = find_store(options).look()
+    return checkpoint.render()
 
 
-def forget(options: Options, urns: list[str]) -> list[str]:
+def forget(options: Options, urns: list[str], *, resources: bool = False) -> list[str]:
     """
-    Take pending operations and resources out of the state; nothing real is touched.
+    Take pending operations out of the state; nothing real is touched.
 
+    In: resources: take resources of these URNs out as well.
     Out: what was taken out, one text each.
-    Raises: UsageError for a URN the state does not have, or one that others rest on.
+    Raises: UsageError, naming each URN the state does not have, that is a resource and not asked
+    for as one, or that others rest on; then nothing is taken out.
     """
     store = find_store(options)
     with store.locked("state forget"):
         checkpoint = store.load()
         done: list[str] = []
-        for urn in urns:
+        problems: list[str] = []
+        for urn in dict.fromkeys(urns):
             pending = [row for row in checkpoint.pending if row["resource"]["urn"] == urn]
-            if pending:
-                checkpoint.pending = [row for row in checkpoint.pending if row not in pending]
-                done += [f"pending operation {row['type']} {urn}" for row in pending]
-                continue
             rows = [row for row in checkpoint.rows if row["urn"] == urn]
-            if not rows:
-                raise UsageError(f"{urn}: neither a resource nor a pending operation of this stack")
-            others = [row for row in checkpoint.rows if row["urn"] not in urns]
-            users = [row["urn"] for row in others if urn in _references(row)]
-            if users:
-                raise UsageError(f"{urn}: others rest on it: {', '.join(users)}")
-            checkpoint.rows = [row for row in checkpoint.rows if row["urn"] != urn]
-            done.append(f"resource {urn}")
+            done += [f"pending operation {row['type']} {urn}" for row in pending]
+            if rows and resources:
+                others = [row for row in checkpoint.rows if row["urn"] not in urns]
+                users = [row["urn"] for row in others if urn in _references(row)]
+                done.append(f"resource {urn}")
+                if users:
+                    problems.append(f"{urn}: others rest on it: {', '.join(users)}")
+            elif rows and not pending:
+                problems.append(
+                    f"{urn}: no operation of it is pending, it is a resource of this stack;"
+                    " --resource takes it out as one: what it stands for stays where it is, and"
+                    " nobody deletes it any more"
+                )
+            elif not pending:
+                problems.append(f"{urn}: neither a resource nor a pending operation of this stack")
+        if problems:
+            raise UsageError("\n".join(problems))
+        checkpoint.pending = [
+            row for row in checkpoint.pending if row["resource"]["urn"] not in urns
+        ]
+        if resources:
+            checkpoint.rows = [row for row in checkpoint.rows if row["urn"] not in urns]
         store.save(checkpoint)
     return done
 

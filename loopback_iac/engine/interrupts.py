@@ -49,16 +49,36 @@ def warn_pending(ledger: Ledger, run: Run) -> None:
 
 
 def force_interrupted(run: Run, checkpoint: Checkpoint) -> None:
-    """An update or delete with unknown outcome: bring the resource in order whatever Diff says."""
+    """
+    An update or delete with unknown outcome: bring the resource in order whatever Diff says.
+
+    What an interrupted delete takes along may be gone as well.
+    """
     interrupted = {
         row["resource"]["urn"]: row["type"]
         for row in checkpoint.pending
         if row["type"] in ("updating", "deleting")
     }
-    for old in run.olds:
+    for old in run.olds:  # in the order of the state: what takes it along stands before it
+        if interrupted.get(old.resource.deleted_with) == "deleting":
+            interrupted.setdefault(old.resource.urn, "deleting")
         kind = interrupted.get(old.resource.urn)
         if kind:
             old.resource.init_errors = [f"interrupted while {kind}"]
+
+
+def say_found(run: Run, checkpoint: Checkpoint, note: str, other: str) -> None:
+    """Say what a run found: a dead process's lock, another run, a killed one's journal."""
+    if note:
+        run.say(Severity.WARNING, f"stale lock: {note}")
+    if other:
+        run.say(
+            Severity.WARNING,
+            f"a run is going on ({other}); this plan starts from the state before it: plan again"
+            " once it has ended",
+        )
+    elif checkpoint.killed:
+        run.say(Severity.WARNING, "the last run was killed; its journal has been replayed")
 
 
 def say_cancelled(run: Run, verb: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+from contextlib import contextmanager, suppress
 from itertools import count
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 Event: TypeAlias = dict[str, Any]
 
 _LIVE, _CONDEMNED, _DONE = "live", "condemned", "done"
+_DAMAGED = (
+    "damaged journal line; keep a copy of the file, cut it off before this line, and look"
+    " whether what the lines cut off name exists; then run `loopback plan`"
+)
 
 
 class Ledger:
@@ -46,10 +51,12 @@ class Ledger:
         if kind == "new":
             self._take_new(event)
         elif kind == "gone":
-            self._fates[event["old"]] = _DONE
-            self._forget_former(self.olds[event["old"]]["urn"])
+            for old in _affected(event):
+                self._fates[old] = _DONE
+                self._forget_former(self.olds[old]["urn"])
         elif kind == "replacing":
-            self.olds[event["old"]]["pendingReplacement"] = True
+            for old in _affected(event):
+                self.olds[old]["pendingReplacement"] = True
         elif kind == "outputs":
             self._news[event["urn"]] = {**self._news[event["urn"]], "outputs": event["o"]}
         elif kind != "end":
@@ -117,30 +124,50 @@ class Ledger:
         return new
 
 
+def _affected(event: Event) -> list[int]:
+    """A row that was deleted, and those that went along with it."""
+    return [event["old"], *event.get("along", [])]
+
+
 class Journal:
     """
     Appends events to a file; a durable one is on disk before `record` returns.
 
-    Threads that wait for the disk at the same time share one fsync.
+    Threads that wait for the disk at the same time share one fsync. Once a write has failed, none
+    follows: the file ends with the last whole line before it.
     """
 
     def __init__(self, path: Path, ledger: Ledger, header: Event) -> None:
-        self._ledger = ledger
+        self._path, self._ledger = path, ledger
         self._writing, self._syncing = threading.Lock(), threading.Lock()
-        self._written = self._synced = 0
+        self._written = self._synced = self._size = 0
+        self._failed: OSError | None = None
         self._numbers = count(1)
-        self._file = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND, 0o600)
-        self._write({"journal": 1, **header})
-        self._sync(self._written)
+        with writing(path):
+            self._file = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND, 0o600)
+        try:
+            self._write({"journal": 1, **header})
+            self._sync(self._written)
+        except StateError:
+            os.close(self._file)
+            path.unlink(missing_ok=True)
+            raise
 
     def record(self, event: Event, *, durable: bool = True) -> None:
         """
         Write an event and take it into the ledger.
 
         In: durable: wait until it is on disk; others reach the disk with the next durable one.
+        Raises: StateError when it cannot be written; the ledger has it all the same, unless it is
+        one that begins something.
         """
         with self._writing:
-            self._write(event)
+            try:
+                self._write(event)
+            except StateError:
+                if event["e"] != "begin":
+                    self._ledger.apply(event)
+                raise
             self._ledger.apply(event)
             mine = self._written
         if durable:
@@ -152,42 +179,81 @@ class Journal:
 
         In: operation: creating, updating or deleting.
         Out: the number to `end` it with.
+        Raises: StateError when it cannot be written: nothing may be sent.
         """
         number = next(self._numbers)
         self.record({"e": "begin", "n": number, "op": operation, "r": row})
         return number
 
     def end(self, number: int) -> None:
-        """Note that the outcome of an operation is known."""
-        self.record({"e": "end", "n": number}, durable=False)
+        """Note that the outcome of an operation is known; unwritten, it may stay as pending."""
+        with suppress(StateError):  # what went wrong is being told; the next write says this
+            self.record({"e": "end", "n": number}, durable=False)
 
     def close(self, digest: str) -> None:
-        """Note the digest of the checkpoint that is about to replace base and journal."""
-        with self._writing:
-            self._write({"e": "close", "digest": digest})
-            mine = self._written
-        self._sync(mine)
-        os.close(self._file)
+        """
+        Note the digest of the checkpoint that is about to replace base and journal.
+
+        Raises: StateError when it cannot be written; the journal stands for what has been done.
+        """
+        try:
+            with self._writing:
+                self._failed = None  # what was cut off may leave room for this line
+                self._write({"e": "close", "digest": digest})
+                mine = self._written
+            self._sync(mine)
+        finally:
+            os.close(self._file)
 
     def _write(self, event: Event) -> None:
         line = (json.dumps(event, separators=(",", ":")) + "\n").encode()
-        while line:
-            line = line[os.write(self._file, line) :]
+        with writing(self._path):
+            if self._failed is not None:
+                raise self._failed
+            try:
+                left = line
+                while left:
+                    left = left[os.write(self._file, left) :]
+            except OSError as error:
+                self._failed = error
+                os.ftruncate(self._file, self._size)
+                raise
+        self._size += len(line)
         self._written += 1
 
     def _sync(self, mine: int) -> None:
-        with self._syncing:
+        with self._syncing, writing(self._path):
             if self._synced < mine:
                 upto = self._written
-                os.fsync(self._file)
+                try:
+                    os.fsync(self._file)
+                except OSError as error:
+                    self._failed = error
+                    raise
                 self._synced = upto
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """
+    Write to a file of the state.
+
+    Raises: StateError naming it, when the disk is full or does not take it.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise StateError(
+            f"{path}: cannot be written ({error.strerror}); make room there, or let it be written,"
+            " and run this again: nothing begins that is not on record, and what was done is kept"
+        ) from error
 
 
 def iter_events(path: Path) -> Iterator[Event]:
     """
     Read a journal back; a torn last line (the kill hit its write) counts as not written.
 
-    Raises: StateError when any other line is damaged.
+    Raises: FileNotFoundError; StateError when any other line is damaged.
     """
     raw = path.read_bytes()
     whole, _, _ = raw.rpartition(b"\n")
@@ -195,7 +261,7 @@ def iter_events(path: Path) -> Iterator[Event]:
         try:
             event = json.loads(line)
         except ValueError as error:
-            raise StateError(f"{path}:{number}: damaged journal line: {error}") from error
+            raise StateError(f"{path}:{number}: {_DAMAGED} ({error})") from error
         if not isinstance(event, dict):
-            raise StateError(f"{path}:{number}: damaged journal line")
+            raise StateError(f"{path}:{number}: {_DAMAGED}")
         yield event

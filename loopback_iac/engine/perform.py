@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from loopback_iac.engine.registry import AnyProvider, Providers
     from loopback_iac.engine.state import Resource
 
+_FIRST = "for its replacement"
+
 
 @dataclass(slots=True)
 class Performer:
@@ -146,7 +148,7 @@ class Performer:
 
         Dependents go first when the provider says that an unknown in the property that depends on
         this one would replace them; others stay and are updated later. What is deleted with one of
-        them goes without being asked.
+        them goes along with it, unless that one is retained.
         """
         if old.resource.pending_replacement:
             return
@@ -157,36 +159,36 @@ class Performer:
                     f"unable to replace {dependent.resource.urn} as part of replacing"
                     f" {old.resource.urn}: it is protected"
                 )
-        going = {doomed.resource.urn for doomed in (*chain, old)}
-        along = [doomed for doomed in chain if doomed.resource.deleted_with in going]
+        hosts = {one.resource.urn for one in (*chain, old) if not one.resource.retain_on_delete}
+        hosts -= {former.resource.urn for former in self.run.olds if former.resource.delete}
+        along = [doomed for doomed in chain if doomed.resource.deleted_with in hosts]
         for doomed in (*reversed(chain), old):
             if doomed not in along:
-                self._delete_for_replacement(doomed)
-        for doomed in along:
-            self._delete_for_replacement(doomed, along=True)
+                self._delete_for_replacement(doomed, _find_along(doomed, along))
 
-    def _delete_for_replacement(self, old: Old, *, along: bool = False) -> None:
+    def _delete_for_replacement(self, old: Old, along: list[Old]) -> None:
         resource = old.resource
-        change = Change(
-            resource.urn, resource.type, resource.name, Op.DELETE, note="for its replacement"
-        )
-        if self.run.dry_run or resource.retain_on_delete or along:
-            old.deleted = True
-            self.run.record({"e": "replacing", "old": old.index})
+        event: dict[str, Any] = {"e": "replacing", "old": old.index}
+        if along:
+            event["along"] = [other.index for other in along]
+        changes = [
+            Change(one.resource.urn, one.resource.type, one.resource.name, Op.DELETE, note=_FIRST)
+            for one in (old, *along)
+        ]
+        if not self.run.dry_run and not resource.retain_on_delete:
+            self.run.report_start(changes[0])
+            provider = self.providers.get_former(resource.provider)
+            number = event["n"] = self.run.begin("deleting", resource)
+            try:
+                with self._ended(number):
+                    _running(provider).delete(resource)
+            except EngineError as error:
+                error.in_step = True
+                raise
+        self.run.record(event)
+        for one, change in zip((old, *along), changes, strict=True):
+            one.deleted = True
             self.run.report_done(change)
-            return
-        self.run.report_start(change)
-        provider = self.providers.get_former(resource.provider)
-        number = self.run.begin("deleting", resource)
-        try:
-            with self._ended(number):
-                _running(provider).delete(resource)
-        except EngineError as error:
-            error.in_step = True
-            raise
-        self.run.record({"e": "replacing", "old": old.index, "n": number})
-        old.deleted = True
-        self.run.report_done(change)
 
     def _find_dependents(self, root: Old) -> list[Old]:
         """Old rows, in state order, that a replacement of `root` would replace as well."""
@@ -255,6 +257,17 @@ class Performer:
             self.run.report_failed(change)
             raise
         self.run.report_done(change)
+
+
+def _find_along(host: Old, along: list[Old]) -> list[Old]:
+    """Those of `along`, in state order, that go with a host, or with what goes with it."""
+    going = {host.resource.urn}
+    found = []
+    for old in along:
+        if old.resource.deleted_with in going:
+            going.add(old.resource.urn)
+            found.append(old)
+    return found
 
 
 def _running(provider: AnyProvider) -> Provider:

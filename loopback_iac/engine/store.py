@@ -6,18 +6,23 @@ import fcntl
 import hashlib
 import json
 import os
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from loopback_iac.engine.errors import StateError
-from loopback_iac.engine.journal import Journal, Ledger, iter_events
+from loopback_iac.engine.journal import Journal, Ledger, iter_events, writing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from loopback_iac.engine.journal import Event
     from loopback_iac.engine.state import Row
+
+_TRIES, _RETRY_S = 10, 0.02
 
 
 @dataclass(slots=True)
@@ -27,6 +32,7 @@ class Checkpoint:
     rows: list[Row] = field(default_factory=list)
     pending: list[Row] = field(default_factory=list)
     salt: str = ""
+    killed: bool = False  # a run that was killed left its journal, which is in this
 
     def render(self) -> str:
         """The file `pulumi stack import` takes: deployment version 3."""
@@ -78,23 +84,43 @@ class Store:
         """
         Read the checkpoint, with the events of a killed run already in it.
 
+        For whoever holds the lock; others `look`.
         Raises: StateError when a file is damaged or the journal belongs to another checkpoint.
         """
-        checkpoint = Checkpoint()
-        text = ""
-        if self.state.exists():
-            text = self.state.read_text(encoding="utf-8")
-            checkpoint = parse_checkpoint(text, str(self.state))
-        if not self.journal.exists():
+        text = self._read()
+        checkpoint = self._parse(text)
+        try:
+            events = list(iter_events(self.journal))
+        except FileNotFoundError:
             return checkpoint
-        return self._replay(checkpoint, _digest(text))
+        checkpoint = self._replay(checkpoint, events, _digest(text or ""))
+        checkpoint.killed = True
+        return checkpoint
 
     def load_saved(self) -> Checkpoint:
         """Read the checkpoint of the last run that ended, whatever goes on there now."""
-        return parse_checkpoint(self.state.read_text(encoding="utf-8"), str(self.state))
+        return self._parse(self._read())
 
-    def _replay(self, checkpoint: Checkpoint, digest: str) -> Checkpoint:
-        events = list(iter_events(self.journal))
+    def look(self) -> tuple[Checkpoint, str]:
+        """
+        Read the checkpoint without the lock.
+
+        Out: as `load`, or as the last run that ended left it when one is going on; and who runs.
+        Raises: as `load`.
+        """
+        with self._undisturbed() as owner:
+            return (self.load_saved() if owner else self.load()), owner
+
+    def _read(self) -> str | None:
+        try:
+            return self.state.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return None
+
+    def _parse(self, text: str | None) -> Checkpoint:
+        return Checkpoint() if text is None else parse_checkpoint(text, str(self.state))
+
+    def _replay(self, checkpoint: Checkpoint, events: list[Event], digest: str) -> Checkpoint:
         if not events:  # killed before its first line was whole: nothing had begun
             return checkpoint
         header, *events = events
@@ -112,10 +138,6 @@ class Store:
             ledger.apply(event)
         salt = header.get("salt") or checkpoint.salt
         return Checkpoint(rows=ledger.rows(), pending=ledger.pending(), salt=salt)
-
-    def has_leftover(self) -> bool:
-        """Whether a killed run left a journal."""
-        return self.journal.exists()
 
     def save(self, checkpoint: Checkpoint, journal: Journal | None = None) -> None:
         """
@@ -157,8 +179,8 @@ class Store:
 
         In: salt: of the key that encrypts this run's rows; a replay needs it.
         """
-        text = self.state.read_text(encoding="utf-8") if self.state.exists() else ""
-        journal = Journal(self.journal, ledger, {"base": _digest(text), "salt": salt})
+        header = {"base": _digest(self._read() or ""), "salt": salt}
+        journal = Journal(self.journal, ledger, header)
         _sync_folder(self.folder)
         return journal
 
@@ -170,21 +192,22 @@ class Store:
         Out: a note when a dead process had left its lock, else "".
         Raises: StateError naming the process that holds it.
         """
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        _ignore_in_git(self.folder)
+        with writing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _ignore_in_git(self.folder)
         # flock ends with the process, so a stale lock can be told from a held one for sure.
-        descriptor = os.open(self._lock, os.O_CREAT | os.O_RDWR, 0o600)
+        with writing(self._lock):
+            descriptor = os.open(self._lock, os.O_CREAT | os.O_RDWR, 0o600)
         try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                owner = os.pread(descriptor, 200, 0).decode(errors="replace").strip()
-                raise StateError(
-                    f"the stack is locked by {owner or 'another process'}; wait until it has ended"
-                ) from error
+            if not _try_lock(descriptor, fcntl.LOCK_EX):
+                owner = _read_owner(descriptor)
+                raise StateError(f"the stack is locked by {owner}; wait until it has ended")
             former = os.pread(descriptor, 200, 0).decode(errors="replace").strip()
             os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"loopback {verb}, process {os.getpid()}".encode(), 0)
+            began = datetime.now(UTC).isoformat(timespec="seconds")
+            words = f"loopback {verb}, process {os.getpid()}, since {began}"
+            with writing(self._lock):
+                os.pwrite(descriptor, words.encode(), 0)
             try:
                 yield f"{former} ended without giving its lock back" if former else ""
             finally:
@@ -192,17 +215,55 @@ class Store:
         finally:
             os.close(descriptor)
 
+    @contextmanager
+    def _undisturbed(self) -> Iterator[str]:
+        """
+        Keep runs from beginning for the moment of a read.
+
+        Out: who is running already, else "".
+        """
+        try:
+            descriptor = os.open(self._lock, os.O_RDONLY)
+        except FileNotFoundError:  # nothing has run here yet
+            yield ""
+            return
+        try:
+            yield "" if _try_lock(descriptor, fcntl.LOCK_SH) else _read_owner(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _try_lock(descriptor: int, kind: int) -> bool:
+    """Out: whether it is held now; a reader that holds it for a moment is waited for."""
+    for _ in range(_TRIES):
+        try:
+            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(_RETRY_S)
+        else:
+            return True
+    return False
+
+
+def _read_owner(descriptor: int) -> str:
+    return os.pread(descriptor, 200, 0).decode(errors="replace").strip() or "another process"
+
 
 def _replace(path: Path, text: str) -> None:
     """Whole or not at all, and on disk."""
     temporary = path.with_name(f"{path.name}.new")
-    descriptor = os.open(temporary, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    _sync_folder(path.parent)
+    with writing(path):
+        try:
+            descriptor = os.open(temporary, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
+        temporary.replace(path)
+        _sync_folder(path.parent)
 
 
 def _digest(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from loopback_iac.engine.errors import EngineError, UndoneError
+from loopback_iac.engine.errors import EngineError, StateError, UndoneError
 from loopback_iac.engine.results import Diagnostic, Result, Severity, Undone
 from loopback_iac.engine.values import Values, has_unknown
 
@@ -43,9 +43,11 @@ def go_on(goal: Goal, urn: str, run: Run, error: EngineError) -> None:
     """
     Note a step that failed, where the run goes on over it.
 
-    Raises: UndoneError when it does; otherwise nothing is done, and the error stands.
+    Raises: UndoneError when it does; otherwise nothing is done, and the error stands. A journal
+    that cannot be written ends the run.
     """
-    if error.in_step and run.continues and not run.dry_run and not run.cancelled:
+    lasting = isinstance(error, StateError)
+    if error.in_step and not lasting and run.continues and not run.dry_run and not run.cancelled:
         run.fail(str(error), urn, ends=False)
         _give_up(goal, urn, run)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -15,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from loopback_iac.engine import adopt, destroy, forget, up
+from loopback_iac.engine import adopt, destroy, export_state, forget, plan, read_resources, up
 from loopback_iac.engine.errors import StateError, UsageError
 from loopback_iac.engine.journal import Ledger
-from loopback_iac.engine.store import Store
+from loopback_iac.engine.store import Checkpoint, Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -262,12 +263,49 @@ def test_a_journal_of_another_state_is_refused(
     (stack.state_dir / "journal.jsonl").unlink()
 
 
-def test_forget_takes_out_what_nothing_rests_on(stack: Stack) -> None:
+def test_forget_takes_out_resources_only_when_asked_for_them(stack: Stack) -> None:
     stack.write([{"name": "a", "inputs": {}}, {"name": "b", "inputs": {}, "depends": ["a"]}])
     stack.up()
+    with pytest.raises(ValueError, match=r"no operation of it is pending.*--resource") as refused:
+        forget(stack.options, [f"{URN}b", "urn:nothing"])
+    assert "urn:nothing: neither a resource nor a pending operation" in str(refused.value)
     with pytest.raises(ValueError, match="others rest on it"):
-        forget(stack.options, [f"{URN}a"])
-    assert forget(stack.options, [f"{URN}b"]) == [f"resource {URN}b"]
+        forget(stack.options, [f"{URN}a"], resources=True)
+    assert sorted(stack.rows()) == ["a", "b"]
+    assert forget(stack.options, [f"{URN}b"], resources=True) == [f"resource {URN}b"]
     assert list(stack.rows()) == ["a"]
-    with pytest.raises(ValueError, match="neither a resource nor a pending operation"):
-        forget(stack.options, ["urn:nothing"])
+
+
+def test_a_plan_beside_a_run_says_so_and_takes_nothing_for_killed(stack: Stack) -> None:
+    stack.write(GRAPH[:1])
+    stack.up()
+    stack.write(GRAPH)
+    engine = start(stack)
+    wait_for(lambda: "Create:slow" in stack.calls())
+    planned = plan(stack.options)
+    words = [item.message for item in planned.diagnostics]
+    assert len(words) == 1
+    assert f"a run is going on (loopback up, process {engine.pid}, since 20" in words[0]
+    assert planned.counts == {"create": 2, "same": 1}
+    assert [row["name"] for row in read_resources(stack.options)][-1] == "first"
+    assert "pending_operations" not in export_state(stack.options)
+    stack.let_go()
+    engine.communicate(timeout=60)
+    assert engine.returncode == 0
+    assert plan(stack.options).diagnostics == ()
+    with pytest.raises(UsageError, match="no operation of it is pending"):
+        forget(stack.options, [f"{URN}slow"])
+
+
+def test_a_run_waits_for_the_moment_of_a_reader(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(tmp_path)
+    with store.locked("up"):
+        assert "loopback up" in store.look()[1]
+    assert store.look() == (Checkpoint(), "")
+    reader = os.open(tmp_path / "lock", os.O_RDONLY)
+    fcntl.flock(reader, fcntl.LOCK_SH)
+    monkeypatch.setattr(time, "sleep", lambda _: os.close(reader))
+    with store.locked("up"):
+        assert "loopback up" in (tmp_path / "lock").read_text()

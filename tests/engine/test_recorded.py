@@ -37,6 +37,9 @@ ON_PURPOSE = {
     # the CLI deletes b once more, which is gone already
     ("delete-first-cut-short", 2): ["Create:a", "Create:b", "Update:d"],
 }
+# The CLI drops the row of what goes along with something that then cannot be deleted: here it stays
+# as the run before left it.
+KEPT_ON_PURPOSE = {("deleted-with-failing", 1): "on"}
 DROPPED = ("created", "modified", "sourcePosition", "stackTrace")
 IDENTS = re.compile(
     r"-[0-9a-f]{6}(-[0-9a-f]{4})?\b|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
@@ -58,7 +61,12 @@ def test_as_the_cli_did(stack: Stack, file: Path) -> None:
             check_calls(stack.calls(), run, where)
             check_steps(result, run, where)
         assert stack.world() == run["exists"], where
-        assert tidy_rows(stack.deployment(run.get("stack", "dev"))) == recorded_rows(run), where
+        rows = run["rows"]
+        if kept := KEPT_ON_PURPOSE.get((file.stem, number)):
+            former = recording["runs"][number - 1]["rows"]
+            rows = [*rows, *(row for row in former if last(row["urn"]) == kept)]
+        ours = tidy_rows(stack.deployment(run.get("stack", "dev")))
+        assert ours == tidy_rows({"resources": rows}), where
 
 
 def play(stack: Stack, run: dict[str, Any]) -> Result:
@@ -163,10 +171,6 @@ def tidy_rows(deployment: dict[str, Any]) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: (row["urn"], bool(row.get("delete"))))
 
 
-def recorded_rows(run: dict[str, Any]) -> list[dict[str, Any]]:
-    return tidy_rows({"resources": run["rows"]})
-
-
 def tidy_row(row: dict[str, Any]) -> dict[str, Any]:
     """A row without what differs from run to run, and without the engine's notes to itself."""
     kept = {key: tidy(value) for key, value in row.items() if key not in DROPPED}
@@ -194,3 +198,4 @@ def test_the_recordings_are_there() -> None:
     assert len(names) >= 38
     assert set(names) >= USUAL
     assert {name for name, _ in ON_PURPOSE} <= set(names)
+    assert {name for name, _ in KEPT_ON_PURPOSE} <= set(names)

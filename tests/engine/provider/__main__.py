@@ -3,9 +3,9 @@
 A provider for tests: instant, told by the inputs of each resource how to behave.
 
 Inputs: `forceNew` (a change replaces), `deleteFirst` (it deletes first), `held` (an operation is
-under way until there is a file of that name beside the log), `meet` (wait until so many operations
-are under way at once), `fail` (check, diff, create, update, delete, partial, crash: that call goes
-wrong).
+under way until there is a file of that name beside the log), `within` (the id of what takes it
+along when it is deleted; a change replaces), `meet` (wait until so many operations are under way at
+once), `fail` (check, diff, create, update, delete, partial, crash: that call goes wrong).
 Outputs: the inputs, plus `out`. Every call is a line in $PROBE_LOG; what exists is in $PROBE_WORLD.
 """
 
@@ -148,7 +148,7 @@ class Probe(provider_pb2_grpc.ResourceProviderServicer):
         return kinds(
             changes=kinds.DIFF_SOME if changed else kinds.DIFF_NONE,
             diffs=changed,
-            replaces=["forceNew"] if "forceNew" in changed else [],
+            replaces=[key for key in ("forceNew", "within") if key in changed],
             deleteBeforeReplace=bool(news.get("deleteFirst")),
             detailedDiff=detailed,
             hasDetailedDiff=True,
@@ -163,6 +163,8 @@ class Probe(provider_pb2_grpc.ResourceProviderServicer):
             outputs.fields["out"].string_value = UNKNOWN
             return provider_pb2.CreateResponse(properties=outputs)
         ident = f"{request.name}-{os.urandom(3).hex()}"
+        if within := inputs.get("within"):
+            ident = f"{ident}@{within}"
         self._work(inputs, "create", context)
         world(lambda known: known.update({ident: request.name}))
         note("Created", request.name)
@@ -211,7 +213,12 @@ class Probe(provider_pb2_grpc.ResourceProviderServicer):
         note("Delete", request.name)
         inputs = plain(request.properties)
         self._work(inputs, "delete", context)
-        world(lambda known: known.pop(request.id, None))
+
+        def remove(known):
+            for ident in [one for one in known if f"@{one}".endswith(f"@{request.id}")]:
+                del known[ident]
+
+        world(remove)
         return empty_pb2.Empty()
 
     def Invoke(self, request, context):
