@@ -125,8 +125,12 @@ def test_candidates_get_no_label_here(declare):
     made = run(declare, args).made
     assert "egress-a-label" not in made
     assert "egress-b-label" in made
-    notes = made["egress-ciliumegressgatewaypolicy-billing-to-bank-v4"].inputs["metadata"]
-    assert notes["annotations"]["loopback-iac/gateway-candidates"] == "a=w1|w3"
+    policy = made["egress-ciliumegressgatewaypolicy-billing-to-bank-v4"].inputs
+    notes = policy["metadata"]["annotations"]
+    assert notes["loopback-iac/gateway-candidates"] == "a=w1|w3"
+    # the list is the keepers', and no other hand's
+    assert "pulumi.com/patchForce" not in notes
+    assert "egressGateways" not in policy["spec"]
     group = gateway_groups(parse_egress_tree("egress", args))["a"]
     assert (group.nodes, group.moves) == (("w1", "w3"), True)
     assert [str(a) for a in group.addresses] == ["203.0.113.20", "2001:db8:100::2a"]
