@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 NEVER_S = float("-inf")
 HOLD, TAKE, LET_GO, STAND_BY = "hold", "take", "let-go", "stand-by"
+_NOT_READY = "the Cilium agent of this node does not answer"
+_NO_CARD = "the card of this node does not take the addresses"
 
 
 class Said(NamedTuple):
@@ -52,6 +54,7 @@ class Sight(NamedTuple):
     holds: bool
     said: Mapping[str, Said]
     blind_s: Mapping[str, float]  # by node: when it was last true that it sees no API
+    card: bool = True  # it takes the addresses, or was not tried
 
 
 class Choice(NamedTuple):
@@ -75,12 +78,14 @@ def choose(node: str, names: tuple[str, ...], sight: Sight, timing: Timing) -> C
         return Choice(LET_GO, f"{known.holder or 'nobody'} holds it")
     if sight.api_since_s is None:
         return Choice(STAND_BY, "the API does not answer")
-    if not sight.ready:
-        return Choice(STAND_BY, "the Cilium agent of this node does not answer")
+    if not (sight.card and sight.ready):
+        return Choice(STAND_BY, _NOT_READY if sight.card else _NO_CARD)
     return _other(node, names, known, sight, timing)
 
 
 def _own(node: str, names: tuple[str, ...], sight: Sight, timing: Timing) -> Choice:
+    if not sight.card:
+        return Choice(LET_GO if sight.holds else STAND_BY, _NO_CARD)
     if sight.at_s - sight.renewed_s < timing.give_up_s:
         return Choice(HOLD, "the lease is renewed")
     if not sight.holds or sight.renewed_s == NEVER_S:
@@ -102,7 +107,8 @@ def _other(node: str, names: tuple[str, ...], known: Known, sight: Sight, timing
         and said.at_s >= known.seen_s
         and sight.at_s - said.at_s < timing.trust_s
     )
-    wait_s = 0.0 if left or not known.holder else timing.lease_s
+    # one that nobody holds may have been made anew, and who held it does not know yet
+    wait_s = 0.0 if left else timing.lease_s
     # the preferred ones first; should two begin at once, the API takes one
     wait_s += [name for name in names if name != known.holder].index(node) * timing.interval_s
     since_s = max(known.seen_s, sight.api_since_s or known.seen_s)

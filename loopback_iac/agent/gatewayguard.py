@@ -35,15 +35,24 @@ BYTECODE = ",".join([str(len(_PROGRAM)), *(" ".join(map(str, step)) for step in 
 def guard_cards(kept: Gateway) -> None:
     """Have the guard stand on every card that a group's addresses may leave by.
 
-    Raises: RefusedError with tc's words; OSError.
+    Raises: RefusedError with tc's words of every card that has none; OSError.
     """
     own = {group.address_of(kept.node) for group in kept.groups}
     cards = {held.device for held in read_addresses() if held.address in own}
-    for card in sorted(cards | {group.interface for group in kept.groups if group.interface}):
-        where = ("dev", card, "egress", "pref", _PREFERENCE)
-        if BYTECODE not in run("tc", "filter", "show", *where).out:
-            run("tc", "qdisc", "add", "dev", card, "clsact")  # it may be there
-            done = run("tc", "filter", "replace", *where, "handle", "1", "bpf", "direct-action",
-                       "bytecode", BYTECODE)  # fmt: skip
-            if done.code:
-                raise RefusedError(f"no guard stands on {card}: {done.complaint}")
+    cards |= {group.interface for group in kept.groups if group.interface}
+    if bare := list(filter(None, map(_guard, sorted(cards)))):
+        raise RefusedError("; ".join(bare))
+
+
+def _guard(card: str) -> str:
+    """Out: why none stands on it; the other cards still get theirs."""
+    where = ("dev", card, "egress", "pref", _PREFERENCE)
+    try:
+        if BYTECODE in run("tc", "filter", "show", *where).out:
+            return ""
+        run("tc", "qdisc", "add", "dev", card, "clsact")  # it may be there
+        done = run("tc", "filter", "replace", *where, "handle", "1", "bpf", "direct-action",
+                   "bytecode", BYTECODE)  # fmt: skip
+    except RefusedError as refused:
+        return f"no guard stands on {card}: {refused.what}"
+    return f"no guard stands on {card}: {done.complaint}" if done.code else ""

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from .api import ApiError
 from .gatewayapi import ConflictError, Lease
 from .gatewaychoice import HOLD, LET_GO, NEVER_S, TAKE, Choice, Known, Said, Sight, choose
+from .gatewayheld import Held
 from .gatewaynames import Names
 from .gatewayparts import Op, plan_move
 from .refusal import RefusedError
@@ -42,14 +43,14 @@ class Keeper:
         self, group: Group, node: str, parts: tuple[Api, Card, Around], clock: Callable[[], float]
     ) -> None:
         self.group, self.node, self.timing = group, node, group.timing
-        self.api, self.card, self.around = parts
+        self.api, card, self.around = parts
         self.clock = clock
+        self.held = Held(card, group.timing, self._complain)
         self.lease: Lease | None = None
         self.known: Known | None = None
-        self.renewed_s = self.looked_s = self.api_ok_s = self.kept_s = self.audited_s = NEVER_S
+        self.renewed_s = self.looked_s = self.api_ok_s = self.audited_s = NEVER_S
         self.api_since_s: float | None = None
         self.again_s, self.ready_s = NEVER_S, clock()
-        self.on = self.card.is_on()
         self.settled = False
         self.gone_epoch = self.prepared_epoch = -1
         self.floor = 0
@@ -60,9 +61,9 @@ class Keeper:
         self.leaving_s = 0.0
         self.blind_s: dict[str, float] = {}
         self.todo: deque[Op] = deque()
-        self.names = Names(node, self.api, self._complain)
         self.choice = Choice("", "")
         self.trouble = ""
+        self.names = Names(node, self.api, self._complain)
         self.moves = self.api_errors = self.strays = 0
         self.word = self._speak(self.clock())
 
@@ -99,43 +100,39 @@ class Keeper:
         self.choice = choice
 
     def _sight(self, now: float) -> Sight:
-        holds = self.on and self.prepared_epoch < 0
         return Sight(
             now,
             self.known,
             self.renewed_s,
             self.api_since_s,
             self.around.ready,
-            holds,
+            self._holds,
             self.around.said,
             self.blind_s,
+            self.held.is_able(now),
         )
+
+    @property
+    def _holds(self) -> bool:
+        return self.held.on and self.prepared_epoch < 0
 
     def _refresh(self, now: float) -> None:
         """The kernel takes the addresses away from a program that does not come by again."""
-        if not self.on or now - self.kept_s < self.timing.lease_s / 4:
+        if not self.held.on or not self.held.is_due(now):
             return
-        self.kept_s = now
-        missing = self._carried_out(self.card.keep)
+        missing = self.held.try_keep(now)
         if missing and self.settled and not self.todo:
             for policy in self.group.policies:
                 self.todo += (Op("read", policy), Op("name", policy))
 
     def _drop(self) -> None:
-        if not self._carried_out(self.card.drop, done=True):
-            return  # tried again at the next step; nothing of ours keeps them alive meanwhile
+        if not self.held.drop():
+            return
         if self.known is not None and self.known.holder == self.node:
             self.gone_epoch = self.known.epoch
-        self.on = self.settled = False
+        self.settled = False
+        self.names.unnamed.clear()
         self.prepared_epoch, self.leaving, self.offer = -1, "", ""
-
-    def _carried_out(self, act: Callable[[], bool | None], *, done: bool | None = None) -> bool:
-        try:
-            told = act()
-        except (RefusedError, OSError) as refused:
-            self._complain(str(getattr(refused, "what", refused)).splitlines()[0])
-            return False
-        return bool(told) if done is None else done
 
     def _prepare(self, now: float) -> None:
         """Addresses on, silently, before they are handed over; off when nothing came of it."""
@@ -148,14 +145,17 @@ class Keeper:
             and said.epoch >= self.known.epoch
             and now - said.at_s < self.timing.lease_s
         )
-        able = self.around.ready and self.api_since_s is not None
-        if offered and able and not self.on and self.known is not None:
-            self.on = True
-            self.prepared_epoch, self.kept_s = self.known.epoch, now
-            self._carried_out(self.card.keep)
+        able = self._is_ready(now) and self.api_since_s is not None
+        free = not self.held.on and (self.held.is_due(now) or not self.held.is_failing())
+        if offered and able and free and self.known is not None:
+            self.prepared_epoch = self.known.epoch
+            self.held.try_keep(now)
         mine = self.known is not None and self.known.holder == self.node
-        if self.prepared_epoch >= 0 and not offered and not mine:
+        if self.prepared_epoch >= 0 and not mine and (not offered or self.held.is_failing()):
             self._drop()
+
+    def _is_ready(self, now: float) -> bool:
+        return self.around.ready and self.held.is_able(now)
 
     def _leaves(self, now: float) -> bool:
         """Whether the addresses stay until the next node is done, however many policies it has."""
@@ -179,7 +179,7 @@ class Keeper:
         try:
             if self.choice.act == TAKE:
                 self._take(now)
-            elif due and mine:
+            elif due and mine and self.choice.act == HOLD:
                 self._renew(now)
             elif due:
                 self._read(now)
@@ -204,7 +204,7 @@ class Keeper:
         ends = [now + self.timing.interval_s * 2]
         if self.api_since_s is not None:
             ends.append(self.api_ok_s + self.timing.lost_s)
-        if self.on and now - self.renewed_s < self.timing.give_up_s:
+        if self.held.on and now - self.renewed_s < self.timing.give_up_s:
             ends.append(self.renewed_s + self.timing.give_up_s)
         return max(min(ends) - now, 0.02)
 
@@ -279,12 +279,10 @@ class Keeper:
             self.todo.clear()
 
     def _op_hold(self, _: Op, __: float) -> None:
-        self.on = True  # from here it is dropped when it has to be, even if it came on in part
-        self.card.keep()
-        prepared = self.prepared_epoch >= 0
-        self.kept_s, self.prepared_epoch = self.clock(), -1
+        prepared, self.prepared_epoch = self.prepared_epoch >= 0, -1
+        self.held.keep(self.clock())
         if not prepared:  # else answers still come to who hands over
-            self.card.announce()
+            self.held.card.announce()
 
     def _op_renew(self, _: Op, __: float) -> None:
         self._renew(self.clock())
@@ -295,7 +293,7 @@ class Keeper:
 
     def _op_settle(self, _: Op, __: float) -> None:
         self.settled, self.audited_s = True, self.clock()
-        self.card.announce()
+        self.held.card.announce()
         _say(f"{self.group.name}: held here, epoch {self._epoch}")
 
     def _op_see(self, op: Op, timeout_s: float) -> None:
@@ -317,7 +315,7 @@ class Keeper:
             self.ready_s = now
         if self.leaving and now >= self.leaving_s and self.choice.act == HOLD:
             # the lease was never written, or it is ours again
-            self.settled, self.leaving = self.on, ""
+            self.settled, self.leaving = self.held.on, ""
         if not self.settled or self.choice.act != HOLD or self.leaving:
             self.offer = ""
             return
@@ -358,8 +356,8 @@ class Keeper:
             now,
             self._epoch,
             api=self.api_since_s is not None,
-            ready=self.around.ready,
-            holds=self.on and self.prepared_epoch < 0,
+            ready=self._is_ready(now),
+            holds=self._holds,
             settled=self.settled,
             gone=self.gone_epoch == self._epoch,
             prepared=self.prepared_epoch == self._epoch,

@@ -20,6 +20,8 @@ class Names:
         self._node, self._api, self._complain = node, api, complain
         self._hostname = ""
         self._found: dict[str, Named] = {}
+        self.unnamed: dict[str, str] = {}
+        """Why, by policy: it is not there, or cannot be ours."""
 
     def look(self, timeout_s: float) -> None:
         """Learn by which name policies select this node.
@@ -36,11 +38,17 @@ class Names:
         self._found.pop(policy, None)
         try:
             self._found[policy] = self._api.read_policy(policy, timeout_s)
+            self.unnamed.pop(policy, None)
         except MissingError:
-            self._complain(f"there is no CiliumEgressGatewayPolicy {policy}")
+            self._leave(policy, f"there is no CiliumEgressGatewayPolicy {policy}")
         except RefusedError as refused:
-            self._complain(refused.what)
+            self._leave(policy, refused.what)
         return self._found.get(policy)
+
+    def _leave(self, policy: str, reason: str) -> None:
+        if self.unnamed.get(policy) != reason:
+            self.unnamed[policy] = reason
+            self._complain(reason)
 
     def is_ours(self, named: Named, epoch: int) -> bool:
         """Whether it names this node, under this epoch."""
@@ -62,5 +70,5 @@ class Names:
         except ConflictError:
             return False
         except MissingError:
-            self._complain(f"there is no CiliumEgressGatewayPolicy {policy}")
+            self._leave(policy, f"there is no CiliumEgressGatewayPolicy {policy}")
         return True

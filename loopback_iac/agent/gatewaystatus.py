@@ -39,6 +39,8 @@ class Status(NamedTuple):
     api_errors: int
     strays: int
     trouble: str
+    unnamed: int = 0
+    settled_at: str = ""  # who says under this epoch that it is done
 
 
 def status_of(keeper: Keeper) -> Status:
@@ -56,8 +58,18 @@ def status_of(keeper: Keeper) -> Status:
         keeper.moves,
         keeper.api_errors,
         keeper.strays,
-        keeper.trouble,
+        "; ".join(keeper.names.unnamed.values()) or keeper.trouble,
+        len(keeper.names.unnamed),
+        _settled_at(keeper),
     )
+
+
+def _settled_at(keeper: Keeper) -> str:
+    word = keeper.word
+    if word.settled:
+        return keeper.node
+    said = keeper.around.said
+    return next((n for n, s in said.items() if s.settled and s.epoch == word.epoch), "")
 
 
 def write_status(found: dict[str, Status], folder: str = FOLDER) -> None:
@@ -76,7 +88,11 @@ def _write(path: str, text: str) -> None:
 
 _COUNTED = {
     "holds": ("gauge", "Whether the group's addresses are on this node."),
-    "settled": ("gauge", "Whether this node holds them and policies name it."),
+    "settled": (
+        "gauge",
+        "Whether this node holds them and policies name it, but for unnamed ones.",
+    ),
+    "unnamed": ("gauge", "Policies that do not name this node, which holds the addresses."),
     "api": ("gauge", "Whether the Kubernetes API answers."),
     "ready": ("gauge", "Whether the Cilium agent of this node answers."),
     "epoch": ("gauge", "How often the lease changed its holder."),
@@ -140,8 +156,15 @@ def hand_over_group(name: str, node: str) -> dict[str, Any]:
     before = (read_status() or {}).get(name)
     if before is None or not before.settled:
         holder = before.holder if before and before.holder else "nobody"
-        if holder == node:
+        if before is not None and before.settled_at == node:
             return {"format": 1, "group": name, "holder": node, "took_s": 0.0}
+        if holder == kept.node:
+            told = (before.trouble or before.reason) if before else ""
+            raise RefusedError(
+                f"{name} is not settled on this node yet: {told}",
+                fix="`loopback-agent report` tells when it is, or who has it then",
+                host="unchanged",
+            )
         raise RefusedError(
             f"{holder} holds {name}, not this node", fix=f"ask {holder}", host="unchanged"
         )
@@ -156,13 +179,13 @@ def _await_holder(name: str, node: str) -> dict[str, Any]:
     began_s = time.monotonic()
     while time.monotonic() - began_s < LONGEST_S:
         now = (read_status() or {}).get(name)
-        if now is not None and now.holder == node and not now.holds:
+        if now is not None and now.holder == now.settled_at == node and not now.holds:
             took_s = round(time.monotonic() - began_s, 3)
             return {"format": 1, "group": name, "holder": node, "took_s": took_s}
         time.sleep(0.05)
     raise RefusedError(
         f"{node} did not get {name} within {LONGEST_S:g} s: it does not answer this node, does not"
-        " see the API, or its Cilium agent is not ready",
+        " see the API, its Cilium agent is not ready, or its card does not take the addresses",
         fix=f"`loopback-agent report` on {node}; open UDP 8475 between the nodes",
         host="unchanged",
     )

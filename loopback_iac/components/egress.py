@@ -30,6 +30,8 @@ from loopback_iac.model import InputRejected
 STANDING = f"{PREFIX}standing"
 UNAWAITED = {"pulumi.com/skipAwait": "true"}
 """A Service of kube-vip has an address as soon as a pod is ready, which is not ours to wait for."""
+FORCED = {"pulumi.com/patchForce": "true"}
+"""A name that a keeper left in the list is taken out, though it is another field manager's."""
 
 
 class EgressPolicy(pulumi.ComponentResource):
@@ -78,6 +80,8 @@ class EgressPolicy(pulumi.ComponentResource):
         if kind == KIND and self._standing is not None:
             # with it the policy comes after the addresses, and is touched when they change
             notes[STANDING] = self._standing
+        if kind == KIND and "egressGateways" in manifest["spec"]:
+            notes |= FORCED
         if kind == "Service":
             notes |= UNAWAITED
         found = {**manifest, "metadata": {**about, **({"annotations": notes} if notes else {})}}

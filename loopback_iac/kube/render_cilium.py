@@ -50,8 +50,9 @@ def _gateway_policy(egress: Egress, name: str, family: int) -> Manifest:
         # required beside egressGateways as well, which then holds instead of it
         "egressGateway": ways[0],
     }
-    if len(ways) > 1:
-        spec["egressGateways"] = ways
+    if not any(egress.gateways[gateway].candidates for gateway in policy.gateways):
+        # none is said as well: the name that a keeper of before left in it would hold
+        spec["egressGateways"] = ways if len(ways) > 1 else []
     if excluded:
         spec["excludedCIDRs"] = [str(network) for network in excluded]
     about = metadata(egress, name, policy, f"{name}-v{family}")

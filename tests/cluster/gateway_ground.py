@@ -215,7 +215,8 @@ class Watch:
         stop.daemon = True
         stop.start()
         for line in process.stdout or ():
-            epoch, _, node = line.strip().partition(" ")
+            # one without an epoch was named by another group, or by hand
+            epoch, _, node = line.rstrip("\n").partition(" ")
             found = (int(epoch or 0), node)
             if found not in self.named[-1:]:
                 self.named.append(found)

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from loopback_iac.agent.gatewayapi import HOSTNAME
+from loopback_iac.agent.gatewayapi import HOSTNAME, PREFIX
 from loopback_iac.lab import cgroups
 from loopback_iac.lab.cluster.control import API, STORE
 from tests.cluster.gateway_ground import ADDRESSES, NODES, Ground, Watch
-from tests.cluster.keepers import LABEL, POLICY, until
+from tests.cluster.keepers import GROUP, LABEL, POLICY, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,6 +94,45 @@ def test_what_another_hand_wrote_is_put_right(ground: Ground, ways: list[dict[st
     body = json.dumps({"spec": {"egressGateways": ways}})
     ground.kubectl("patch", f"ciliumegressgatewaypolicies/{POLICY}", "--type=merge", "-p", body)
     until(lambda: named(ground) == "w1", "the policy names w1 again")
+
+
+def test_a_policy_that_another_group_kept_is_taken_over(ground: Ground):
+    """Its keepers' name and epoch stand in it, and it declares an address of this group by now."""
+    notes = {f"{PREFIX}egress-epoch.{GROUP}": None, f"{PREFIX}egress-epoch.before": "7"}
+    chosen = {"matchLabels": {HOSTNAME: "other"}}
+    ways = [{"egressIP": "198.18.77.101", "nodeSelector": chosen}]
+    body = json.dumps({"metadata": {"annotations": notes}, "spec": {"egressGateways": ways}})
+    ground.kubectl("patch", f"ciliumegressgatewaypolicies/{POLICY}", "--type=merge", "-p", body)
+    until(lambda: named(ground) == "w1", "the policy names w1")
+    assert way(ground)["egressIP"] == ADDRESSES[0]
+    marks = ground.policy()["metadata"]["annotations"]
+    assert [mark for mark in marks if "egress-epoch" in mark] == [f"{PREFIX}egress-epoch.{GROUP}"]
+
+
+def test_a_gateway_that_stays_from_now_on_empties_the_list_that_a_keeper_left(ground: Ground):
+    """As EgressPolicy declares it; without force it is a conflict, and told."""
+    kind, name = "ciliumegressgatewaypolicies", "stays"
+    made = ground.policy()
+    spec = {**made["spec"], "egressGateways": []}
+    left = {"egressGateways": [{**spec["egressGateway"], "nodeSelector": {"matchLabels": {}}}]}
+    about = {"apiVersion": made["apiVersion"], "kind": made["kind"], "metadata": {"name": name}}
+    apply = ["apply", "--server-side", "--field-manager=program", "-f", "-"]
+    moving = {key: value for key, value in spec.items() if key != "egressGateways"}
+    ground.kubectl(*apply, text=json.dumps({**about, "spec": moving}))
+    try:
+        keeper = ["--type=merge", "--field-manager=loopback-gateway"]
+        ground.kubectl("patch", f"{kind}/{name}", *keeper, "-p", json.dumps({"spec": left}))
+        fixed = json.dumps({**about, "spec": spec})
+        with pytest.raises(AssertionError, match="loopback-gateway"):
+            ground.kubectl(*apply, text=fixed)
+        ground.kubectl(*apply, "--force-conflicts", text=fixed)
+        told = json.loads(ground.kubectl("get", f"{kind}/{name}", "-o", "json"))
+        assert told["spec"]["egressGateways"] == []
+        # a keeper that comes again finds no conflict either
+        ground.kubectl(*apply, text=json.dumps({**about, "spec": moving}))
+        ground.kubectl("patch", f"{kind}/{name}", *keeper, "-p", json.dumps({"spec": left}))
+    finally:
+        ground.kubectl("delete", f"{kind}/{name}")
 
 
 def test_a_policy_that_is_made_anew_names_the_holder(ground: Ground):

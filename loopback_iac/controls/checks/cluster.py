@@ -136,7 +136,7 @@ def _more(standing_in: Any) -> int:  # noqa: ANN401  # as it was found
 
 def _gateways(policy: Resource) -> Iterator[tuple[str, Any]]:
     several = at(policy.facts, "spec", "egressGateways")
-    if several is ABSENT:
+    if several is ABSENT or several == []:  # which the API server makes of none
         yield "spec.egressGateway", at(policy.facts, "spec", "egressGateway")
         return
     for number, gateway in enumerate(each(several)):

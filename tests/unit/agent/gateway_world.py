@@ -14,6 +14,7 @@ from loopback_iac.agent.gatewayapi import ConflictError, Lease, MissingError, Na
 from loopback_iac.agent.gatewayfile import LAYER_2, Group, Node, Timing
 from loopback_iac.agent.gatewaykeeper import Keeper
 from loopback_iac.agent.gatewayparts import Wish
+from loopback_iac.agent.refusal import RefusedError
 
 if TYPE_CHECKING:
     from loopback_iac.agent.gatewaychoice import Said
@@ -79,6 +80,8 @@ class SimulatedApi:
         self._reach(None)
         if name not in self.world.objects.policies:
             raise MissingError("404", status=404)
+        if name in self.world.refused:
+            raise RefusedError(f"{name} names 2 gateways that no keeper wrote")
         return self.world.objects.policies[name]
 
     def write_policy(self, name: str, named: Named, timeout_s: float) -> None:
@@ -111,6 +114,9 @@ class SimulatedCard:
         return self.node in self.world.on
 
     def keep(self) -> bool:
+        if self.node in self.world.no_card:
+            self.world.on.pop(self.node, None)
+            raise RefusedError("eth1: No such device")
         missing = not self.is_on()
         self.world.on[self.node] = self.world.now_s + self.world.group.timing.lifetime_s
         if missing:
@@ -158,6 +164,8 @@ class World:
         self.under_way: list = []
         self.cuts: set[frozenset[str]] = set()
         self.unready: set[str] = set()
+        self.no_card: set[str] = set()
+        self.refused: set[str] = set()  # policies
         self.frozen: set[str] = set()
         self.waking: set[str] = set()  # it took no step yet since it stood still
         self.wish: Wish | None = None

@@ -1,12 +1,11 @@
-"""The failover of an egress gateway: what is done in which order, and over whole histories."""
+"""The failover of an egress gateway: what is done, and in which order."""
 
 from __future__ import annotations
 
 import pytest
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from loopback_iac.agent.gatewayapi import Named
+from loopback_iac.agent.gatewaystatus import status_of
 from tests.unit.agent.gateway_world import LEASE_S, POLICIES, World
 
 LONG_S = 3 * LEASE_S
@@ -51,6 +50,28 @@ def test_a_policy_that_is_missing_keeps_no_other_from_being_named():
     world.run(LONG_S)
     assert world.named() == ["w1"]
     assert "no CiliumEgressGatewayPolicy" in world.keepers["w1"].trouble
+    assert unnamed(world, "w1") == {POLICIES[0]}
+    world.objects.policies[POLICIES[0]] = Named("1", None, 0)
+    world.run(LEASE_S)
+    assert unnamed(world, "w1") == set()
+
+
+def test_a_policy_that_cannot_be_named_is_counted_where_the_addresses_are():
+    world = World(2)
+    world.refused.add(POLICIES[0])
+    world.run(LONG_S)
+    status = status_of(world.keepers["w1"])
+    assert (status.settled, status.unnamed) == (True, 1)
+    assert "no keeper wrote" in status.trouble
+    world.frozen.add("w2")
+    world.no_api.add("w1")
+    world.run(LONG_S)
+    assert unnamed(world, "w1") == set()
+
+
+def unnamed(world: World, node: str) -> set[str]:
+    """Policies that a node counts as not named."""
+    return set(world.keepers[node].names.unnamed)
 
 
 def test_a_dead_nodes_policies_name_the_next_once_its_addresses_are_there():
@@ -162,7 +183,7 @@ def test_a_wish_is_heeded_once():
     assert world.settled() == ["w1"]
 
 
-@pytest.mark.parametrize("broken", ["frozen", "unready", "no_api"])
+@pytest.mark.parametrize("broken", ["frozen", "unready", "no_api", "no_card"])
 def test_nothing_is_handed_over_to_a_node_that_cannot_take_it(broken: str):
     world = settled_world()
     getattr(world, broken).add("w2")
@@ -171,7 +192,73 @@ def test_nothing_is_handed_over_to_a_node_that_cannot_take_it(broken: str):
     world.ask_for("w2")
     world.run(LONG_S)
     assert world.settled() == ["w1"]
-    assert written(world) == []
+    assert [entry for entry in written(world) if entry != ("off", "w2")] == []
+
+
+def test_a_holder_whose_card_is_gone_lets_another_have_them():
+    world = settled_world()
+    world.no_card.add("w1")
+    world.run(LONG_S)
+    assert world.settled() == ["w2"]
+    assert world.named() == ["w2"]
+    assert not world.keepers["w1"].word.ready
+
+
+def test_a_survivor_without_the_card_lets_the_next_one_take_over():
+    world = settled_world()
+    world.no_card.add("w2")
+    world.frozen.add("w1")
+    world.run(2 * LONG_S)
+    assert world.objects.lease.holder == "w3"
+    assert list(world.on) == ["w3"]
+
+
+def test_a_card_that_comes_back_is_tried_again_where_nobody_else_can():
+    world = settled_world(2)
+    world.frozen.add("w2")
+    world.no_card.add("w1")
+    world.run(LONG_S)
+    assert world.on == {}
+    world.no_card.clear()
+    world.run(2 * LONG_S)
+    assert world.settled() == ["w1"]
+    assert list(world.on) == ["w1"]
+
+
+def test_a_card_that_is_gone_for_a_moment_moves_nothing():
+    world = settled_world()
+    world.no_card.add("w1")
+    world.run(LEASE_S / 2)
+    world.no_card.clear()
+    world.run(LONG_S)
+    assert world.settled() == ["w1"]
+    assert [entry for entry in world.objects.log if entry[-1] == "w2"] == []
+
+
+def test_alone_it_lets_go_without_the_api_and_comes_back_with_it():
+    world = settled_world(2)
+    world.frozen.add("w2")
+    world.objects.up = False
+    world.run(LONG_S)
+    assert world.on == {}
+    world.objects.up = True
+    world.run(LONG_S)
+    assert world.settled() == ["w1"]
+    assert list(world.on) == ["w1"]
+
+
+def test_it_is_told_where_a_group_is_settled():
+    world = settled_world()
+    assert {status_of(keeper).settled_at for keeper in world.keepers.values()} == {"w1"}
+    world.ask_for("w3")
+    while world.objects.lease.holder != "w3":
+        world.step("w1")
+        world.now_s += 0.25
+        world.step("w3")
+    status = status_of(world.keepers["w1"])
+    assert (status.holder, status.settled_at) == ("w3", "")
+    world.run(LONG_S)
+    assert status_of(world.keepers["w1"]).settled_at == "w3"
 
 
 def test_without_the_api_it_goes_on_while_nobody_sees_it():
@@ -300,91 +387,3 @@ def test_a_late_write_of_a_former_holder_is_refused():
     world.land()
     assert world.objects.log[-1] == ("refused",)
     assert world.named() == ["w2"]
-
-
-class Histories(RuleBasedStateMachine):
-    """Whatever happens: no name of before comes back, one holder at most is awake; and it heals."""
-
-    count = 3
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.world = World(self.count)
-        self.world.run(LEASE_S)
-
-    nodes = st.integers(1, 3).map("w{}".format)
-
-    @rule(ticks=st.integers(1, 30), order=st.permutations(["w1", "w2", "w3"]))
-    def pass_time(self, ticks: int, order: list[str]) -> None:
-        known = [name for name in order if name in self.world.group.names]
-        self.world.run(ticks * 0.25, known)
-
-    @rule(name=nodes, steps=st.integers(1, 6))
-    def step_one(self, name: str, steps: int) -> None:
-        if name in self.world.keepers:
-            for _ in range(steps):
-                self.world.step(name)
-
-    @rule(name=nodes, what=st.sampled_from(["frozen", "no_api", "late", "unready"]))
-    def toggle(self, name: str, what: str) -> None:
-        if name in self.world.keepers:
-            getattr(self.world, what).symmetric_difference_update({name})
-
-    @rule()
-    def toggle_api(self) -> None:
-        self.world.objects.up = not self.world.objects.up
-
-    @rule(first=nodes, second=nodes)
-    def toggle_cut(self, first: str, second: str) -> None:
-        self.world.cuts.symmetric_difference_update({frozenset((first, second))})
-
-    @rule(name=nodes)
-    def restart(self, name: str) -> None:
-        if name in self.world.keepers:
-            self.world.frozen.discard(name)
-            self.world.start(name)
-
-    @rule(name=st.sampled_from(["w1", "w2", "w3", None]))
-    def ask_for(self, name: str | None) -> None:
-        self.world.wish = None
-        if name is not None:
-            self.world.ask_for(name)
-
-    @precondition(lambda self: self.world.under_way)
-    @rule()
-    def land(self) -> None:
-        self.world.land()
-
-    @rule(policy=st.sampled_from(POLICIES))
-    def declare_anew(self, policy: str) -> None:
-        """Deleted and made again, it names nobody."""
-        objects = self.world.objects
-        objects.policies[policy] = Named(objects.next(), None, 0)
-
-    @invariant()
-    def one_holder(self) -> None:
-        self.world.check_holders()
-
-    def teardown(self) -> None:
-        """Everything is mended: one holds it, and the policies name it."""
-        world = self.world
-        while world.under_way:
-            world.land()
-        for broken in (world.frozen, world.no_api, world.late, world.unready, world.cuts):
-            broken.clear()
-        world.objects.up, world.wish = True, None
-        world.run(2 * LONG_S)
-        (holder,) = world.settled()
-        assert list(world.on) == [holder]
-        assert world.named() == [holder]
-        assert world.objects.lease.holder == holder
-
-
-class PairHistories(Histories):
-    """Two nodes: no third one that could tell."""
-
-    count = 2
-
-
-TestThree = Histories.TestCase
-TestTwo = PairHistories.TestCase

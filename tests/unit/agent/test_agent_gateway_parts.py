@@ -7,13 +7,14 @@ import struct
 
 import pytest
 
+from loopback_iac.agent import gatewayguard, gatewaystatus
 from loopback_iac.agent.gatewaycard import render_advertisement
 from loopback_iac.agent.gatewaychoice import Said
 from loopback_iac.agent.gatewayfile import check_credential, parse_gateway
 from loopback_iac.agent.gatewaypeers import Ear, derive_key, parse_answer, sign, verify
 from loopback_iac.agent.gatewaystatus import Status, count, read_status, read_wish, write_status
 from loopback_iac.agent.metrics import render_metrics
-from loopback_iac.agent.programs import boottime_s
+from loopback_iac.agent.programs import Outcome, boottime_s
 from loopback_iac.agent.refusal import RefusedError
 
 FILE = {
@@ -38,6 +39,7 @@ FILE = {
         }
     ],
 }
+CARDS = ("eth1", "eth2", "eth3")
 SAID = Said(5.0, 3, api=True, ready=True, holds=False, offer="w2")
 
 
@@ -168,6 +170,7 @@ def test_status_and_metrics_are_left_for_others(tmp_path):
     assert text == render_metrics(count({"partners": STATUS}))
     assert 'loopback_gateway_api_errors_total{group="partners"} 2\n' in text
     assert 'loopback_gateway_settled{group="partners"} 1\n' in text
+    assert 'loopback_gateway_unnamed{group="partners"} 0\n' in text
 
 
 def test_a_broken_status_is_none(tmp_path):
@@ -179,3 +182,64 @@ def test_a_broken_status_is_none(tmp_path):
 def test_a_wish_of_another_shape_or_group_is_none(text: str, tmp_path):
     (tmp_path / "wish").write_text(text)
     assert read_wish("partners", str(tmp_path / "wish")) is None
+
+
+def test_a_card_without_a_guard_keeps_no_other_from_having_one(monkeypatch):
+    guarded = []
+
+    def run(*words):
+        card = words[words.index("dev") + 1]
+        if card == "eth1":
+            raise RefusedError("tc did not end within 30 s")
+        if "replace" not in words:
+            return Outcome(0, "", "")
+        guarded.append(card)
+        return Outcome(int(card == "eth2"), "", "Cannot find device")
+
+    parts = [{**FILE["groups"][0], "name": card, "interface": card} for card in CARDS]
+    monkeypatch.setattr(gatewayguard, "run", run)
+    monkeypatch.setattr(gatewayguard, "read_addresses", list)
+    with pytest.raises(RefusedError) as refused:
+        gatewayguard.guard_cards(parse_gateway(changed(groups=parts)))
+    assert guarded == ["eth2", "eth3"]
+    assert str(refused.value) == (
+        "no guard stands on eth1: tc did not end within 30 s; "
+        "no guard stands on eth2: Cannot find device"
+    )
+
+
+def handed_over(monkeypatch, tmp_path, *stages: Status):
+    """What `hand-over partners w2` tells on w1, which looks at its status so many times."""
+    left = list(stages)
+    monkeypatch.setattr(gatewaystatus, "read_gateway", lambda: parse_gateway(changed()))
+    monkeypatch.setattr(
+        gatewaystatus, "read_status", lambda: {"partners": left.pop(0) if left[1:] else left[0]}
+    )
+    monkeypatch.setattr(gatewaystatus, "WISHES", str(tmp_path / "wishes.json"))
+    monkeypatch.setattr(gatewaystatus, "LONGEST_S", 0.2)
+    return gatewaystatus.hand_over_group("partners", "w2")
+
+
+GIVEN = STATUS._replace(holder="w2", epoch=4, holds=False, settled=False)
+
+
+def test_handed_over_is_what_the_next_node_says_is_done(monkeypatch, tmp_path):
+    done = handed_over(monkeypatch, tmp_path, STATUS, GIVEN, GIVEN._replace(settled_at="w2"))
+    assert done["holder"] == "w2"
+
+
+def test_a_node_that_has_the_lease_and_no_more_was_not_handed_anything(monkeypatch, tmp_path):
+    with pytest.raises(RefusedError, match="its card does not take the addresses"):
+        handed_over(monkeypatch, tmp_path, STATUS, GIVEN)
+
+
+def test_a_holder_that_is_not_done_says_so_and_not_that_another_should_be_asked(
+    monkeypatch, tmp_path
+):
+    stuck = STATUS._replace(settled=False, trouble="eth1: No such device")
+    with pytest.raises(RefusedError, match="not settled on this node yet: eth1: No such device"):
+        handed_over(monkeypatch, tmp_path, stuck)
+    with pytest.raises(RefusedError, match="w2 holds partners, not this node"):
+        handed_over(monkeypatch, tmp_path, GIVEN)
+    told = handed_over(monkeypatch, tmp_path, GIVEN._replace(settled_at="w2"))
+    assert told["took_s"] == 0

@@ -100,6 +100,9 @@ def test_policies_say_what_stands_and_where_so_that_a_change_touches_them(cilium
             continue
         notes = made.inputs["metadata"]["annotations"]
         assert notes["loopback-iac/standing"] == "a=2001:db8:100::2a,203.0.113.20;b=203.0.113.21"
+        # a name that a keeper of before left in it goes, whoever wrote it
+        assert made.inputs["spec"]["egressGateways"] == []
+        assert notes["pulumi.com/patchForce"] == "true"
         assert notes["loopback-iac/gateway-nodes"] == ("a=w1" if "billing" in name else "b=w2")
 
 
@@ -122,8 +125,12 @@ def test_candidates_get_no_label_here(declare):
     made = run(declare, args).made
     assert "egress-a-label" not in made
     assert "egress-b-label" in made
-    notes = made["egress-ciliumegressgatewaypolicy-billing-to-bank-v4"].inputs["metadata"]
-    assert notes["annotations"]["loopback-iac/gateway-candidates"] == "a=w1|w3"
+    policy = made["egress-ciliumegressgatewaypolicy-billing-to-bank-v4"].inputs
+    notes = policy["metadata"]["annotations"]
+    assert notes["loopback-iac/gateway-candidates"] == "a=w1|w3"
+    # the list is the keepers', and no other hand's
+    assert "pulumi.com/patchForce" not in notes
+    assert "egressGateways" not in policy["spec"]
     group = gateway_groups(parse_egress_tree("egress", args))["a"]
     assert (group.nodes, group.moves) == (("w1", "w3"), True)
     assert [str(a) for a in group.addresses] == ["203.0.113.20", "2001:db8:100::2a"]

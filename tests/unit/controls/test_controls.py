@@ -133,3 +133,12 @@ def test_nodes_that_stand_in_for_each_other_are_a_second_gateway(standing_in, ou
     one = [("out", "spec|egressGateways", [{"egressIP": "9.9.9.40"}]), ("out", "metadata", notes)]
     _, found = outcomes(*one)
     assert found["EGR-03"] is outcome
+
+
+def test_a_list_without_entries_is_as_good_as_none():
+    """The API server makes one of what is not declared, and EgressPolicy says so."""
+    spec = {"egressGateways": [], "egressGateway": {"egressIP": "9.9.9.40"}}
+    _, found = outcomes(("out", "spec", spec))
+    assert (found["EGR-02"], found["EGR-03"]) == (Outcome.PASS, Outcome.FAIL)
+    _, found = outcomes(("out", "spec|egressGateways", []), ("out", "spec|egressGateway", {}))
+    assert found["EGR-02"] is Outcome.FAIL
