@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from typing import TYPE_CHECKING
 
 from loopback_iac.kube.gateway import render_gateway_access
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 ADDRESS = "192.0.2.10"
 NODES = ("c2", "c3")
+QUIET_S = 8
 CEGP = {
     "apiVersion": "cilium.io/v2",
     "kind": "CiliumEgressGatewayPolicy",
@@ -57,3 +59,18 @@ def cut(agents: Ground, node: str, *, off: bool = True) -> None:
     """Take a node's cable out, or put it back."""
     space = agents.paths.namespace(CONTROL_PLANE)
     run(["ip", "-netns", space, "link", "set", node, "down" if off else "up"])
+
+
+def loads(agents: Ground) -> dict[str, int]:
+    """How often each gateway's agent put a program of its datapath in the place of another."""
+    logs = {node: agents.agents[node].log.read_text(errors="replace") for node in NODES}
+    return {node: log.count("Updated link for program") for node, log in logs.items()}
+
+
+def settled(agents: Ground) -> dict[str, int]:
+    """The same, once no agent has done so for a while."""
+    before = loads(agents)
+    while True:
+        time.sleep(QUIET_S)
+        if before == (before := loads(agents)):
+            return before

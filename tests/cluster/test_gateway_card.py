@@ -14,7 +14,7 @@ import pytest
 from loopback_iac.lab.cluster.cilium import Ground, ground
 from loopback_iac.lab.cluster.pods import Pod, add_pod, sending, serve
 from loopback_iac.lab.namespaces import run
-from tests.cluster.gateway_agents import ADDRESS, NODES, keeping
+from tests.cluster.gateway_agents import ADDRESS, NODES, QUIET_S, keeping, loads, settled
 from tests.cluster.keepers import until
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 CARD = "egress0"
 LEASE_MS = 4000
-QUIET_S = 8
 PATIENCE_S = 120
 
 
@@ -50,21 +49,6 @@ def keepers(agents: Ground, web: Pod, tmp_path_factory) -> Iterator[Keepers]:
         with serve(agents):
             until(lambda: web.sees() == ADDRESS, "the pod leaves by the address", PATIENCE_S)
         yield made
-
-
-def loads(agents: Ground) -> dict[str, int]:
-    """How often each gateway's agent put a program of its datapath in the place of another."""
-    logs = {node: agents.agents[node].log.read_text(errors="replace") for node in NODES}
-    return {node: log.count("Updated link for program") for node, log in logs.items()}
-
-
-def settled(agents: Ground) -> dict[str, int]:
-    """The same, once no agent has done so for a while."""
-    before = loads(agents)
-    while True:
-        time.sleep(QUIET_S)
-        if before == (before := loads(agents)):
-            return before
 
 
 def test_a_move_loads_no_datapath_anew(agents: Ground, web: Pod, keepers: Keepers):

@@ -21,7 +21,7 @@ from loopback_iac.lab import cgroups
 from loopback_iac.lab.cluster.cilium import OUTSIDE, Ground, ground
 from loopback_iac.lab.cluster.pods import PORT, Pod, add_pod, sending, serve
 from loopback_iac.lab.namespaces import call_inside, connect, enter, run
-from tests.cluster.gateway_agents import ADDRESS, CEGP, NODES, cut, keeping
+from tests.cluster.gateway_agents import ADDRESS, CEGP, NODES, cut, keeping, settled
 from tests.cluster.keepers import POLICY, until
 
 if TYPE_CHECKING:
@@ -265,6 +265,7 @@ def test_on_a_card_without_ciliums_program_nothing_leaves_untranslated(agents, w
     inside = agents.agents[holder].inside()
     with serve(agents) as server:
         until(lambda: web.sees() == ADDRESS, "it leaves by the address", PATIENCE_S)
+        settled(agents)  # an agent that loads its datapath takes the filter off for a moment
         with stopped(agents, holder):  # so that it does not put its program back
             run([*inside, "rm", "/sys/fs/bpf/cilium/devices/eth0/links/cil_to_netdev"])
             before = held_back(agents, holder)
